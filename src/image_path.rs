@@ -1,0 +1,165 @@
+//! A path inside an image, or inside a foreign root: normalised bytes, relative, never climbing.
+
+use std::fmt;
+
+/// A normalised path: components joined by single slashes, no leading one, no `.` or `..`.
+///
+/// The empty path is the root itself. Bytes are free but for NUL, as the kernel has them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ImagePath(Vec<u8>);
+
+/// The kernel's `PATH_MAX` less the leading slash and the final NUL: a cpio `namesize` counts the
+/// NUL and may be at most 4096 (`buffer-format`), and the path is opened under `/`.
+pub const PATH_LIMIT: usize = 4094;
+/// The kernel's `NAME_MAX`.
+pub const NAME_LIMIT: usize = 255;
+
+/// Why some bytes are no [`ImagePath`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadPath {
+    /// A component is `..`.
+    #[error("it climbs with `..`")]
+    Climbs,
+    /// A NUL byte stands in it.
+    #[error("it holds a NUL byte")]
+    Nul,
+    /// A component is longer than [`NAME_LIMIT`].
+    #[error("a component is longer than {NAME_LIMIT} bytes")]
+    LongName,
+    /// The whole is longer than [`PATH_LIMIT`].
+    #[error("it is longer than {PATH_LIMIT} bytes")]
+    LongPath,
+}
+
+impl ImagePath {
+    /// Normalises `bytes`: leading, doubled and trailing slashes and `.` components go.
+    ///
+    /// # Errors
+    /// When the path climbs, holds a NUL, or is longer than the kernel takes.
+    pub fn new(bytes: impl AsRef<[u8]>) -> Result<Self, BadPath> {
+        let mut path = ImagePath::default();
+        for component in bytes.as_ref().split(|&b| b == b'/') {
+            match component {
+                b"" | b"." => {}
+                b".." => return Err(BadPath::Climbs),
+                name => path = path.join(name)?,
+            }
+        }
+        Ok(path)
+    }
+
+    /// The path of `name`, one component, under this one.
+    ///
+    /// # Errors
+    /// When `name` holds a NUL or is too long, or the whole becomes so.
+    pub fn join(&self, name: &[u8]) -> Result<Self, BadPath> {
+        if name.contains(&0) {
+            return Err(BadPath::Nul);
+        }
+        if name.len() > NAME_LIMIT {
+            return Err(BadPath::LongName);
+        }
+        let mut bytes = Vec::with_capacity(self.0.len() + 1 + name.len());
+        bytes.extend_from_slice(&self.0);
+        if !bytes.is_empty() {
+            bytes.push(b'/');
+        }
+        bytes.extend_from_slice(name);
+        if bytes.len() > PATH_LIMIT {
+            return Err(BadPath::LongPath);
+        }
+        Ok(ImagePath(bytes))
+    }
+
+    /// The path's bytes, without a leading slash: a cpio entry's name.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether this is the root itself.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The components, first to last.
+    pub fn components(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split(|&b| b == b'/').filter(|c| !c.is_empty())
+    }
+
+    /// The last component; empty for the root.
+    #[must_use]
+    pub fn file_name(&self) -> &[u8] {
+        self.0.rsplit(|&b| b == b'/').next().unwrap_or_default()
+    }
+
+    /// The directory the path lies in; `None` for the root.
+    #[must_use]
+    pub fn parent(&self) -> Option<ImagePath> {
+        if self.is_root() {
+            return None;
+        }
+        let end = self.0.iter().rposition(|&b| b == b'/').unwrap_or(0);
+        Some(ImagePath(self.0.get(..end).unwrap_or_default().to_vec()))
+    }
+}
+
+impl fmt::Display for ImagePath {
+    /// With a leading slash, and with whatever a terminal or a log could misread escaped.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}", Shown(&self.0))
+    }
+}
+
+/// Bytes as a person may read them: UTF-8 as it is; control characters, and bytes that are not
+/// UTF-8, escaped.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a>(pub &'a [u8]);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                if c.is_control() {
+                    write!(f, "{}", c.escape_default())?;
+                } else {
+                    write!(f, "{c}")?;
+                }
+            }
+            for byte in chunk.invalid() {
+                write!(f, "\\x{byte:02x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slashes_and_dots_are_normalised_away() {
+        let path = ImagePath::new("//usr/./lib//modules/").unwrap();
+        assert_eq!(path.as_bytes(), b"usr/lib/modules");
+        assert_eq!(path.file_name(), b"modules");
+        assert_eq!(path.parent().unwrap().as_bytes(), b"usr/lib");
+        assert_eq!(path.parent().unwrap().parent().unwrap().as_bytes(), b"usr");
+        assert!(ImagePath::new("/").unwrap().is_root());
+    }
+
+    #[test]
+    fn what_the_kernel_could_not_open_is_refused() {
+        assert_eq!(ImagePath::new("a/../b"), Err(BadPath::Climbs));
+        assert_eq!(ImagePath::new(b"a\0b"), Err(BadPath::Nul));
+        assert_eq!(ImagePath::new(vec![b'a'; 256]), Err(BadPath::LongName));
+        assert_eq!(ImagePath::new("abc/".repeat(1024)), Err(BadPath::LongPath));
+    }
+
+    #[test]
+    fn a_name_is_shown_without_anything_a_terminal_would_obey() {
+        let path = ImagePath::new(b"a b\n\x1b[1m\xff\xc3\xa9").unwrap();
+        assert_eq!(path.to_string(), "/a b\\n\\u{1b}[1m\\xffé");
+    }
+}

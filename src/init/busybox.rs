@@ -1,0 +1,1 @@
+//! The `/init` of the `busybox` manifest.

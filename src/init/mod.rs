@@ -1,0 +1,59 @@
+//! Writers of `/init`: from what is to be loaded and mounted, to the script that does it.
+//!
+//! Pure text: nothing here looks at a root or an image.
+
+pub mod busybox;
+pub mod nash;
+
+use crate::image_path::ImagePath;
+
+/// One module that `/init` loads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModuleLoad {
+    /// Where it lies in the image.
+    pub path: ImagePath,
+    /// Its parameters, joined by single spaces; empty for none.
+    pub options: String,
+}
+
+/// What `/init` does, whoever writes it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Boot {
+    /// The modules to load, in load order.
+    pub modules: Vec<ModuleLoad>,
+    /// The root device as `--root-device` has it; `None` leaves it to the kernel command line.
+    pub root_device: Option<String>,
+    /// The root file system's type, `ext3` say.
+    pub rootfs: String,
+    /// Mount options; `None` is the writer's default.
+    pub root_options: Option<String>,
+    /// The volume group to be activated, where the root is a logical volume.
+    pub volume_group: Option<String>,
+    /// The md device to be started, as `/dev/md0`, where the root is on one.
+    pub raid_device: Option<String>,
+}
+
+/// Why a script cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InitFault {
+    /// A word holds what the script's language cannot carry.
+    #[error("{what} `{text}` holds a {character}, which {language} cannot carry")]
+    Unspeakable {
+        /// What the word is: `module option`, `root device`.
+        what: &'static str,
+        /// The word.
+        text: String,
+        /// What stands in the way: `newline`, `quote`.
+        character: &'static str,
+        /// The language: `a nash script`.
+        language: &'static str,
+    },
+    /// The script has come out longer than its interpreter reads.
+    #[error("the script is {length} bytes; nash reads fewer than {limit}")]
+    TooLong {
+        /// Its length in bytes.
+        length: usize,
+        /// The first length that is too long.
+        limit: usize,
+    },
+}

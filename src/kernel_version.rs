@@ -1,0 +1,107 @@
+//! A kernel's version: the numbers that decide what it can do, and the release they were read from.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The leading numbers of a kernel release, compared in order: `2.6.9-67.0.1.ELxenU` is 2.6.9.
+///
+/// A missing third number counts as 0 (`6.1-rc3` is 6.1.0); numbers after the third are not
+/// kept, for no feature this project asks about came with one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KernelVersion {
+    major: u16,
+    minor: u16,
+    patch: u16,
+}
+
+impl KernelVersion {
+    /// The version `major.minor.patch`.
+    #[must_use]
+    pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
+        KernelVersion {
+            major,
+            minor,
+            patch,
+        }
+    }
+}
+
+impl fmt::Display for KernelVersion {
+    /// As kernels are named: three numbers in the 2.x series, two since 3.0 unless the third says
+    /// something.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)?;
+        if self.major < 3 || self.patch != 0 {
+            write!(f, ".{}", self.patch)?;
+        }
+        Ok(())
+    }
+}
+
+/// Said when a text does not begin with a kernel's numbers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` does not begin with a kernel version such as 2.6.9 or 6.1")]
+pub struct NotAVersion(pub String);
+
+impl FromStr for KernelVersion {
+    type Err = NotAVersion;
+
+    fn from_str(release: &str) -> Result<Self, Self::Err> {
+        let end = release
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(release.len());
+        let numbers = release.get(..end).unwrap_or_default();
+        let mut parts = numbers.split('.').map(str::parse::<u16>);
+        let (Some(Ok(major)), Some(Ok(minor))) = (parts.next(), parts.next()) else {
+            return Err(NotAVersion(release.to_owned()));
+        };
+        let patch = parts.next().and_then(Result::ok).unwrap_or(0);
+        Ok(KernelVersion {
+            major,
+            minor,
+            patch,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_of_every_age_are_read() {
+        let cases = [
+            (
+                "2.6.9-67.0.1.ELxenU-x86_64",
+                KernelVersion::new(2, 6, 9),
+                "2.6.9",
+            ),
+            ("2.6.18-398.el5xen", KernelVersion::new(2, 6, 18), "2.6.18"),
+            ("6.1.0-43-amd64", KernelVersion::new(6, 1, 0), "6.1"),
+            (
+                "6.12.57+deb13-cloud-amd64",
+                KernelVersion::new(6, 12, 57),
+                "6.12.57",
+            ),
+            ("3.10", KernelVersion::new(3, 10, 0), "3.10"),
+            ("6.1-rc3", KernelVersion::new(6, 1, 0), "6.1"),
+        ];
+        for (release, version, shown) in cases {
+            assert_eq!(release.parse(), Ok(version), "{release}");
+            assert_eq!(version.to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_no_release_is_no_version() {
+        for text in ["", "vmlinuz", "6", "99999.1", ".1.2"] {
+            assert!(text.parse::<KernelVersion>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn versions_compare_by_number_and_not_by_letter() {
+        assert!(KernelVersion::new(2, 6, 9) < KernelVersion::new(2, 6, 18));
+        assert!(KernelVersion::new(5, 9, 0) < KernelVersion::new(5, 10, 0));
+    }
+}
