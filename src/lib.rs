@@ -2,8 +2,14 @@
 
 pub mod arch;
 pub mod compress;
+pub mod elf;
+pub mod host;
 pub mod image_path;
 pub mod init;
 pub mod kernel_version;
+pub mod kmod;
 pub mod manifest;
+pub mod nearest;
+pub mod parallel;
+pub mod root;
 pub mod rope;

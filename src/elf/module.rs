@@ -1,0 +1,108 @@
+//! What a kernel module says of itself: its header, and its `.modinfo` section.
+
+use goblin::elf::section_header::{SHT_NOBITS, SectionHeader};
+
+use super::program::within;
+use super::{ET_REL, ElfFault, HEADER_SIZE, Head, head};
+use crate::arch::ElfKind;
+use crate::root::OpenFile;
+
+/// A module's header and the raw bytes of its `.modinfo`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModuleFacts {
+    /// Class, data order and machine.
+    pub kind: ElfKind,
+    /// `tag=value` strings, each ended by a NUL (`include/linux/moduleparam.h`).
+    pub modinfo: Vec<u8>,
+}
+
+/// The largest `.modinfo` and section name table that are read: real ones stay under 1 MiB.
+const SECTION_LIMIT: u64 = 16 << 20;
+
+/// Why a module could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ModuleError {
+    /// It is bad.
+    #[error(transparent)]
+    Fault(#[from] ElfFault),
+    /// The medium failed.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+impl ModuleFacts {
+    /// Reads the headers and the `.modinfo` of an unpacked module, and nothing else of it; proves
+    /// that every section lies within the file.
+    ///
+    /// # Errors
+    /// When it is no module, damaged or cut short, or cannot be read.
+    pub fn read(file: &(dyn OpenFile + '_)) -> Result<ModuleFacts, ModuleError> {
+        let start = read_part(file, 0, file.size().min(HEADER_SIZE as u64))?;
+        let head = head(&start, file.size())?;
+        if head.header.e_type != ET_REL {
+            let expected = "a relocatable object (ET_REL), as modules are";
+            return Err(ElfFault::WrongType {
+                found: head.header.e_type,
+                expected,
+            }
+            .into());
+        }
+        let sections = sections(file, &head)?;
+        let names = section_bytes(file, sections.get(head.header.e_shstrndx as usize))?;
+        let modinfo = sections
+            .iter()
+            .find(|section| name_of(section, &names) == b".modinfo");
+        match modinfo {
+            Some(section) => Ok(ModuleFacts {
+                kind: head.kind,
+                modinfo: section_bytes(file, Some(section))?,
+            }),
+            None => Err(ElfFault::NoModinfo.into()),
+        }
+    }
+}
+
+/// The section headers, with the proof that every section lies within the file.
+fn sections(file: &(dyn OpenFile + '_), head: &Head) -> Result<Vec<SectionHeader>, ModuleError> {
+    let count = head.header.e_shnum as usize;
+    let table_size = (count * SectionHeader::size(head.ctx)) as u64;
+    within(
+        "the section header table",
+        head.header.e_shoff,
+        table_size,
+        file.size(),
+    )?;
+    let table = read_part(file, head.header.e_shoff, table_size)?;
+    let sections =
+        SectionHeader::parse_from(&table, 0, count, head.ctx).map_err(super::malformed)?;
+    for section in sections
+        .iter()
+        .filter(|section| section.sh_type != SHT_NOBITS)
+    {
+        within("a section", section.sh_offset, section.sh_size, file.size())?;
+    }
+    Ok(sections)
+}
+
+fn section_bytes(
+    file: &(dyn OpenFile + '_),
+    section: Option<&SectionHeader>,
+) -> Result<Vec<u8>, ModuleError> {
+    let section = section.ok_or_else(|| ElfFault::Malformed("no section name table".to_owned()))?;
+    if section.sh_size > SECTION_LIMIT || section.sh_type == SHT_NOBITS {
+        let what = format!("a section of {} bytes that cannot be", section.sh_size);
+        return Err(ElfFault::Malformed(what).into());
+    }
+    Ok(read_part(file, section.sh_offset, section.sh_size)?)
+}
+
+fn read_part(file: &(dyn OpenFile + '_), offset: u64, length: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; length as usize];
+    file.read_exact_at(&mut bytes, offset)?;
+    Ok(bytes)
+}
+
+fn name_of<'n>(section: &SectionHeader, names: &'n [u8]) -> &'n [u8] {
+    let name = names.get(section.sh_name..).unwrap_or_default();
+    name.split(|&b| b == 0).next().unwrap_or_default()
+}

@@ -1,0 +1,180 @@
+//! What the header and the dynamic section of an executable or library say.
+
+use goblin::elf::dynamic::{DF_1_PIE, DT_FLAGS_1, DT_RPATH, DT_RUNPATH, Dynamic};
+use goblin::elf::program_header::{PT_INTERP, PT_LOAD, ProgramHeader};
+use goblin::strtab::Strtab;
+
+use super::{ET_DYN, ET_EXEC, ElfFault, HEADER_SIZE, Head, head};
+use crate::arch::ElfKind;
+
+/// What is to be known of an executable or a library before it may go into an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramFacts {
+    /// Class, data order and machine.
+    pub kind: ElfKind,
+    /// `e_type`.
+    pub e_type: u16,
+    /// `PT_INTERP`: the loader, for a dynamic executable.
+    pub interpreter: Option<String>,
+    /// `DT_NEEDED`, in order.
+    pub needed: Vec<String>,
+    /// `DT_RUNPATH`, split at colons.
+    pub runpath: Vec<String>,
+    /// `DT_RPATH`, split at colons; the loader ignores it where there is a `DT_RUNPATH`.
+    pub rpath: Vec<String>,
+    /// Whether an `ET_DYN` says it is a program: `DF_1_PIE`, or it has an interpreter.
+    is_program: bool,
+}
+
+/// How a file is to be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It is run.
+    Executable,
+    /// It is linked to, or it is the loader.
+    Library,
+}
+
+impl ProgramFacts {
+    /// Reads `bytes`, the whole of a file.
+    ///
+    /// # Errors
+    /// When it is no ELF file, a segment that is to be loaded lies past its end, or its dynamic
+    /// section is damaged.
+    pub fn parse(bytes: &[u8]) -> Result<ProgramFacts, ElfFault> {
+        let head = head(
+            bytes.get(..HEADER_SIZE).unwrap_or(bytes),
+            bytes.len() as u64,
+        )?;
+        let segments = segments(bytes, &head)?;
+        let mut facts = ProgramFacts {
+            kind: head.kind,
+            e_type: head.header.e_type,
+            interpreter: interpreter(bytes, &segments)?,
+            needed: Vec::new(),
+            runpath: Vec::new(),
+            rpath: Vec::new(),
+            is_program: head.header.e_type == ET_EXEC,
+        };
+        facts.is_program |= facts.interpreter.is_some();
+        if let Some(dynamic) =
+            Dynamic::parse(bytes, &segments, head.ctx).map_err(super::malformed)?
+        {
+            facts.read_dynamic(bytes, &dynamic)?;
+        }
+        Ok(facts)
+    }
+
+    fn read_dynamic(&mut self, bytes: &[u8], dynamic: &Dynamic) -> Result<(), ElfFault> {
+        let info = &dynamic.info;
+        let strings = Strtab::parse(bytes, info.strtab, info.strsz, 0).map_err(super::malformed)?;
+        self.needed = dynamic
+            .get_libraries(&strings)
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        if self.needed.len() != info.needed_count {
+            return Err(ElfFault::Malformed(
+                "a DT_NEEDED is no string of its table".to_owned(),
+            ));
+        }
+        for entry in &dynamic.dyns {
+            let paths = || split(strings.get_at(entry.d_val as usize).unwrap_or_default());
+            match entry.d_tag {
+                DT_RUNPATH => self.runpath = paths(),
+                DT_RPATH => self.rpath = paths(),
+                DT_FLAGS_1 => self.is_program |= entry.d_val & DF_1_PIE != 0,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds the facts against the guest and the use that is to be made of the file.
+    ///
+    /// # Errors
+    /// When class, data order, machine or type are not what they must be.
+    pub fn judge(&self, expected: ElfKind, role: Role) -> Result<(), ElfFault> {
+        super::judge_kind(self.kind, expected)?;
+        match (role, self.e_type) {
+            (Role::Executable, ET_DYN) if !self.is_program => Err(ElfFault::LibraryNotProgram),
+            (Role::Executable, ET_EXEC | ET_DYN) | (Role::Library, ET_DYN) => Ok(()),
+            (Role::Executable, found) => Err(ElfFault::WrongType {
+                found,
+                expected: "an executable (ET_EXEC or ET_DYN)",
+            }),
+            (Role::Library, found) => Err(ElfFault::WrongType {
+                found,
+                expected: "a shared library (ET_DYN)",
+            }),
+        }
+    }
+
+    /// Whether the loader has work to do: an interpreter or libraries are needed.
+    #[must_use]
+    pub fn is_dynamic(&self) -> bool {
+        self.interpreter.is_some() || !self.needed.is_empty()
+    }
+}
+
+fn split(paths: &str) -> Vec<String> {
+    paths
+        .split(':')
+        .filter(|path| !path.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The program headers, with the proof that every segment lies within the file.
+fn segments(bytes: &[u8], head: &Head) -> Result<Vec<ProgramHeader>, ElfFault> {
+    let size = bytes.len() as u64;
+    let count = head.header.e_phnum as usize;
+    let table_size = (count * ProgramHeader::size(head.ctx)) as u64;
+    within(
+        "the program header table",
+        head.header.e_phoff,
+        table_size,
+        size,
+    )?;
+    let segments = ProgramHeader::parse(bytes, head.header.e_phoff as usize, count, head.ctx)
+        .map_err(super::malformed)?;
+    for segment in &segments {
+        let part = if segment.p_type == PT_LOAD {
+            "a segment to be loaded"
+        } else {
+            "a segment"
+        };
+        within(part, segment.p_offset, segment.p_filesz, size)?;
+    }
+    Ok(segments)
+}
+
+fn interpreter(bytes: &[u8], segments: &[ProgramHeader]) -> Result<Option<String>, ElfFault> {
+    let Some(segment) = segments.iter().find(|segment| segment.p_type == PT_INTERP) else {
+        return Ok(None);
+    };
+    let from = segment.p_offset as usize;
+    let path = bytes
+        .get(from..from + segment.p_filesz as usize)
+        .unwrap_or_default();
+    let path = path.strip_suffix(b"\0").unwrap_or(path);
+    match std::str::from_utf8(path) {
+        Ok(path) if !path.is_empty() && !path.contains('\0') => Ok(Some(path.to_owned())),
+        _ => Err(ElfFault::Malformed("its interpreter is no path".to_owned())),
+    }
+}
+
+/// Proves that `length` bytes from `offset` on lie within a file of `size` bytes.
+pub(super) fn within(
+    part: &'static str,
+    offset: u64,
+    length: u64,
+    size: u64,
+) -> Result<(), ElfFault> {
+    let end = offset.saturating_add(length);
+    if end > size && length > 0 {
+        Err(ElfFault::Truncated { part, end, size })
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,3 @@
+//! The edge: the only code that touches the file system.
+
+pub mod directory;

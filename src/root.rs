@@ -1,0 +1,571 @@
+//! A foreign system as the core sees it: files under a root, every link resolved inside it.
+//!
+//! In: a [`Files`], which answers single look-ups and follows nothing. Out: files and directories
+//! by path, with symbolic links resolved the way a process chrooted into the root would have them
+//! (`path_resolution(7)`): absolute targets start again at the root, `..` stops there. So nothing
+//! outside is ever read, whatever a link says.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+
+use crate::image_path::{BadPath, ImagePath, Shown};
+
+/// What lies at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link and its target, as it stands.
+    Symlink(Vec<u8>),
+    /// A device, socket or pipe: never opened.
+    Special,
+}
+
+/// The names in a directory, and what each is.
+pub type Names = Vec<(Vec<u8>, FileKind)>;
+
+/// An open regular file.
+pub trait OpenFile {
+    /// Its size in bytes.
+    fn size(&self) -> u64;
+
+    /// Fills `buf` from `offset` on.
+    ///
+    /// # Errors
+    /// Those of the medium; `UnexpectedEof` when the file ends within `buf`.
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
+impl OpenFile for [u8] {
+    fn size(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let from = usize::try_from(offset).ok();
+        let part = from.and_then(|from| self.get(from..from.checked_add(buf.len())?));
+        buf.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}
+
+impl OpenFile for &[u8] {
+    fn size(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        (**self).read_exact_at(buf, offset)
+    }
+}
+
+/// A store of files that is asked one path at a time and follows no link.
+///
+/// Paths given to it have no link in any component but, for [`Files::kind`], the last.
+pub trait Files: Sync {
+    /// What lies at `path`; `None` when nothing does.
+    ///
+    /// # Errors
+    /// Those of the medium, permission among them.
+    fn kind(&self, path: &ImagePath) -> io::Result<Option<FileKind>>;
+
+    /// Opens a regular file.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    fn open(&self, path: &ImagePath) -> io::Result<Box<dyn OpenFile + '_>>;
+
+    /// The names in a directory, in any order.
+    ///
+    /// # Errors
+    /// Those of the medium.
+    fn list(&self, directory: &ImagePath) -> io::Result<Names>;
+
+    /// How a person names `path`, the host's directory in front.
+    fn shown(&self, path: &ImagePath) -> String;
+}
+
+/// The most links one look-up follows, as Linux has it (`MAXSYMLINKS`).
+const LINK_LIMIT: usize = 40;
+/// The deepest directory a walk enters: no real tree comes near, and a bind mount of a directory
+/// into itself must end.
+const DEPTH_LIMIT: usize = 32;
+
+/// The largest file read whole: 512 MiB, above every real module and program, below what a 32-bit
+/// host could hold.
+pub const FILE_LIMIT: u64 = 512 << 20;
+
+/// Why a path leads to no readable file.
+#[derive(Debug, thiserror::Error)]
+pub enum LookupError {
+    /// Nothing is there.
+    #[error("no such file in the root")]
+    Missing,
+    /// A link leads to nothing inside the root.
+    #[error("the symbolic link {link} -> {target} leads nowhere inside the root")]
+    Dangling {
+        /// The first link on the way.
+        link: ImagePath,
+        /// Its target, as it stands.
+        target: String,
+    },
+    /// More than 40 links, as a loop has.
+    #[error("the symbolic link {link} -> {target} is part of a loop")]
+    Loop {
+        /// The first link on the way.
+        link: ImagePath,
+        /// Its target, as it stands.
+        target: String,
+    },
+    /// It is something else than was asked for.
+    #[error("{found}, not {wanted}")]
+    WrongKind {
+        /// What it is.
+        found: &'static str,
+        /// What it should be.
+        wanted: &'static str,
+    },
+    /// It is larger than [`FILE_LIMIT`].
+    #[error("{size} bytes, more than the {FILE_LIMIT} this program reads of one file")]
+    TooLarge {
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// A link's target is no path.
+    #[error("a symbolic link's target is no path: {0}")]
+    BadTarget(#[from] BadPath),
+    /// The medium failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl LookupError {
+    /// Whether the path, or what a link stands for, is simply not there.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(self, LookupError::Missing)
+    }
+}
+
+/// A root and what has been learnt of its links.
+pub struct Root {
+    files: Box<dyn Files>,
+    /// Directories already resolved: where each really lies.
+    directories: RefCell<HashMap<ImagePath, ImagePath>>,
+}
+
+impl Root {
+    /// The root over a store of files.
+    #[must_use]
+    pub fn new(files: Box<dyn Files>) -> Self {
+        Root {
+            files,
+            directories: RefCell::default(),
+        }
+    }
+
+    /// How a person names `path`.
+    #[must_use]
+    pub fn shown(&self, path: &ImagePath) -> String {
+        self.files.shown(path)
+    }
+
+    /// The files themselves, for readers on several threads; paths must be resolved ones.
+    #[must_use]
+    pub fn files(&self) -> &dyn Files {
+        self.files.as_ref()
+    }
+
+    /// Where `path` really lies, every link resolved, and what is there.
+    ///
+    /// # Errors
+    /// When nothing is there, a link dangles or loops, or the medium fails.
+    pub fn resolve(&self, path: &ImagePath) -> Result<(ImagePath, FileKind), LookupError> {
+        Resolution {
+            root: self,
+            first_link: None,
+            links: 0,
+        }
+        .resolve(path)
+    }
+
+    /// Where the regular file that `path` leads to really lies.
+    ///
+    /// # Errors
+    /// As [`Root::resolve`]; and when it is no regular file.
+    pub fn regular_file(&self, path: &ImagePath) -> Result<ImagePath, LookupError> {
+        match self.resolve(path)? {
+            (real, FileKind::Regular) => Ok(real),
+            (_, other) => Err(LookupError::WrongKind {
+                found: describe(&other),
+                wanted: "a regular file",
+            }),
+        }
+    }
+
+    /// Reads the regular file that `path` leads to, whole.
+    ///
+    /// # Errors
+    /// As [`Root::regular_file`]; and when the file is larger than [`FILE_LIMIT`].
+    pub fn read(&self, path: &ImagePath) -> Result<Vec<u8>, LookupError> {
+        let real = self.regular_file(path)?;
+        read_whole(self.files.open(&real)?.as_ref())
+    }
+
+    /// As [`Root::read`], with `None` for a file that is not there.
+    ///
+    /// # Errors
+    /// As [`Root::read`].
+    pub fn read_if_there(&self, path: &ImagePath) -> Result<Option<Vec<u8>>, LookupError> {
+        match self.read(path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The names in the directory that `path` leads to, sorted, and where it really lies.
+    ///
+    /// # Errors
+    /// As [`Root::resolve`]; and when it is no directory.
+    pub fn list(&self, path: &ImagePath) -> Result<(ImagePath, Names), LookupError> {
+        let (real, kind) = self.resolve(path)?;
+        if kind != FileKind::Directory {
+            return Err(LookupError::WrongKind {
+                found: describe(&kind),
+                wanted: "a directory",
+            });
+        }
+        let mut names = self.files.list(&real)?;
+        names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        Ok((real, names))
+    }
+
+    /// Every path under the directory `top` whose name `wanted` accepts and that is, or links to,
+    /// a regular file; sorted. Links to directories are not entered, as depmod does not.
+    ///
+    /// # Errors
+    /// As [`Root::list`], for any directory on the way; dangling links are passed over.
+    pub fn walk(
+        &self,
+        top: &ImagePath,
+        wanted: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Vec<ImagePath>, LookupError> {
+        let mut found = Vec::new();
+        self.walk_into(top, wanted, 0, &mut found)?;
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    fn walk_into(
+        &self,
+        directory: &ImagePath,
+        wanted: &dyn Fn(&[u8]) -> bool,
+        depth: usize,
+        found: &mut Vec<ImagePath>,
+    ) -> Result<(), LookupError> {
+        for (name, kind) in self.list(directory)?.1 {
+            let path = directory.join(&name)?;
+            match kind {
+                FileKind::Directory if depth < DEPTH_LIMIT => {
+                    self.walk_into(&path, wanted, depth + 1, found)?;
+                }
+                FileKind::Regular if wanted(&name) => found.push(path),
+                FileKind::Symlink(_) if wanted(&name) && self.is_file(&path) => found.push(path),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn is_file(&self, path: &ImagePath) -> bool {
+        matches!(self.resolve(path), Ok((_, FileKind::Regular)))
+    }
+}
+
+/// Reads an open file whole.
+///
+/// # Errors
+/// When it is larger than [`FILE_LIMIT`], or reading fails.
+pub fn read_whole(file: &(dyn OpenFile + '_)) -> Result<Vec<u8>, LookupError> {
+    let size = file.size();
+    if size > FILE_LIMIT {
+        return Err(LookupError::TooLarge { size });
+    }
+    let mut bytes = vec![0; size as usize];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
+/// What a person calls a kind of file.
+fn describe(kind: &FileKind) -> &'static str {
+    match kind {
+        FileKind::Regular => "a regular file",
+        FileKind::Directory => "a directory",
+        FileKind::Symlink(_) => "a symbolic link",
+        FileKind::Special => "a device, socket or pipe",
+    }
+}
+
+/// One look-up on its way: which link it met first, and how many.
+struct Resolution<'r> {
+    root: &'r Root,
+    first_link: Option<(ImagePath, Vec<u8>)>,
+    links: usize,
+}
+
+impl Resolution<'_> {
+    fn resolve(&mut self, path: &ImagePath) -> Result<(ImagePath, FileKind), LookupError> {
+        let Some(parent) = path.parent() else {
+            return Ok((ImagePath::default(), FileKind::Directory));
+        };
+        let directory = self.directory(&parent)?;
+        self.step(&directory, path.file_name())
+    }
+
+    /// Where the directory `path` really lies; remembered, for many paths share few directories.
+    fn directory(&mut self, path: &ImagePath) -> Result<ImagePath, LookupError> {
+        if path.is_root() {
+            return Ok(ImagePath::default());
+        }
+        if let Some(known) = self.root.directories.borrow().get(path) {
+            return Ok(known.clone());
+        }
+        let (real, kind) = self.resolve(path)?;
+        if kind != FileKind::Directory {
+            return Err(LookupError::Missing);
+        }
+        self.root
+            .directories
+            .borrow_mut()
+            .insert(path.clone(), real.clone());
+        Ok(real)
+    }
+
+    /// One component further: `name` in a directory that is already resolved.
+    fn step(
+        &mut self,
+        directory: &ImagePath,
+        name: &[u8],
+    ) -> Result<(ImagePath, FileKind), LookupError> {
+        let path = directory.join(name)?;
+        match self.root.files.kind(&path)? {
+            None => Err(self.nothing_there()),
+            Some(FileKind::Symlink(target)) => self.follow(directory, path, target),
+            Some(kind) => Ok((path, kind)),
+        }
+    }
+
+    fn follow(
+        &mut self,
+        directory: &ImagePath,
+        link: ImagePath,
+        target: Vec<u8>,
+    ) -> Result<(ImagePath, FileKind), LookupError> {
+        self.first_link
+            .get_or_insert_with(|| (link, target.clone()));
+        self.links += 1;
+        if self.links > LINK_LIMIT {
+            return Err(self.too_many_links());
+        }
+        let mut at = if target.starts_with(b"/") {
+            ImagePath::default()
+        } else {
+            directory.clone()
+        };
+        let mut kind = FileKind::Directory;
+        for component in target.split(|&b| b == b'/') {
+            match component {
+                b"" | b"." => {}
+                _ if kind != FileKind::Directory => return Err(self.nothing_there()),
+                b".." => at = at.parent().unwrap_or_default(),
+                name => (at, kind) = self.step(&at, name)?,
+            }
+        }
+        Ok((at, kind))
+    }
+
+    fn nothing_there(&mut self) -> LookupError {
+        match self.first_link.take() {
+            None => LookupError::Missing,
+            Some((link, target)) => LookupError::Dangling {
+                link,
+                target: Shown(&target).to_string(),
+            },
+        }
+    }
+
+    fn too_many_links(&mut self) -> LookupError {
+        let (link, target) = self.first_link.take().unwrap_or_default();
+        LookupError::Loop {
+            link,
+            target: Shown(&target).to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod memory {
+    //! A root that is a table, for tests.
+
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// Files by path; directories are implied.
+    #[derive(Default)]
+    pub struct Memory(pub BTreeMap<ImagePath, Entry>);
+
+    /// What a test's root holds.
+    pub enum Entry {
+        File(Vec<u8>),
+        Link(&'static str),
+    }
+
+    impl Files for Memory {
+        fn kind(&self, path: &ImagePath) -> io::Result<Option<FileKind>> {
+            let below = [path.as_bytes(), b"/"].concat();
+            Ok(match self.0.get(path) {
+                Some(Entry::File(_)) => Some(FileKind::Regular),
+                Some(Entry::Link(target)) => Some(FileKind::Symlink(target.as_bytes().to_vec())),
+                None if self.0.keys().any(|p| p.as_bytes().starts_with(&below)) => {
+                    Some(FileKind::Directory)
+                }
+                None => None,
+            })
+        }
+
+        fn open(&self, path: &ImagePath) -> io::Result<Box<dyn OpenFile + '_>> {
+            match self.0.get(path) {
+                Some(Entry::File(bytes)) => Ok(Box::new(bytes.as_slice())),
+                _ => Err(io::ErrorKind::NotFound.into()),
+            }
+        }
+
+        fn list(&self, directory: &ImagePath) -> io::Result<Names> {
+            let mut names: Vec<Vec<u8>> = Vec::new();
+            let depth = directory.components().count();
+            for path in self.0.keys() {
+                let inside = path.components().take(depth).eq(directory.components());
+                if let Some(name) = path.components().nth(depth).filter(|_| inside) {
+                    names.push(name.to_vec());
+                }
+            }
+            names.dedup();
+            names
+                .into_iter()
+                .map(|name| {
+                    let path = directory.join(&name).map_err(io::Error::other)?;
+                    Ok((name, self.kind(&path)?.ok_or(io::ErrorKind::NotFound)?))
+                })
+                .collect()
+        }
+
+        fn shown(&self, path: &ImagePath) -> String {
+            path.to_string()
+        }
+    }
+
+    /// A root of files (`path`, bytes) and links (`path`, target).
+    pub fn root(files: &[(&str, &[u8])], links: &[(&str, &'static str)]) -> Root {
+        let mut memory = Memory::default();
+        for (path, bytes) in files {
+            memory
+                .0
+                .insert(ImagePath::new(path).unwrap(), Entry::File(bytes.to_vec()));
+        }
+        for (path, target) in links {
+            memory
+                .0
+                .insert(ImagePath::new(path).unwrap(), Entry::Link(target));
+        }
+        Root::new(Box::new(memory))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(path: &str) -> ImagePath {
+        ImagePath::new(path).unwrap()
+    }
+
+    #[test]
+    fn links_resolve_as_they_would_in_a_chroot() {
+        let root = memory::root(
+            &[("usr/lib/modules/6.1/a.ko", b"a"), ("etc/passwd", b"inner")],
+            &[
+                ("lib", "usr/lib"),
+                ("absolute", "/usr/lib/modules/6.1/a.ko"),
+                ("usr/lib/escape", "../../../../../etc/passwd"),
+                ("chain", "absolute"),
+                ("updir", "lib/modules/../modules/6.1/a.ko"),
+            ],
+        );
+        for (path, real) in [
+            ("lib/modules/6.1/a.ko", "usr/lib/modules/6.1/a.ko"),
+            ("absolute", "usr/lib/modules/6.1/a.ko"),
+            ("lib/escape", "etc/passwd"),
+            ("chain", "usr/lib/modules/6.1/a.ko"),
+            ("updir", "usr/lib/modules/6.1/a.ko"),
+        ] {
+            assert_eq!(
+                root.resolve(&at(path)).unwrap(),
+                (at(real), FileKind::Regular),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn links_that_lead_nowhere_or_round_and_round_are_named() {
+        let root = memory::root(
+            &[("a", b"")],
+            &[
+                ("dangling", "/nowhere"),
+                ("x", "y"),
+                ("y", "x"),
+                ("self", "self/self"),
+                ("under", "a/b"),
+            ],
+        );
+        let message = |path: &str| root.resolve(&at(path)).unwrap_err().to_string();
+        assert_eq!(
+            message("dangling"),
+            "the symbolic link /dangling -> /nowhere leads nowhere inside the root"
+        );
+        assert_eq!(message("x"), "the symbolic link /x -> y is part of a loop");
+        assert_eq!(
+            message("self"),
+            "the symbolic link /self -> self/self is part of a loop"
+        );
+        assert_eq!(
+            message("under"),
+            "the symbolic link /under -> a/b leads nowhere inside the root"
+        );
+        assert_eq!(message("missing/file"), "no such file in the root");
+        assert_eq!(message("a/file"), "no such file in the root");
+    }
+
+    #[test]
+    fn a_walk_finds_files_and_links_to_files_and_enters_no_linked_directory() {
+        let root = memory::root(
+            &[
+                ("m/k/a.ko", b""),
+                ("m/k/b.txt", b""),
+                ("m/z.ko", b""),
+                ("other/c.ko", b""),
+            ],
+            &[
+                ("m/build", "/other"),
+                ("m/link.ko", "/other/c.ko"),
+                ("m/gone.ko", "nowhere"),
+            ],
+        );
+        let found = root.walk(&at("m"), &|name| name.ends_with(b".ko")).unwrap();
+        assert_eq!(found, [at("m/k/a.ko"), at("m/link.ko"), at("m/z.ko")]);
+    }
+}
