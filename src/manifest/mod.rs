@@ -3,6 +3,15 @@
 //! In: TOML text (docs/manifests.md has the format). Out: a [`Manifest`], or every fault of the
 //! text with its line and column.
 
+mod fault;
+mod fields;
+mod parse;
+mod shipped;
+
+pub use fault::{FaultKind, ManifestFault, Occupant};
+pub use parse::parse;
+pub use shipped::{Choice, NoneServes, SHIPPED, Shipped, choose, find};
+
 use crate::image_path::ImagePath;
 use crate::kernel_version::KernelVersion;
 
