@@ -66,6 +66,41 @@ impl Arch {
         Arch::ALL.into_iter().find(|arch| arch.elf() == kind)
     }
 
+    /// Where loaders for this architecture look without being told, of every distribution: Debian's
+    /// multiarch directories, Red Hat's `lib64`, and those all have (`ld.so(8)`).
+    #[must_use]
+    pub const fn library_directories(self) -> &'static [&'static str] {
+        match self {
+            Arch::X86_64 => &[
+                "lib/x86_64-linux-gnu",
+                "usr/lib/x86_64-linux-gnu",
+                "lib64",
+                "usr/lib64",
+                "lib",
+                "usr/lib",
+            ],
+            Arch::I386 => &["lib/i386-linux-gnu", "usr/lib/i386-linux-gnu", "lib", "usr/lib"],
+            Arch::Aarch64 => &[
+                "lib/aarch64-linux-gnu",
+                "usr/lib/aarch64-linux-gnu",
+                "lib64",
+                "usr/lib64",
+                "lib",
+                "usr/lib",
+            ],
+        }
+    }
+
+    /// What `$LIB` may stand for in an RPATH, by distribution.
+    #[must_use]
+    pub const fn lib_names(self) -> &'static [&'static str] {
+        match self {
+            Arch::X86_64 => &["lib/x86_64-linux-gnu", "lib64"],
+            Arch::I386 => &["lib/i386-linux-gnu", "lib"],
+            Arch::Aarch64 => &["lib/aarch64-linux-gnu", "lib64"],
+        }
+    }
+
     /// The name as `--arch` takes it.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -1,15 +1,22 @@
 //! Builds and judges initial ramdisks for Xen guests, for any architecture, on any host.
 
 pub mod arch;
+pub mod assemble;
 pub mod compress;
+pub mod cpio;
 pub mod elf;
 pub mod host;
+pub mod image;
 pub mod image_path;
 pub mod init;
 pub mod kernel_version;
 pub mod kmod;
+pub mod libraries;
 pub mod manifest;
 pub mod nearest;
 pub mod parallel;
+pub mod plan;
+pub mod problem;
+pub mod report;
 pub mod root;
 pub mod rope;

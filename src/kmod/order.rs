@@ -5,7 +5,7 @@
 //! each once. Where a module has several `softdep` lines only the first is followed, as modprobe
 //! does; the others are included without being loaded.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::modinfo::Softdep;
 use super::name::ModuleName;
@@ -24,6 +24,15 @@ pub struct LoadOrder {
     pub include: Vec<ModuleId>,
     /// What was asked for, or needed, and is built into the kernel.
     pub builtin: Vec<ModuleName>,
+    needs: HashMap<ModuleId, Vec<ModuleId>>,
+}
+
+impl LoadOrder {
+    /// All that a module of this order needs, direct or not, prerequisites first.
+    #[must_use]
+    pub fn needs_of(&self, id: ModuleId) -> &[ModuleId] {
+        self.needs.get(&id).map(Vec::as_slice).unwrap_or_default()
+    }
 }
 
 /// Why a load order is none.
@@ -183,6 +192,9 @@ impl<'t, 'r> Resolver<'t, 'r> {
     /// # Errors
     /// Every fault met since the first request.
     pub fn finish_load_order(mut self) -> Result<LoadOrder, Vec<OrderFault>> {
+        for id in [self.order.load.clone(), self.order.include.clone()].concat() {
+            self.needs(id);
+        }
         self.check_prerequisites();
         let loaded = &self.loaded;
         self.order.include.retain(|id| !loaded.contains(id));
@@ -266,10 +278,15 @@ impl<'t, 'r> Resolver<'t, 'r> {
 
     /// All that `id` needs, direct or not, prerequisites first, without itself.
     fn needs(&mut self, id: ModuleId) -> Vec<ModuleId> {
-        match self.tree.listed_needs(id) {
+        if let Some(known) = self.order.needs.get(&id) {
+            return known.clone();
+        }
+        let needs = match self.tree.listed_needs(id) {
             Some(listed) => listed.to_vec(),
             None => Closure::of(self, id),
-        }
+        };
+        self.order.needs.insert(id, needs.clone());
+        needs
     }
 
     /// What the module itself says it needs and the tree has; what the tree lacks is a fault.

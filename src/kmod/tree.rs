@@ -199,7 +199,19 @@ impl<'r> ModuleTree<'r> {
         for directory in OVERRIDES {
             self.walk_into(&self.directory.join(directory)?)?;
         }
+        self.prefer_overrides();
         Ok(())
+    }
+
+    /// Has every need mean the strongest module of its name: a `modules.dep` older than an override
+    /// still names the kernel's own.
+    fn prefer_overrides(&mut self) {
+        let strongest: Vec<ModuleId> = (0..self.modules.len())
+            .map(|n| self.by_name.get(self.name(ModuleId(n))).copied().unwrap_or(ModuleId(n)))
+            .collect();
+        for need in self.modules.iter_mut().flat_map(|module| module.needs.iter_mut().flatten()) {
+            *need = strongest.get(need.0).copied().unwrap_or(*need);
+        }
     }
 
     /// Finds every module there is; those known already stay as they are.
@@ -472,6 +484,11 @@ impl<'r> ModuleTree<'r> {
         file
     }
 
+    /// Puts back a file that was taken.
+    pub fn put_back(&self, id: ModuleId, file: Rc<Result<ModuleFile, ModuleFault>>) {
+        self.files.borrow_mut().insert(id, file);
+    }
+
     /// What the module says of itself; nothing where it cannot be read, which is reported when its
     /// file is judged.
     #[must_use]
@@ -521,11 +538,6 @@ impl<'r> ModuleTree<'r> {
             None => weakdeps.extend(self.modinfo(id).weakdeps()),
         }
         weakdeps
-    }
-
-    /// The aliases of a module that the tree knows, in its order: for the index files of an image.
-    pub fn aliases_of(&self, id: ModuleId) -> Vec<Vec<u8>> {
-        self.modinfo(id).all("alias").map(<[u8]>::to_vec).collect()
     }
 }
 

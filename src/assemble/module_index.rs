@@ -1,0 +1,70 @@
+//! The index files modprobe reads, for the modules of an image: the guest's kernel asks for more
+//! of them by name or alias (`request_module`) once it runs.
+
+use super::Assembler;
+use crate::image_path::ImagePath;
+use crate::kmod::order::LoadOrder;
+use crate::kmod::tree::{ModuleId, ModuleTree};
+use crate::plan::Purpose;
+
+impl Assembler<'_> {
+    /// Adds `modules.dep`, `modules.alias` and `modules.softdep` under `top`.
+    pub(super) fn module_index(&mut self, tree: &ModuleTree<'_>, order: &LoadOrder, top: &ImagePath) {
+        let ids: Vec<ModuleId> = order.load.iter().chain(&order.include).copied().collect();
+        for (name, text) in [
+            ("modules.dep", self.dep_text(tree, order, &ids, top)),
+            ("modules.alias", alias_text(tree, &ids)),
+            ("modules.softdep", softdep_text(tree, &ids)),
+        ] {
+            if let Ok(path) = top.join(name.as_bytes()) {
+                self.add_file(path, 0o644, Purpose::Module, text, "made for the modules of the image");
+            }
+        }
+    }
+
+    fn dep_text(
+        &self,
+        tree: &ModuleTree<'_>,
+        order: &LoadOrder,
+        ids: &[ModuleId],
+        top: &ImagePath,
+    ) -> Vec<u8> {
+        let skip = top.as_bytes().len() + 1;
+        let path = |id: ModuleId| {
+            let packed = tree.file(id).as_ref().as_ref().is_ok_and(|file| file.packed.is_some());
+            let path = self.image_path(tree, id, top, packed);
+            path.as_bytes().get(skip..).unwrap_or_default().to_vec()
+        };
+        let mut text = Vec::new();
+        for &id in ids {
+            text.extend(path(id));
+            text.push(b':');
+            for &need in order.needs_of(id).iter().rev().filter(|need| ids.contains(need)) {
+                text.push(b' ');
+                text.extend(path(need));
+            }
+            text.push(b'\n');
+        }
+        text
+    }
+}
+
+fn alias_text(tree: &ModuleTree<'_>, ids: &[ModuleId]) -> Vec<u8> {
+    let mut text = Vec::new();
+    for &id in ids {
+        for alias in tree.modinfo(id).all("alias") {
+            text.extend([b"alias ", alias, b" ", tree.name(id).as_bytes(), b"\n"].concat());
+        }
+    }
+    text
+}
+
+fn softdep_text(tree: &ModuleTree<'_>, ids: &[ModuleId]) -> Vec<u8> {
+    let mut text = Vec::new();
+    for &id in ids {
+        for softdep in tree.modinfo(id).all("softdep") {
+            text.extend([b"softdep ", tree.name(id).as_bytes(), b" ", softdep, b"\n"].concat());
+        }
+    }
+    text
+}

@@ -1,0 +1,228 @@
+//! What went into an image: for people as text, for pipelines as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+
+use serde::Serialize;
+
+use crate::assemble::{Assembly, Request};
+use crate::plan::{Plan, Purpose};
+
+/// The version of the JSON's form: it grows when a field changes meaning or goes, not when one is
+/// added.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The report of one build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The program that wrote the image, and its version.
+    pub generator: String,
+    /// The kernel: the directory's name.
+    pub kernel: String,
+    /// The release its modules are of, which `uname -r` says in the guest.
+    pub release: String,
+    /// The architecture.
+    pub arch: String,
+    /// The manifest.
+    pub manifest: String,
+    /// Why this manifest, when the program chose it.
+    pub manifest_reason: Option<String>,
+    /// Modules, in load order; then those that go in without being loaded.
+    pub modules: Vec<ModuleReport>,
+    /// Drivers that are built into the kernel.
+    pub builtin: Vec<String>,
+    /// Executables and libraries.
+    pub binaries: Vec<BinaryReport>,
+    /// Every entry, in the order of the archive.
+    pub entries: Vec<EntryReport>,
+    /// Bytes of content by what they are for.
+    pub content: BTreeMap<Purpose, u64>,
+    /// The image itself; nothing where it was only planned.
+    pub image: Option<ImageReport>,
+    /// What its maker should know.
+    pub notes: Vec<String>,
+}
+
+/// A module.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ModuleReport {
+    /// Its name, as the kernel lists it.
+    pub name: String,
+    /// Where it lies in the image.
+    pub path: String,
+    /// The file it was read from.
+    pub source: String,
+    /// Its size in the image, in bytes.
+    pub size: u64,
+    /// Its vermagic.
+    pub vermagic: String,
+    /// Its options.
+    pub options: String,
+    /// Whether `/init` loads it.
+    pub loaded: bool,
+}
+
+/// An executable or a library.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BinaryReport {
+    /// Where it lies in the image.
+    pub path: String,
+    /// The file it was read from.
+    pub source: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its SHA-256.
+    pub sha256: String,
+    /// Whether it needs a loader or libraries, or is one.
+    pub dynamic: bool,
+    /// Class and machine.
+    pub kind: String,
+}
+
+/// An entry of the archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EntryReport {
+    /// Its name, as the archive has it; bytes that are not UTF-8 are escaped.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Where it came from.
+    pub source: String,
+}
+
+/// The image, written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImageReport {
+    /// Its file; `-` is standard output.
+    pub path: String,
+    /// How it is compressed.
+    pub compression: String,
+    /// The level.
+    pub level: u8,
+    /// The archive's size in bytes, before compression.
+    pub archive_size: u64,
+    /// The image's size in bytes.
+    pub size: u64,
+    /// The image's SHA-256.
+    pub sha256: String,
+}
+
+impl Report {
+    /// The report of an assembly that has not been written yet.
+    #[must_use]
+    pub fn planned(request: &Request, assembly: &Assembly, manifest_reason: Option<String>) -> Report {
+        Report {
+            schema_version: SCHEMA_VERSION,
+            generator: concat!("xinitrd ", env!("CARGO_PKG_VERSION")).to_owned(),
+            kernel: request.kernel.clone(),
+            release: assembly.release.clone(),
+            arch: assembly.arch.to_string(),
+            manifest: request.manifest.name.clone(),
+            manifest_reason,
+            modules: assembly.modules.clone(),
+            builtin: assembly.builtin.clone(),
+            binaries: assembly.binaries.clone(),
+            entries: entries(&assembly.plan),
+            content: content(&assembly.plan),
+            image: None,
+            notes: assembly.notes.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+fn entries(plan: &Plan) -> Vec<EntryReport> {
+    let entries = plan.entries().map(|(path, entry)| EntryReport {
+        path: crate::image_path::Shown(path.as_bytes()).to_string(),
+        size: entry.data().len() as u64,
+        purpose: entry.purpose,
+        source: entry.origin.clone(),
+    });
+    entries.collect()
+}
+
+fn content(plan: &Plan) -> BTreeMap<Purpose, u64> {
+    let mut sizes = BTreeMap::new();
+    for (_, entry) in plan.entries() {
+        *sizes.entry(entry.purpose).or_default() += entry.data().len() as u64;
+    }
+    sizes
+}
+
+/// Bytes as lower-case hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "kernel      {}", self.kernel)?;
+        if self.kernel != self.release {
+            write!(f, " (its modules say {})", self.release)?;
+        }
+        writeln!(f, "\narch        {}", self.arch)?;
+        write!(f, "manifest    {}", self.manifest)?;
+        match &self.manifest_reason {
+            Some(reason) => writeln!(f, " ({reason})")?,
+            None => writeln!(f)?,
+        }
+        self.show_modules(f)?;
+        for binary in &self.binaries {
+            let linked = if binary.dynamic { "dynamic" } else { "static" };
+            writeln!(f, "binary      {} {} {linked}", binary.path, binary.kind)?;
+            writeln!(f, "            {} {}", binary.sha256, binary.source)?;
+        }
+        for (purpose, size) in &self.content {
+            writeln!(f, "content     {:<10} {size:>11} bytes", purpose_name(*purpose))?;
+        }
+        for note in &self.notes {
+            writeln!(f, "note        {note}")?;
+        }
+        match &self.image {
+            Some(image) => image.fmt(f),
+            None => writeln!(f, "image       not written (dry run); {} entries", self.entries.len()),
+        }
+    }
+}
+
+impl Report {
+    fn show_modules(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for module in &self.modules {
+            let label = if module.loaded { "load" } else { "include" };
+            let space = if module.options.is_empty() { "" } else { " " };
+            writeln!(f, "{label:<11} {}{space}{}", module.path, module.options)?;
+        }
+        for name in &self.builtin {
+            writeln!(f, "built in    {name}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ImageReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ImageReport { path, compression, level, archive_size, size, sha256 } = self;
+        writeln!(f, "image       {path} {size} bytes, {compression} level {level}")?;
+        writeln!(f, "            {archive_size} bytes before compression")?;
+        writeln!(f, "            sha256 {sha256}")
+    }
+}
+
+fn purpose_name(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Module => "modules",
+        Purpose::Binary => "binaries",
+        Purpose::Library => "libraries",
+        Purpose::Init => "init",
+        Purpose::File => "files",
+        Purpose::Structure => "links",
+    }
+}
