@@ -1,0 +1,3 @@
+//! What the library makes, held against the tools that others use.
+
+mod compress; // encoders and decoders against gzip, xz, zstd, lz4 and python's zlib
