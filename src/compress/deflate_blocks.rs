@@ -133,6 +133,7 @@ impl<'a> Bits<'a> {
             let word = self.peek();
             let mut used = 0;
             while used <= PEEKED - LONGEST_PAIR {
+                let symbol = self.at + u64::from(used);
                 let entry = codes.literals.find(word >> used);
                 used += entry.bits();
                 match entry.kind() {
@@ -140,12 +141,12 @@ impl<'a> Bits<'a> {
                     Kind::Length => {
                         let distance = codes.distances.find(word >> used);
                         if distance.kind() == Kind::Nothing {
-                            return Err(BlockError::Symbol(self.at));
+                            return Err(BlockError::Symbol(symbol));
                         }
                         used += distance.bits();
                     }
                     Kind::End => return self.skip(u64::from(used)),
-                    Kind::Nothing => return Err(BlockError::Symbol(self.at)),
+                    Kind::Nothing => return Err(BlockError::Symbol(symbol)),
                 }
             }
             self.at += u64::from(used);
@@ -604,7 +605,7 @@ mod tests {
                 BlockError::CodeLengths(0),
             ),
             // A fixed block's length 257 + 29, which is none: 11000110.
-            (&[0b0001_1011, 0b0000_0011, 0, 0], BlockError::Symbol(0)),
+            (&[0b0001_1011, 0b0000_0011, 0, 0], BlockError::Symbol(3)),
         ];
         for (stream, error) in cases {
             assert_eq!(last_block(stream), Err(error), "{stream:x?}");
