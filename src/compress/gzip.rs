@@ -17,14 +17,14 @@ use super::ordered::in_order;
 use crate::rope::Rope;
 
 /// What is compressed apart: `docs/compression.md` has the sizes that were tried.
-pub(super) const PIECE: u64 = 512 << 10;
+pub(super) const PIECE: u64 = 1 << 20;
 /// Magic, deflate, no flags, no time, no extra flags, unknown system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 /// A stored block's length of zero and its complement.
 const EMPTY_STORED: [u8; 4] = [0, 0, 0xff, 0xff];
 /// What a worker holds below and from `NEAR_OPTIMAL` on: libdeflate's state, a piece and its result.
-const FAST_WORKER: usize = 3 << 20;
-const THOROUGH_WORKER: usize = 11 << 20;
+const FAST_WORKER: usize = 4 << 20;
+const THOROUGH_WORKER: usize = 13 << 20;
 /// The level from which libdeflate parses near-optimally, with far larger tables.
 const NEAR_OPTIMAL: u8 = 10;
 

@@ -106,7 +106,7 @@ impl Compression {
     #[must_use]
     pub const fn best_level(self) -> u8 {
         match self {
-            Compression::Gzip => 10,
+            Compression::Gzip => 11,
             Compression::None => 0,
             Compression::Xz => 9,
             Compression::Zstd => 19,
