@@ -3,7 +3,7 @@
 //! In goes a [`Rope`], out come the bytes of one gzip member (RFC 1952), xz stream, zstd frame
 //! (RFC 8878) or lz4 legacy frame, in order and with bounded memory. The bytes depend on the
 //! content and the level alone: not on the number of threads, and not on the machine, but for zstd
-//! from level 5 on, which may cut its blocks otherwise where words are big-endian
+//! from level 4 on, which may cut its blocks otherwise where words are big-endian
 //! (`docs/compression.md`).
 //!
 //! What is compressed already (a module `.ko.xz`) is told by [`detect`] and read by [`unpack`].
