@@ -1,6 +1,35 @@
 //! Compressions: told by their magic, written for a kernel to read, and read with a bound.
+//!
+//! In goes a [`Rope`], out come the bytes of one gzip member (RFC 1952), xz stream, zstd frame
+//! (RFC 8878) or lz4 legacy frame, in order and with bounded memory. The bytes depend on the
+//! content and the level alone: not on the number of threads, and not on the machine, but for zstd
+//! from level 4 on, which may cut its blocks otherwise where words are big-endian
+//! (`docs/compression.md`).
+//!
+//! What is compressed already (a module `.ko.xz`) is told by [`detect`] and read by [`unpack`].
+
+mod deflate_blocks;
+mod encode;
+mod format;
+mod gzip;
+mod lz4;
+mod lz4_block;
+mod ordered;
+mod unpack;
+
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use thiserror::Error;
 
 use crate::kernel_version::KernelVersion;
+#[cfg(doc)]
+use crate::rope::Rope;
+
+pub use encode::encode;
+pub use format::{Format, detect};
+pub use unpack::{UnpackError, unpack};
 
 /// A compression an image can be written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,5 +77,154 @@ impl Compression {
             Compression::Lz4 => KernelVersion::new(3, 11, 0),
             Compression::Zstd => KernelVersion::new(5, 9, 0),
         }
+    }
+
+    /// The levels it has, from the fastest to the smallest. A compression without levels has one.
+    #[must_use]
+    pub const fn levels(self) -> RangeInclusive<u8> {
+        match self {
+            Compression::Gzip => 1..=12,
+            Compression::None => 0..=0,
+            Compression::Xz => 0..=9,
+            Compression::Zstd => 1..=22,
+            Compression::Lz4 => 1..=1,
+        }
+    }
+
+    /// The level taken when none is asked for: the libraries' own choice (zstd's is higher here,
+    /// because an image is written once and read at every boot).
+    #[must_use]
+    pub const fn default_level(self) -> u8 {
+        match self {
+            Compression::Gzip | Compression::Xz => 6,
+            Compression::None => 0,
+            Compression::Zstd => 9,
+            Compression::Lz4 => 1,
+        }
+    }
+
+    /// The level `--best` takes: the smallest image before time grows out of proportion
+    /// (`docs/compression.md` has the figures).
+    #[must_use]
+    pub const fn best_level(self) -> u8 {
+        match self {
+            Compression::Gzip => 11,
+            Compression::None => 0,
+            Compression::Xz => 9,
+            Compression::Zstd => 19,
+            Compression::Lz4 => 1,
+        }
+    }
+}
+
+impl FromStr for Compression {
+    type Err = UnknownCompression;
+
+    fn from_str(name: &str) -> Result<Self, UnknownCompression> {
+        let found = Compression::ALL.into_iter().find(|one| one.name() == name);
+        found.ok_or_else(|| UnknownCompression {
+            name: name.to_owned(),
+        })
+    }
+}
+
+/// A name that is no compression's.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("no compression is called {name:?}; there are {}", Compression::ALL.map(Compression::name).join(", "))]
+pub struct UnknownCompression {
+    /// The name that was given.
+    pub name: String,
+}
+
+/// A level that a compression does not have.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{} has no level {level}, only {} to {}", compression.name(), compression.levels().start(), compression.levels().end())]
+pub struct BadLevel {
+    /// The compression.
+    pub compression: Compression,
+    /// The level that was asked for.
+    pub level: u8,
+}
+
+/// How an image is to be compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encoding {
+    compression: Compression,
+    level: u8,
+    threads: NonZeroUsize,
+}
+
+impl Encoding {
+    /// An encoding at a level that `compression` has, done by at most `threads` threads.
+    ///
+    /// # Errors
+    /// [`BadLevel`] for any other level.
+    pub fn new(
+        compression: Compression,
+        level: u8,
+        threads: NonZeroUsize,
+    ) -> Result<Self, BadLevel> {
+        if !compression.levels().contains(&level) {
+            return Err(BadLevel { compression, level });
+        }
+        Ok(Encoding {
+            compression,
+            level,
+            threads,
+        })
+    }
+
+    /// The compression.
+    #[must_use]
+    pub const fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// The level, one of [`Compression::levels`].
+    #[must_use]
+    pub const fn level(&self) -> u8 {
+        self.level
+    }
+
+    /// The most threads that compress at once; never a matter of the bytes that come out.
+    #[must_use]
+    pub const fn threads(&self) -> NonZeroUsize {
+        self.threads
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_compression_is_found_by_its_name_and_no_other_is() {
+        for compression in Compression::ALL {
+            assert_eq!(compression.name().parse(), Ok(compression));
+        }
+        let error = "gz".parse::<Compression>().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "no compression is called \"gz\"; there are gzip, none, xz, zstd, lz4"
+        );
+    }
+
+    #[test]
+    fn a_level_is_taken_exactly_when_the_compression_has_it() {
+        for compression in Compression::ALL {
+            let levels = compression.levels();
+            for level in 0..=255 {
+                let made = Encoding::new(compression, level, NonZeroUsize::MIN);
+                assert_eq!(
+                    made.is_ok(),
+                    levels.contains(&level),
+                    "{compression:?} {level}"
+                );
+            }
+            assert!(levels.contains(&compression.default_level()));
+            assert!(levels.contains(&compression.best_level()));
+        }
+        let error = Encoding::new(Compression::Xz, 10, NonZeroUsize::MIN).unwrap_err();
+        assert_eq!(error.to_string(), "xz has no level 10, only 0 to 9");
     }
 }
