@@ -73,4 +73,18 @@ pub enum InitFault {
         /// The most.
         limit: usize,
     },
+    /// The root device is named in a way the interpreter cannot look up.
+    #[error(
+        "root device `{}` is of no form that {interpreter} looks up: {}",
+        Shown(.text.as_bytes()),
+        .known.join(", ")
+    )]
+    UnknownDevice {
+        /// The device as given.
+        text: String,
+        /// The interpreter: `nash 4.2`.
+        interpreter: &'static str,
+        /// The forms it looks up.
+        known: &'static [&'static str],
+    },
 }

@@ -69,7 +69,7 @@ fn el4_start_udev(script: &mut Script) {
 
 fn el4_mount_root(script: &mut Script, boot: &Boot) -> Result<(), InitFault> {
     let device = match &boot.root_device {
-        Some(device) => word("root device", device)?,
+        Some(device) => root_device(device, "nash 4.2", &["/DEVICE", "LABEL="])?,
         None => {
             script.say("Creating the root device");
             script.run(&format!("mkrootdev {ROOT}"));
@@ -165,7 +165,10 @@ fn el5_mount_root(script: &mut Script, boot: &Boot) -> Result<(), InitFault> {
         None => "defaults",
     };
     let rootfs = word("root file system", &boot.rootfs)?;
-    let device = word("root device", boot.root_device.as_deref().unwrap_or(ROOT))?;
+    let device = match &boot.root_device {
+        Some(device) => root_device(device, "nash 5.1", &["/DEVICE", "LABEL=", "UUID="])?,
+        None => ROOT,
+    };
     script.say("Creating the root device");
     script.run(&format!("mkrootdev -t {rootfs} -o {options},ro {device}"));
     script.say("Mounting the root file system");
@@ -246,6 +249,27 @@ fn word<'t>(what: &'static str, text: &'t str) -> Result<&'t str, InitFault> {
     };
     hindrance.map_or(Ok(text), |character| {
         Err(unspeakable(what, text, character))
+    })
+}
+
+/// A device by its path, or by what `mount` (4.2) and `mkrootdev` (5.1) find in its superblock.
+fn root_device<'t>(
+    text: &'t str,
+    interpreter: &'static str,
+    known: &'static [&'static str],
+) -> Result<&'t str, InitFault> {
+    let text = word("root device", text)?;
+    let is_known = |form: &&str| {
+        let start = form.strip_suffix("DEVICE").unwrap_or(form);
+        text.len() > start.len() && text.starts_with(start)
+    };
+    if known.iter().any(is_known) {
+        return Ok(text);
+    }
+    Err(InitFault::UnknownDevice {
+        text: text.to_owned(),
+        interpreter,
+        known,
     })
 }
 

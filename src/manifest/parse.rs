@@ -89,16 +89,18 @@ fn kernel_range(fields: &mut Fields<'_>) -> KernelRange {
     let Some(mut range) = fields.table("kernels") else {
         return KernelRange::default();
     };
-    let from = range.version("from");
-    let before_at = range.text("before").map_or(0, |(at, _)| at);
+    let from = range.version("from").map(|(_, version)| version);
     let before = range.version("before");
-    if let (Some(from), Some(before)) = (from, before)
+    if let (Some(from), Some((at, before))) = (from, before)
         && from >= before
     {
-        range.fault(before_at, FaultKind::EmptyRange { from, before });
+        range.fault(at, FaultKind::EmptyRange { from, before });
     }
     range.done();
-    KernelRange { from, before }
+    KernelRange {
+        from,
+        before: before.map(|(_, version)| version),
+    }
 }
 
 fn modules(mut fields: Fields<'_>) -> Option<Modules> {
@@ -330,9 +332,7 @@ mod tests {
         assert_eq!(manifest, expected);
     }
 
-    #[test]
-    fn every_key_comes_through() {
-        let text = r#"
+    const EVERY_KEY: &str = r#"
             name = "all"
             summary = "Everything"
             init = "nash-5.1"
@@ -374,9 +374,15 @@ mod tests {
             when = "always"
             applets = ["sh"]
         "#;
-        let path = |text: &str| ImagePath::new(text).unwrap();
+
+    fn path(text: &str) -> ImagePath {
+        ImagePath::new(text).unwrap()
+    }
+
+    /// What [`EVERY_KEY`] says.
+    fn every_key() -> Manifest {
         let from = Some(KernelVersion::new(2, 6, 24));
-        let expected = Manifest {
+        Manifest {
             name: "all".to_owned(),
             summary: "Everything".to_owned(),
             kernels: KernelRange {
@@ -434,8 +440,12 @@ mod tests {
                 when: When::Always,
                 applets: vec!["sh".to_owned()],
             }],
-        };
-        assert_eq!(parse(text), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn every_key_comes_through() {
+        assert_eq!(parse(EVERY_KEY), Ok(every_key()));
     }
 
     /// Each fault alone, after the four lines of [`LEAST`]: the text, and the answer.

@@ -307,6 +307,30 @@ fn a_word_that_nash_would_read_otherwise_is_refused() {
 }
 
 #[test]
+fn a_root_device_is_named_as_its_nash_looks_it_up() {
+    let boot = |device: &str| Boot {
+        root_device: Some(device.to_owned()),
+        ..xen_guest()
+    };
+    let cases = [
+        ("/dev/sda1", true, true),
+        ("LABEL=/", true, true),
+        ("UUID=1234-5678", false, true),
+        ("PARTUUID=1234", false, false),
+        ("LABEL=", false, false),
+        ("sda1", false, false),
+    ];
+    for (device, in_42, in_51) in cases {
+        let (old, new) = (el4(&boot(device), true), el5(&boot(device)));
+        assert_eq!((old.is_ok(), new.is_ok()), (in_42, in_51), "{device}");
+    }
+    assert_eq!(
+        el4(&boot("UUID=1"), true).unwrap_err().to_string(),
+        "root device `UUID=1` is of no form that nash 4.2 looks up: /DEVICE, LABEL="
+    );
+}
+
+#[test]
 fn a_script_at_nashs_limits_is_written_and_one_past_them_is_not() {
     let options = |count: usize| Boot {
         modules: vec![module("ext3", &vec!["a=1"; count].join(" "))],
