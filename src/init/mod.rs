@@ -5,7 +5,7 @@
 pub mod busybox;
 pub mod nash;
 
-use crate::image_path::ImagePath;
+use crate::image_path::{ImagePath, Shown};
 
 /// One module that `/init` loads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,10 @@ pub struct Boot {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InitFault {
     /// A word holds what the script's language cannot carry.
-    #[error("{what} `{text}` holds a {character}, which {language} cannot carry")]
+    #[error(
+        "{what} `{}` holds a {character}, which {language} cannot carry",
+        Shown(.text.as_bytes())
+    )]
     Unspeakable {
         /// What the word is: `module option`, `root device`.
         what: &'static str,
@@ -55,5 +58,33 @@ pub enum InitFault {
         length: usize,
         /// The first length that is too long.
         limit: usize,
+    },
+    /// A word that must say something is empty.
+    #[error("{what} is empty")]
+    Empty {
+        /// What the word is.
+        what: &'static str,
+    },
+    /// A module has more options than nash hands to a program.
+    #[error("a module has {count} options; nash hands over at most {limit}")]
+    TooManyOptions {
+        /// How many words of options there are.
+        count: usize,
+        /// The most.
+        limit: usize,
+    },
+    /// The root device is named in a way the interpreter cannot look up.
+    #[error(
+        "root device `{}` is of no form that {interpreter} looks up: {}",
+        Shown(.text.as_bytes()),
+        .known.join(", ")
+    )]
+    UnknownDevice {
+        /// The device as given.
+        text: String,
+        /// The interpreter: `nash 4.2`.
+        interpreter: &'static str,
+        /// The forms it looks up.
+        known: &'static [&'static str],
     },
 }

@@ -190,7 +190,7 @@ pub enum FaultKind {
         before: KernelVersion,
     },
     /// A text that cannot be the name of what the key names.
-    #[error("`{}` cannot be a {what}", .value.escape_debug())]
+    #[error("`{}` is no {what}", .value.escape_debug())]
     BadName {
         /// What it should name: `module name`, `file name`.
         what: &'static str,

@@ -203,8 +203,8 @@ impl<'t> Fields<'t> {
         self.judge_number("mode", at, number, MODE_LIMIT, format!("{MODE_LIMIT:#o}"))
     }
 
-    /// A kernel's version, which may be absent.
-    pub(super) fn version(&mut self, key: &'static str) -> Option<KernelVersion> {
+    /// A kernel's version, which may be absent, with its offset.
+    pub(super) fn version(&mut self, key: &'static str) -> Option<(usize, KernelVersion)> {
         let (at, word) = self.text(key)?;
         // Only numbers: a release's suffix would be dropped without a word.
         let is_plain = word.chars().all(|c| c.is_ascii_digit() || c == '.');
@@ -212,7 +212,7 @@ impl<'t> Fields<'t> {
         if version.is_none() {
             self.fault(at, NotAVersion(word.to_owned()).into());
         }
-        version
+        Some((at, version?))
     }
 
     /// Glob patterns over module names, which may be absent.
@@ -261,12 +261,9 @@ impl<'t> Fields<'t> {
             let name = key.get_ref().as_ref();
             if !self.known.contains(&name) {
                 let nearest = nearest(name, &self.known);
-                let key_text = name.to_owned();
-                let what = FaultKind::UnknownKey {
-                    key: key_text,
-                    nearest,
-                };
-                self.fault(key.span().start, what);
+                let at = key.span().start;
+                let key = name.to_owned();
+                self.fault(at, FaultKind::UnknownKey { key, nearest });
             }
         }
     }

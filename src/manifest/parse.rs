@@ -21,6 +21,9 @@ const MINOR_LIMIT: u32 = (1 << 20) - 1;
 /// The kernel's `PATH_MAX` less the final NUL.
 const TARGET_LIMIT: usize = 4095;
 
+/// The reader goes on after an error; a text that is no TOML at all would have one a byte.
+const SYNTAX_FAULT_LIMIT: usize = 64;
+
 const INITS: [(&str, InitKind); 3] = [
     ("nash-4.2", InitKind::Nash42),
     ("nash-5.1", InitKind::Nash51),
@@ -44,7 +47,7 @@ pub fn parse(text: &str) -> Result<Manifest, Vec<ManifestFault>> {
 
 fn read(text: &str, notes: &Notes) -> Option<Manifest> {
     let (document, errors) = DeTable::parse_recoverable(text);
-    for error in &errors {
+    for error in errors.iter().take(SYNTAX_FAULT_LIMIT) {
         let at = error.span().map_or(0, |span| span.start);
         notes.fault(at, FaultKind::Syntax(error.message().to_owned()));
     }
@@ -86,16 +89,18 @@ fn kernel_range(fields: &mut Fields<'_>) -> KernelRange {
     let Some(mut range) = fields.table("kernels") else {
         return KernelRange::default();
     };
-    let from = range.version("from");
-    let before_at = range.text("before").map_or(0, |(at, _)| at);
+    let from = range.version("from").map(|(_, version)| version);
     let before = range.version("before");
-    if let (Some(from), Some(before)) = (from, before)
+    if let (Some(from), Some((at, before))) = (from, before)
         && from >= before
     {
-        range.fault(before_at, FaultKind::EmptyRange { from, before });
+        range.fault(at, FaultKind::EmptyRange { from, before });
     }
     range.done();
-    KernelRange { from, before }
+    KernelRange {
+        from,
+        before: before.map(|(_, version)| version),
+    }
 }
 
 fn modules(mut fields: Fields<'_>) -> Option<Modules> {
@@ -286,4 +291,436 @@ fn blocked_by<'c>(claim: &Claim, taken: &BTreeMap<&[u8], &'c Claim>) -> Option<&
     slashes
         .filter_map(|(end, _)| taken.get(path.get(..end)?).copied())
         .find(|above| above.occupant != Occupant::Directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image_path::ImagePath;
+    use crate::kernel_version::KernelVersion;
+
+    /// The least a manifest must have; three lines, and a table that a test may go on with.
+    const LEAST: &str = "name = \"m\"\nsummary = \"s\"\ninit = \"busybox\"\n\
+                         modules = { layout = \"flat\", rootfs = \"ext4\" }\n";
+
+    /// The faults of [`LEAST`] with `more` after it, as a person reads them.
+    fn faults(more: &str) -> Vec<String> {
+        let found = parse(&format!("{LEAST}{more}")).unwrap_err();
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_least_manifest_reads_and_leaves_the_rest_at_its_defaults() {
+        let manifest = parse(LEAST).unwrap();
+        let expected = Manifest {
+            name: "m".to_owned(),
+            summary: "s".to_owned(),
+            kernels: KernelRange::default(),
+            init: InitKind::Busybox,
+            modules: Modules {
+                layout: ModuleLayout::Flat,
+                drivers: Vec::new(),
+                rootfs: "ext4".to_owned(),
+                include: Vec::new(),
+            },
+            directories: Vec::new(),
+            links: Vec::new(),
+            nodes: Vec::new(),
+            files: Vec::new(),
+            binaries: Vec::new(),
+        };
+        assert_eq!(manifest, expected);
+    }
+
+    const EVERY_KEY: &str = r#"
+            name = "all"
+            summary = "Everything"
+            init = "nash-5.1"
+            kernels = { from = "2.6.18", before = "6.1" }
+            [modules]
+            layout = "tree"
+            rootfs = "xfs"
+            include = ["nf_*", "{a,b}?"]
+            [[modules.drivers]]
+            role = "block"
+            kernels = { from = "2.6.24" }
+            any-of = ["xen:vbd", "xen-blkfront"]
+            [[directories]]
+            path = "/tmp/"
+            mode = 0o1777
+            [[links]]
+            path = "sbin"
+            target = "bin"
+            [[nodes]]
+            path = "dev/sda"
+            kind = "block"
+            major = 0xfff
+            minor = 1048575
+            mode = 0o600
+            [[files]]
+            path = "etc/a"
+            mode = 0o640
+            text = ""
+            [[files]]
+            path = "etc/b"
+            from-root = ["b", "c"]
+            otherwise = "d"
+            when = "lvm-root"
+            [[binaries]]
+            path = "bin/busybox"
+            file-name = "busybox"
+            candidates = ["bin/busybox"]
+            package = "busybox-static"
+            when = "always"
+            applets = ["sh"]
+        "#;
+
+    fn path(text: &str) -> ImagePath {
+        ImagePath::new(text).unwrap()
+    }
+
+    /// What [`EVERY_KEY`] says.
+    fn every_key() -> Manifest {
+        let from = Some(KernelVersion::new(2, 6, 24));
+        Manifest {
+            name: "all".to_owned(),
+            summary: "Everything".to_owned(),
+            kernels: KernelRange {
+                from: Some(KernelVersion::new(2, 6, 18)),
+                before: Some(KernelVersion::new(6, 1, 0)),
+            },
+            init: InitKind::Nash51,
+            modules: Modules {
+                layout: ModuleLayout::Tree,
+                drivers: vec![Driver {
+                    role: "block".to_owned(),
+                    kernels: KernelRange { from, before: None },
+                    any_of: vec!["xen:vbd".to_owned(), "xen-blkfront".to_owned()],
+                }],
+                rootfs: "xfs".to_owned(),
+                include: vec!["nf_*".to_owned(), "{a,b}?".to_owned()],
+            },
+            directories: vec![Directory {
+                path: path("tmp"),
+                mode: 0o1777,
+            }],
+            links: vec![Link {
+                path: path("sbin"),
+                target: "bin".to_owned(),
+            }],
+            nodes: vec![Node {
+                path: path("dev/sda"),
+                kind: NodeKind::Block,
+                major: 4095,
+                minor: 1_048_575,
+                mode: 0o600,
+            }],
+            files: vec![
+                File {
+                    path: path("etc/a"),
+                    mode: 0o640,
+                    content: Content::Text(String::new()),
+                    when: When::Always,
+                },
+                File {
+                    path: path("etc/b"),
+                    mode: 0o644,
+                    content: Content::FromRoot {
+                        candidates: vec![path("b"), path("c")],
+                        otherwise: Some("d".to_owned()),
+                    },
+                    when: When::LvmRoot,
+                },
+            ],
+            binaries: vec![Binary {
+                path: path("bin/busybox"),
+                file_name: "busybox".to_owned(),
+                candidates: vec![path("bin/busybox")],
+                package: "busybox-static".to_owned(),
+                when: When::Always,
+                applets: vec!["sh".to_owned()],
+            }],
+        }
+    }
+
+    #[test]
+    fn every_key_comes_through() {
+        assert_eq!(parse(EVERY_KEY), Ok(every_key()));
+    }
+
+    /// Each fault alone, after the four lines of [`LEAST`]: the text, and the answer.
+    const FAULTS: &[(&str, &str)] = &[
+        (
+            "links = [{ path = \"a\" }]",
+            "5:10: the key `target` is missing",
+        ),
+        (
+            "nodez = []",
+            "5:1: unknown key `nodez`; did you mean `nodes`?",
+        ),
+        ("\"é\" = 1\n", "5:1: unknown key `é`"),
+        (
+            "quite-another-thing = 1",
+            "5:1: unknown key `quite-another-thing`",
+        ),
+        (
+            "links = 1",
+            "5:9: `links` must be a list, and is a whole number",
+        ),
+        (
+            "links = [true]",
+            "5:10: `links` must be a table, and is true or false",
+        ),
+        (
+            "kernels = { from = 2.6 }",
+            "5:20: `from` must be a string, and is a fraction",
+        ),
+        (
+            "kernels = []",
+            "5:11: `kernels` must be a table, and is a list",
+        ),
+        (
+            "directories = [{ path = \"a\", mode = \"755\" }]",
+            "5:37: `mode` must be a whole number, and is a string",
+        ),
+        (
+            "directories = [{ path = \"a\", mode = 755 }]",
+            "5:37: `mode` is 755; write it in octal, as 0o755",
+        ),
+        (
+            "directories = [{ path = \"a\", mode = 0o10000 }]",
+            "5:37: `mode` is 0o10000; it runs from 0 to 0o7777",
+        ),
+        ("directories = [{ path = \"\" }]", "5:25: `path` is empty"),
+        (
+            "directories = [{ path = \"/./\" }]",
+            "5:25: `path` is the root itself, which is no entry",
+        ),
+        (
+            "directories = [{ path = \"a/../b\" }]",
+            "5:25: `path` is no path of an image: it climbs with `..`",
+        ),
+        (
+            "directories = [{ path = \"a\\u0000\" }]",
+            "5:25: `path` is no path of an image: it holds a NUL byte",
+        ),
+        (
+            "directories = [{ path = \"a\" }, { path = \"/a/\" }]",
+            "5:41: /a is here twice: it is a directory already",
+        ),
+        (
+            "directories = [{ path = \"sbin/x\" }]\nlinks = [{ path = \"sbin\", target = \"bin\" }]",
+            "5:25: /sbin/x lies under /sbin, which is a link",
+        ),
+        (
+            "files = [{ path = \"é\", text = \"\" }, { path = \"é/b/c\", text = \"\" }]",
+            "5:46: /é/b/c lies under /é, which is a file",
+        ),
+        (
+            "files = [{ path = \"init\", text = \"\" }]",
+            "5:19: /init is written by the builder, and has no place in a manifest",
+        ),
+        (
+            "files = [{ path = \"a\" }]",
+            "5:10: a file has either `text` or `from-root`",
+        ),
+        (
+            "files = [{ path = \"a\", text = \"\", from-root = [\"b\"] }]",
+            "5:10: a file has either `text` or `from-root`",
+        ),
+        (
+            "files = [{ path = \"a\", text = \"\", otherwise = \"\" }]",
+            "5:47: `otherwise` stands in for `from-root`, which is not here",
+        ),
+        (
+            "files = [{ path = \"a\", from-root = [] }]",
+            "5:36: `from-root` is empty",
+        ),
+        (
+            "files = [{ path = \"a\", text = \"\", when = \"lvm\" }]",
+            "5:42: `when` cannot be `lvm`; it is one of always, lvm-root",
+        ),
+        (
+            "links = [{ path = \"a\", target = \"\" }]",
+            "5:33: `target` is empty",
+        ),
+        (
+            "links = [{ path = \"a\", target = \"b\\u0000\" }]",
+            "5:33: the target holds a NUL byte",
+        ),
+        (
+            "nodes = [{ path = \"a\", kind = \"c\", major = 1, minor = 1 }]",
+            "5:31: `kind` cannot be `c`; it is one of char, block",
+        ),
+        (
+            "nodes = [{ path = \"a\", kind = \"char\", major = 4096, minor = 1 }]",
+            "5:47: `major` is 4096; it runs from 0 to 4095",
+        ),
+        (
+            "nodes = [{ path = \"a\", kind = \"char\", major = 1, minor = 1048576 }]",
+            "5:58: `minor` is 1048576; it runs from 0 to 1048575",
+        ),
+        (
+            "nodes = [{ path = \"a\", kind = \"char\", major = -1, minor = 1 }]",
+            "5:47: `major` is -1; it runs from 0 to 4095",
+        ),
+        (
+            "kernels = { from = \"2.6.9-67.EL\" }",
+            "5:20: `2.6.9-67.EL` does not begin with a kernel version such as 2.6.9 or 6.1",
+        ),
+        (
+            "kernels = { from = \"2.6.18\", before = \"2.6.18\" }",
+            "5:39: no kernel is both from 2.6.18 on and before 2.6.18",
+        ),
+        (
+            "binaries = [{ path = \"a\", file-name = \"b/c\", package = \"p\" }]",
+            "5:39: `b/c` is no file name",
+        ),
+        (
+            "binaries = [{ path = \"a\", file-name = \"a\", package = \"p\", applets = [\"..\"] }]",
+            "5:70: `..` is no applet's name",
+        ),
+        (
+            "binaries = [{ path = \"bin/sh\", file-name = \"a\", package = \"p\", applets = [\"sh\"] }]",
+            "5:75: /bin/sh is here twice: it is a binary already",
+        ),
+    ];
+
+    #[test]
+    fn each_fault_is_named_with_its_line_and_column() {
+        for (more, fault) in FAULTS {
+            assert_eq!(faults(more), [*fault], "{more}");
+        }
+    }
+
+    #[test]
+    fn the_faults_of_modules_are_named_likewise() {
+        let cases = [
+            (
+                "include = [\"a[\"]",
+                "5:12: `include` has a pattern that cannot be read: ",
+            ),
+            ("include = [\"\"]", "5:12: `` is no module name's pattern"),
+            (
+                "drivers = [{ role = \"block\" }]",
+                "5:12: the key `any-of` is missing",
+            ),
+            (
+                "drivers = [{ role = \"b\", any-of = [] }]",
+                "5:35: `any-of` is empty",
+            ),
+            (
+                "drivers = [{ role = \"b\", any-of = [\"a b\"] }]",
+                "5:36: `a b` is no module name",
+            ),
+            (
+                "layout = \"deep\"",
+                "5:10: `layout` cannot be `deep`; it is one of flat, tree",
+            ),
+            (
+                "rootfs = \"ext3 x\"",
+                "5:10: `ext3 x` is no file system's name",
+            ),
+        ];
+        for (line, fault) in cases {
+            let mut keys = vec!["layout = \"flat\"", "rootfs = \"ext4\""];
+            keys.retain(|key| key.split(' ').next() != line.split(' ').next());
+            let text = format!(
+                "name = \"m\"\nsummary = \"s\"\ninit = \"busybox\"\n[modules]\n{line}\n{}",
+                keys.join("\n")
+            );
+            let found = parse(&text).unwrap_err();
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(
+                found[0].to_string().starts_with(fault),
+                "{} / {fault}",
+                found[0]
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_manifest_lacks_four_keys_and_they_are_named_at_once() {
+        let found: Vec<String> = parse("")
+            .unwrap_err()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let missing = ["name", "summary", "init", "modules"];
+        assert_eq!(
+            found,
+            missing.map(|key| format!("1:1: the key `{key}` is missing"))
+        );
+    }
+
+    #[test]
+    fn many_faults_come_at_once_in_the_order_of_the_text() {
+        let more = "nodes = [\n  { path = \"\", kind = \"x\", major = 5000 },\n  {},\n]\nx = 1";
+        let expected = [
+            "6:3: the key `minor` is missing",
+            "6:12: `path` is empty",
+            "6:23: `kind` cannot be `x`; it is one of char, block",
+            "6:36: `major` is 5000; it runs from 0 to 4095",
+            "7:3: the key `path` is missing",
+            "7:3: the key `kind` is missing",
+            "7:3: the key `major` is missing",
+            "7:3: the key `minor` is missing",
+            "9:1: unknown key `x`",
+        ];
+        assert_eq!(faults(more), expected);
+    }
+
+    #[test]
+    fn a_text_that_is_no_toml_is_answered_with_its_errors_of_syntax() {
+        let found = parse("name = \nx = \"a\ny = 1 2\nnodez = 1\n").unwrap_err();
+        let lines: Vec<usize> = found.iter().map(|fault| fault.line).collect();
+        assert!(
+            found
+                .iter()
+                .all(|fault| matches!(fault.what, FaultKind::Syntax(_))),
+            "{found:?}"
+        );
+        assert!(
+            [1, 2, 3].iter().all(|line| lines.contains(line)),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn too_long_is_too_long_by_one() {
+        let link = |length| {
+            format!(
+                "links = [{{ path = \"a\", target = \"{}\" }}]",
+                "t".repeat(length)
+            )
+        };
+        assert!(parse(&format!("{LEAST}{}", link(4095))).is_ok());
+        assert_eq!(
+            faults(&link(4096)),
+            ["5:33: the target is 4096 bytes long; 4095 is the most"]
+        );
+        let patterns = |count| format!("include = [{}]", "\"a\",".repeat(count));
+        let inside = |count| LEAST.replace("layout", &format!("{}, layout", patterns(count)));
+        assert!(parse(&inside(256)).is_ok());
+        let fault = parse(&inside(257)).unwrap_err().remove(0).to_string();
+        assert_eq!(fault, "4:11: `include` has 257 values; 256 is the most");
+    }
+
+    /// What a reader that calls itself, or that looks at all it has read again, would die of.
+    #[test]
+    fn a_hostile_mebibyte_is_answered_like_any_other() {
+        let hostile = [
+            "a.".repeat(500_000) + "a = 1",
+            format!("[{}a]", "a.".repeat(500_000)),
+            "a = ".to_owned() + &"[".repeat(1_000_000),
+            "a = ".to_owned() + &"{a=".repeat(300_000),
+            "\n=".repeat(500_000),
+            LEAST.to_owned() + "links = [" + &"{},".repeat(300_000) + "]",
+            LEAST.to_owned() + &format!("{} = 1", "k".repeat(1_000_000)),
+            LEAST.to_owned() + &format!("directories = [{{path=\"{}\"}}]", "a/".repeat(500_000)),
+        ];
+        for text in hostile {
+            assert!(!parse(&text).unwrap_err().is_empty());
+        }
+    }
 }

@@ -121,6 +121,14 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_documentation_reads_without_a_fault() {
+        let text = include_str!("../../docs/manifests.md");
+        let (_, rest) = text.split_once("```toml\n").unwrap();
+        let (example, _) = rest.split_once("```").unwrap();
+        assert_eq!(parse(example).unwrap().name, "lab");
+    }
+
+    #[test]
     fn the_kernels_version_chooses_the_manifest() {
         let cases = [
             ("2.6.9-67.0.1.ELxenU", "el4"),

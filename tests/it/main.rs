@@ -1,4 +1,11 @@
-//! What the library makes, held against the tools that others use.
+//! The integration tests, in one binary: what the library makes, held against what others use.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy.toml exempts test functions, but not the helpers they share"
+)]
 
-#[cfg(test)]
 mod compress; // encoders and decoders against gzip, xz, zstd, lz4 and python's zlib
+mod nash; // the scripts of EL4 and EL5, against what their interpreters read
