@@ -123,7 +123,8 @@ disk() {
 }
 
 disk_ext4() {
-    mke2fs -q -t ext4 -L "$label" -U "$uuid" -d "$root_files" "$work/ext4.disk" 32M 2>/dev/null
+    truncate -s 32M "$work/ext4.disk"
+    mke2fs -q -t ext4 -L "$label" -U "$uuid" -d "$root_files" "$work/ext4.disk"
 }
 
 # partitioned NAME: a disk whose table is standard input and whose first partition, at 1 MiB, is
@@ -153,7 +154,7 @@ TABLE
 # mkfs.xfs takes no directory, but a description of what is to lie in it (its -p).
 disk_xfs() {
     truncate -s 300M "$work/xfs.disk"
-    mkfs.xfs -q -m uuid="$uuid" -p /dev/stdin "$work/xfs.disk" <<PROTO
+    cat >"$work/xfs.proto" <<PROTO
 /
 0 0
 d--755 0 0
@@ -171,11 +172,12 @@ sys d--755 0 0
 $
 $
 PROTO
+    mkfs.xfs -q -m uuid="$uuid" -p "$work/xfs.proto" "$work/xfs.disk"
 }
 
 disk_btrfs() {
     truncate -s 128M "$work/btrfs.disk"
-    mkfs.btrfs -q -L "$label" --rootdir "$root_files" "$work/btrfs.disk"
+    mkfs.btrfs -q -L "$label" --rootdir "$root_files" "$work/btrfs.disk" >/dev/null
 }
 
 # ---- Booting and judging ----------------------------------------------------------------------
@@ -370,7 +372,7 @@ run_case() {
     [ $? -eq 0 ] || problem 'a step of the case failed'
     set -e
     seconds=$(((${EPOCHREALTIME/./} - ${started/./}) / 100000))
-    seconds=${seconds%?}.${seconds: -1}
+    seconds=$((seconds / 10)).$((seconds % 10))
     if [ ! -s "$work/problems" ]; then
         printf 'PASS %s (%s s)\n' "$1" "$seconds"
         passed=$((passed + 1))
