@@ -323,8 +323,8 @@ find_root() {
     [ "$kind" = node ] && [ -b "$device" ]
 }
 
-# uptime: whole seconds since the kernel started, in $now.
-uptime() {
+# read_clock: whole seconds since the kernel started, in $now.
+read_clock() {
     read -r now rest </proc/uptime
     now=${now%.*}
 }
@@ -332,10 +332,10 @@ uptime() {
 # wait_for_root: until it is there, or for $patience seconds. Drivers find their disks long after
 # insmod has returned.
 wait_for_root() {
-    uptime
+    read_clock
     started=$now waited=0 seen=' '
     until find_root; do
-        uptime
+        read_clock
         [ "$waited" -ge 2 ] || [ $((now - started)) -lt 2 ] || note "waiting for $root"
         waited=$((now - started))
         [ "$patience" = forever ] || [ "$waited" -lt "$patience" ] || return 1
