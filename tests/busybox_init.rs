@@ -1,6 +1,12 @@
 //! The busybox manifest's init, run function by function in a real busybox ash, and read by
 //! shellcheck; its boots are in `tests/boot`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what helps a test may fail as the test itself may"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
