@@ -138,6 +138,7 @@ mkdir -p "$cache"
 # One run at a time: a second one waits, and then finds the work done.
 exec 9>"$cache/fetch.lock"
 flock 9
+rm -rf "$cache"/fetch.?????? # what a killed run has left
 temporary=$(mktemp -d "$cache/fetch.XXXXXX")
 trap 'rm -rf "$temporary"' EXIT
 trap 'exit 1' HUP INT TERM
