@@ -23,9 +23,10 @@ need() {
 }
 
 # The archive that carries the machine's own packages: `repository main`, or `security`.
+# Without release information, or apt would keep silent where `apt-get update` has never run.
 repository() {
     # shellcheck disable=SC2016 # apt expands these names, not the shell
-    apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
+    apt-get indextargets --no-release-info --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
         awk -v want="$1" '{ kind = ($1 ~ /-security/) ? "security" : "main" }
             kind == want { print $2; exit }'
 }
@@ -33,7 +34,7 @@ repository() {
 # The keyring that the machine's sources name; nothing where they leave it to apt's trusted keys.
 signed_by() {
     # shellcheck disable=SC2016 # as above
-    apt-get indextargets --format '$(SOURCESENTRY)' 'Created-By: Packages' | sed 's/:[0-9]*$//' |
+    apt-get indextargets --no-release-info --format '$(SOURCESENTRY)' 'Created-By: Packages' | sed 's/:[0-9]*$//' |
         sort -u | tr '\n' '\0' | xargs -0 -r cat |
         sed -n 's/^[Ss]igned-[Bb]y: *\(\/[^ ]*\)$/signed-by=\1/p
                 s/^deb .*\(signed-by=\/[^] ]*\).*/\1/p' | head -n 1
