@@ -34,8 +34,8 @@ repository() {
 # The keyring that the machine's sources name; nothing where they leave it to apt's trusted keys.
 signed_by() {
     # shellcheck disable=SC2016 # as above
-    apt-get indextargets --no-release-info --format '$(SOURCESENTRY)' 'Created-By: Packages' | sed 's/:[0-9]*$//' |
-        sort -u | tr '\n' '\0' | xargs -0 -r cat |
+    apt-get indextargets --no-release-info --format '$(SOURCESENTRY)' 'Created-By: Packages' |
+        sed 's/:[0-9]*$//;q' | tr '\n' '\0' | xargs -0 -r cat |
         sed -n 's/^[Ss]igned-[Bb]y: *\(\/[^ ]*\)$/signed-by=\1/p
                 s/^deb .*\(signed-by=\/[^] ]*\).*/\1/p' | head -n 1
 }
