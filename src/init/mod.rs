@@ -51,6 +51,16 @@ pub enum InitFault {
         /// The language: `a nash script`.
         language: &'static str,
     },
+    /// The root needs a device to be activated first, and this init has no means to.
+    #[error("{what} `{text}` is nothing that {init} can activate")]
+    Inactive {
+        /// What the device is: `volume group`.
+        what: &'static str,
+        /// Its name.
+        text: String,
+        /// Which init: `the busybox init`.
+        init: &'static str,
+    },
     /// The script has come out longer than its interpreter reads.
     #[error("the script is {length} bytes; nash reads fewer than {limit}")]
     TooLong {

@@ -1,0 +1,149 @@
+#!/bin/sh
+# Fetches real inputs for the tests from Debian's archive, unpacks them into a cache and prints
+# each one's directory. Nothing is installed, no root is needed, and the machine's own apt state
+# is neither read nor changed: only its mirror, proxy and keyring are taken over.
+#
+#   testdata/fetch.sh NAME...       (the names: testdata/README.md)
+#
+# A name already in the cache is printed at once; remove its directory to fetch it anew. The cache
+# is .cache at the repository's top, or $XINITRD_CACHE.
+set -eu
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+cache=${XINITRD_CACHE:-$top/.cache}
+
+die() {
+    printf 'fetch.sh: %s\n' "$*" >&2
+    exit 1
+}
+
+# need TOOL PACKAGE
+need() {
+    PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null || die "$1 is missing: apt-get install $2"
+}
+
+# The archive that carries the machine's own packages: `repository main`, or `security`.
+# Without release information, or apt would keep silent where `apt-get update` has never run.
+repository() {
+    # shellcheck disable=SC2016 # apt expands these names, not the shell
+    apt-get indextargets --no-release-info --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
+        awk -v want="$1" '{ kind = ($1 ~ /-security/) ? "security" : "main" }
+            kind == want { print $2; exit }'
+}
+
+# The keyring that the machine's sources name; nothing where they leave it to apt's trusted keys.
+signed_by() {
+    # shellcheck disable=SC2016 # as above
+    apt-get indextargets --no-release-info --format '$(SOURCESENTRY)' 'Created-By: Packages' |
+        sed 's/:[0-9]*$//;q' | tr '\n' '\0' | xargs -0 -r cat |
+        sed -n 's/^[Ss]igned-[Bb]y: *\(\/[^ ]*\)$/signed-by=\1/p
+                s/^deb .*\(signed-by=\/[^] ]*\).*/\1/p' | head -n 1
+}
+
+# sources SUITE: the lines of a sources.list for it and its security updates, where the newest
+# signed kernels appear first.
+sources() {
+    main=$(repository main) security=$(repository security) options="target=Packages $(signed_by)"
+    [ -n "$main" ] || die "apt has no archive configured: see sources.list(5)"
+    printf 'deb [%s] %s %s main\n' "$options" "$main" "$1"
+    [ -z "$security" ] || printf 'deb [%s] %s %s-security main\n' "$options" "$security" "$1"
+}
+
+# apt_setup SUITE ARCHITECTURE: a private apt state for them, brought up to date once a run.
+apt_setup() {
+    state=$cache/apt/$1-$2
+    [ "${updated:-}" != "$state" ] || return 0
+    mkdir -p "$state/lists/partial" "$state/archives/partial"
+    sources "$1" >"$state/sources.list"
+    : >"$state/status"
+    cat >"$state/apt.conf" <<CONF
+#clear APT::Architectures;
+APT::Architecture "$2";
+APT::Architectures { "$2"; };
+APT::Sandbox::User "";
+APT::Default-Release "";
+Acquire::Languages "none";
+Acquire::Retries "3";
+Dir::Etc::sourcelist "$state/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::State::lists "$state/lists";
+Dir::State::status "$state/status";
+Dir::Cache "$state";
+CONF
+    # A mirror caught amid its own update fails for one list of several; what is really missing is
+    # named when it is asked for.
+    apt-get -c "$state/apt.conf" -q update >&2 || printf 'fetch.sh: going on without a list\n' >&2
+    updated=$state
+}
+
+# unpack PACKAGE DIRECTORY, with the state of the last apt_setup
+unpack() {
+    mkdir -p "$2"
+    (cd "$temporary" && apt-get -c "$state/apt.conf" -q download "$1" >&2) || die "no package $1"
+    dpkg-deb -x "$temporary"/"$1"_*.deb "$2"
+    rm -f "$temporary"/"$1"_*.deb
+}
+
+# The kernel that the metapackage linux-image-amd64 stands for: the newest signed one.
+newest_kernel() {
+    apt-cache -c "$state/apt.conf" show --no-all-versions linux-image-amd64 |
+        sed -n 's/^Depends: *\(linux-image-[^ ,]*\).*/\1/p' | head -n 1
+}
+
+# kernel SUITE DIRECTORY
+kernel() {
+    apt_setup "$1" amd64
+    package=$(newest_kernel)
+    [ -n "$package" ] || die "linux-image-amd64 of $1 names no kernel"
+    unpack "$package" "$2"
+    # A usr-merged package relies on the system's own /lib -> usr/lib.
+    [ -d "$2/lib" ] || ln -s usr/lib "$2/lib"
+}
+
+# with_depmod KERNEL-NAME DIRECTORY: hard links, for depmod writes its files anew and a kernel's
+# tree is 400 MB.
+with_depmod() {
+    need depmod kmod
+    fetch "$1"
+    cp -al "$cache/$1" "$2"
+    for modules in "$2"/lib/modules/*; do
+        PATH=$PATH:/usr/sbin:/sbin depmod -b "$2" "${modules##*/}"
+    done
+}
+
+# busybox_static ARCHITECTURE DIRECTORY
+busybox_static() {
+    apt_setup bookworm "$1"
+    unpack busybox-static "$2"
+}
+
+# fetch NAME: into the cache, which holds a name either whole or not at all.
+fetch() {
+    [ ! -d "$cache/$1" ] || return 0
+    directory=$temporary/$1
+    case $1 in
+    kernel-6.1-amd64) kernel bookworm "$directory" ;;
+    kernel-6.12-amd64) kernel trixie "$directory" ;;
+    kernel-*-depmod) with_depmod "${1%-depmod}" "$temporary/$1" ;;
+    busybox-amd64 | busybox-i386) busybox_static "${1#busybox-}" "$directory" ;;
+    *) die "no input is called $1; testdata/README.md lists them" ;;
+    esac
+    mv -T "$temporary/$1" "$cache/$1"
+}
+
+[ $# -gt 0 ] || die "usage: testdata/fetch.sh NAME... (testdata/README.md lists them)"
+for tool in apt-get apt-cache dpkg-deb; do need "$tool" apt; done
+mkdir -p "$cache"
+# One run at a time: a second one waits, and then finds the work done.
+exec 9>"$cache/fetch.lock"
+flock 9
+rm -rf "$cache"/fetch.?????? # what a killed run has left
+temporary=$(mktemp -d "$cache/fetch.XXXXXX")
+trap 'rm -rf "$temporary"' EXIT
+trap 'exit 1' HUP INT TERM
+for name; do
+    fetch "$name"
+    printf '%s\n' "$cache/$name"
+done
