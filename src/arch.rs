@@ -79,7 +79,12 @@ impl Arch {
                 "lib",
                 "usr/lib",
             ],
-            Arch::I386 => &["lib/i386-linux-gnu", "usr/lib/i386-linux-gnu", "lib", "usr/lib"],
+            Arch::I386 => &[
+                "lib/i386-linux-gnu",
+                "usr/lib/i386-linux-gnu",
+                "lib",
+                "usr/lib",
+            ],
             Arch::Aarch64 => &[
                 "lib/aarch64-linux-gnu",
                 "usr/lib/aarch64-linux-gnu",

@@ -92,7 +92,10 @@ pub fn padding(size: u64) -> &'static [u8] {
 pub fn end(written: u64) -> io::Result<Vec<u8>> {
     let mut bytes = cpio::newc::trailer(Vec::new())?;
     let total = written + bytes.len() as u64;
-    bytes.resize(bytes.len() + (total.next_multiple_of(BLOCK_SIZE) - total) as usize, 0);
+    bytes.resize(
+        bytes.len() + (total.next_multiple_of(BLOCK_SIZE) - total) as usize,
+        0,
+    );
     Ok(bytes)
 }
 
@@ -104,7 +107,14 @@ mod tests {
     fn a_header_is_what_the_format_says_whatever_the_names_bytes() {
         let name = b"caf\xe9\n";
         let kind = Kind::Char(5, 1);
-        let header = Header { name, ino: 7, kind, mode: 0o600, mtime: 9, size: 0 };
+        let header = Header {
+            name,
+            ino: 7,
+            kind,
+            mode: 0o600,
+            mtime: 9,
+            size: 0,
+        };
         let mut want = b"070701".to_vec();
         for field in [7, 0o020600, 0, 0, 1, 9, 0, 0, 0, 5, 1, 6, 0] {
             want.extend_from_slice(format!("{field:08x}").as_bytes());

@@ -2,9 +2,12 @@
 
 pub mod arch;
 pub mod assemble;
+pub mod cli;
+pub mod commands;
 pub mod compress;
 pub mod cpio;
 pub mod elf;
+pub mod error;
 pub mod host;
 pub mod image;
 pub mod image_path;

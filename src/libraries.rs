@@ -70,7 +70,13 @@ impl<'r> Libraries<'r> {
         read_conf(root, &ImagePath::new("etc/ld.so.conf")?, &mut configured, 0)?;
         let defaults = guest.library_directories().iter().map(ImagePath::new);
         let defaults = defaults.collect::<Result<_, _>>()?;
-        Ok(Libraries { root, bins, guest, configured, defaults })
+        Ok(Libraries {
+            root,
+            bins,
+            guest,
+            configured,
+            defaults,
+        })
     }
 
     /// Everything that `facts`, of the program at `in_root` (in the image at `in_image`), needs;
@@ -99,10 +105,20 @@ impl<'r> Libraries<'r> {
             in_root: in_root.parent().unwrap_or_default(),
             in_image: in_image.parent().unwrap_or_default(),
         };
-        let mut queue = VecDeque::from([Object { facts, place, origin, inherited: Vec::new() }]);
+        let mut queue = VecDeque::from([Object {
+            facts,
+            place,
+            origin,
+            inherited: Vec::new(),
+        }]);
         while let Some(object) = queue.pop_front() {
             let rpath = self.rpath(&object);
-            for name in object.facts.needed.iter().filter(|name| known.insert((*name).clone())) {
+            for name in object
+                .facts
+                .needed
+                .iter()
+                .filter(|name| known.insert((*name).clone()))
+            {
                 let directories = self.search_path(&object, &rpath);
                 match self.search(name, &directories) {
                     Search::Found(library, facts, in_root) => {
@@ -111,7 +127,12 @@ impl<'r> Libraries<'r> {
                             in_image: library.path.parent().unwrap_or_default(),
                         };
                         let place = library.origin.clone();
-                        queue.push_back(Object { facts, place, origin, inherited: rpath.clone() });
+                        queue.push_back(Object {
+                            facts,
+                            place,
+                            origin,
+                            inherited: rpath.clone(),
+                        });
                         found.push(library);
                     }
                     Search::Nowhere(misfit) => {
@@ -130,23 +151,42 @@ impl<'r> Libraries<'r> {
         directories: &[SearchDirectory],
         misfit: Option<(String, ElfKind)>,
     ) -> Problem {
-        let searched = directories.iter().map(|directory| self.root.shown(&directory.in_root));
+        let searched = directories
+            .iter()
+            .map(|directory| self.root.shown(&directory.in_root));
         let searched = searched.collect();
         let needed = needed.to_owned();
-        Problem::new(object.place.clone(), Fault::LibraryMissing { needed, searched, misfit })
+        Problem::new(
+            object.place.clone(),
+            Fault::LibraryMissing {
+                needed,
+                searched,
+                misfit,
+            },
+        )
     }
 
     /// The loader itself: it lies in the image at the very path the program names.
     fn interpreter(&self, path: &str) -> Result<Library, Problem> {
-        let found = ImagePath::new(path).map_err(LookupError::from).and_then(|path| {
-            let bytes = self.root.read(&path)?;
-            Ok(Library { origin: self.root.shown(&path), path, bytes })
-        });
+        let found = ImagePath::new(path)
+            .map_err(LookupError::from)
+            .and_then(|path| {
+                let bytes = self.root.read(&path)?;
+                Ok(Library {
+                    origin: self.root.shown(&path),
+                    path,
+                    bytes,
+                })
+            });
         let library = found.map_err(|error| Problem::new(format!("the loader {path}"), error))?;
         let judged = ProgramFacts::parse(&library.bytes)
             .and_then(|facts| facts.judge(self.guest.elf(), Role::Library));
         judged.map_err(|fault| {
-            let fault = Fault::Program { fault, guest: self.guest, package: None };
+            let fault = Fault::Program {
+                fault,
+                guest: self.guest,
+                package: None,
+            };
             Problem::new(library.origin.clone(), fault)
         })?;
         Ok(library)
@@ -164,13 +204,23 @@ impl<'r> Libraries<'r> {
     }
 
     fn search_path(&self, object: &Object, rpath: &[SearchDirectory]) -> Vec<SearchDirectory> {
-        let same = |path: &ImagePath| SearchDirectory { in_root: path.clone(), in_image: path.clone() };
+        let same = |path: &ImagePath| SearchDirectory {
+            in_root: path.clone(),
+            in_image: path.clone(),
+        };
         let mut path = rpath.to_vec();
         path.extend(self.expand(&object.facts.runpath, &object.origin));
         let reachable = self.reachable();
-        path.extend(self.configured.iter().map(|directory| SearchDirectory {
-            in_root: directory.clone(),
-            in_image: if self.defaults.contains(directory) { directory } else { &reachable }.clone(),
+        path.extend(self.configured.iter().map(|directory| {
+            SearchDirectory {
+                in_root: directory.clone(),
+                in_image: if self.defaults.contains(directory) {
+                    directory
+                } else {
+                    &reachable
+                }
+                .clone(),
+            }
         }));
         path.extend(self.defaults.iter().map(same));
         path
@@ -180,7 +230,11 @@ impl<'r> Libraries<'r> {
     /// has, for that is how its loader was built.
     fn reachable(&self) -> ImagePath {
         let there = |path: &&ImagePath| self.root.list(path).is_ok();
-        self.defaults.iter().find(there).cloned().unwrap_or_default()
+        self.defaults
+            .iter()
+            .find(there)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Directories of an `RPATH` or `RUNPATH`, its tokens replaced (`ld.so(8)`).
@@ -193,7 +247,11 @@ impl<'r> Libraries<'r> {
                 let path = path.replace("$PLATFORM", self.guest.name());
                 let at = |origin: &ImagePath| {
                     let origin = String::from_utf8_lossy(origin.as_bytes()).into_owned();
-                    flatten(&path.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin))
+                    flatten(
+                        &path
+                            .replace("${ORIGIN}", &origin)
+                            .replace("$ORIGIN", &origin),
+                    )
                 };
                 let both = (at(&origin.in_root), at(&origin.in_image));
                 if let (Some(in_root), Some(in_image)) = both {
@@ -210,15 +268,24 @@ impl<'r> Libraries<'r> {
         for bins in self.bins {
             let path = ImagePath::new(name).unwrap_or_default();
             let in_image = self.reachable();
-            let directory = SearchDirectory { in_root: ImagePath::default(), in_image };
+            let directory = SearchDirectory {
+                in_root: ImagePath::default(),
+                in_image,
+            };
             if let Some(found) = self.try_one(bins, &path, &directory, &mut misfit) {
                 return found;
             }
         }
         for directory in directories {
             let path = [directory.in_root.as_bytes(), b"/", name.as_bytes()].concat();
-            let path = if name.contains('/') { name.as_bytes().to_vec() } else { path };
-            let Ok(path) = ImagePath::new(path) else { continue };
+            let path = if name.contains('/') {
+                name.as_bytes().to_vec()
+            } else {
+                path
+            };
+            let Ok(path) = ImagePath::new(path) else {
+                continue;
+            };
             if let Some(found) = self.try_one(self.root, &path, directory, &mut misfit) {
                 return found;
             }
@@ -243,7 +310,15 @@ impl<'r> Libraries<'r> {
             return None;
         }
         let path = directory.in_image.join(path.file_name()).ok()?;
-        Some(Search::Found(Library { path, bytes, origin }, facts, real))
+        Some(Search::Found(
+            Library {
+                path,
+                bytes,
+                origin,
+            },
+            facts,
+            real,
+        ))
     }
 }
 
@@ -267,7 +342,9 @@ fn read_conf(
     directories: &mut Vec<ImagePath>,
     depth: usize,
 ) -> Result<(), LookupError> {
-    let Some(text) = root.read_if_there(path)? else { return Ok(()) };
+    let Some(text) = root.read_if_there(path)? else {
+        return Ok(());
+    };
     for line in String::from_utf8_lossy(&text).lines() {
         let line = line.split('#').next().unwrap_or_default().trim();
         if let Some(pattern) = line.strip_prefix("include ") {
@@ -285,14 +362,29 @@ fn read_conf(
 
 /// The files of an `include`: its last component may be a pattern, as it is in every system.
 fn expand_include(root: &Root, conf: &ImagePath, pattern: &str) -> Vec<ImagePath> {
-    let base = if pattern.starts_with('/') { ImagePath::default() } else { conf.parent().unwrap_or_default() };
+    let base = if pattern.starts_with('/') {
+        ImagePath::default()
+    } else {
+        conf.parent().unwrap_or_default()
+    };
     let whole = [base.as_bytes(), b"/", pattern.as_bytes()].concat();
-    let Some(pattern) = flatten(&String::from_utf8_lossy(&whole)) else { return Vec::new() };
+    let Some(pattern) = flatten(&String::from_utf8_lossy(&whole)) else {
+        return Vec::new();
+    };
     let directory = pattern.parent().unwrap_or_default();
     let wanted = String::from_utf8_lossy(pattern.file_name()).into_owned();
-    let Ok(glob) = globset::Glob::new(&wanted) else { return Vec::new() };
+    let Ok(glob) = globset::Glob::new(&wanted) else {
+        return Vec::new();
+    };
     let matcher = glob.compile_matcher();
-    let names = root.list(&directory).map(|(_, names)| names).unwrap_or_default();
-    let names = names.iter().filter(|(name, _)| matcher.is_match(&*String::from_utf8_lossy(name)));
-    names.filter_map(|(name, _)| directory.join(name).ok()).collect()
+    let names = root
+        .list(&directory)
+        .map(|(_, names)| names)
+        .unwrap_or_default();
+    let names = names
+        .iter()
+        .filter(|(name, _)| matcher.is_match(&*String::from_utf8_lossy(name)));
+    names
+        .filter_map(|(name, _)| directory.join(name).ok())
+        .collect()
 }

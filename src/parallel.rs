@@ -56,7 +56,7 @@ mod tests {
             let threads = NonZeroUsize::new(threads).unwrap();
             let squares = map((0..50u64).collect(), threads, |n| n * n);
             assert_eq!(squares, (0..50).map(|n| n * n).collect::<Vec<u64>>());
-            assert_eq!(map(Vec::<u8>::new(), threads, |n| n), []);
+            assert_eq!(map(Vec::<u8>::new(), threads, |n| n), Vec::<u8>::new());
         }
     }
 }

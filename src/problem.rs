@@ -124,7 +124,10 @@ impl Problem {
     /// The problem `fault` with `place`.
     #[must_use]
     pub fn new(place: impl Into<String>, fault: impl Into<Fault>) -> Problem {
-        Problem { place: place.into(), fault: fault.into() }
+        Problem {
+            place: place.into(),
+            fault: fault.into(),
+        }
     }
 
     /// Whether the input was judged bad, rather than not readable at all.
@@ -154,17 +157,31 @@ impl Problem {
             Fault::Vermagic { found, .. } => format!("vermagic `{found}`"),
             Fault::Order(fault) => fault.to_string(),
             Fault::DriverMissing { role, any_of } => {
-                format!("no {role} driver: none of {} is in the tree or built in", any_of.join(", "))
+                format!(
+                    "no {role} driver: none of {} is in the tree or built in",
+                    any_of.join(", ")
+                )
             }
             Fault::BinaryMissing { .. } => "not there".to_owned(),
-            Fault::LibraryMissing { needed, misfit: None, .. } => format!("{needed} is nowhere"),
-            Fault::LibraryMissing { needed, misfit: Some((path, kind)), .. } => {
+            Fault::LibraryMissing {
+                needed,
+                misfit: None,
+                ..
+            } => format!("{needed} is nowhere"),
+            Fault::LibraryMissing {
+                needed,
+                misfit: Some((path, kind)),
+                ..
+            } => {
                 format!("{needed} is only at {path}, for {kind}")
             }
             Fault::AppletsMissing(applets) => format!("no applet {}", applets.join(", ")),
             Fault::Plan(fault) => fault.to_string(),
             Fault::Init(fault) => fault.to_string(),
-            Fault::Compression { compression, kernel } => {
+            Fault::Compression {
+                compression,
+                kernel,
+            } => {
                 format!("{} for kernel {kernel}", compression.name())
             }
             Fault::RootUnsupported { device, .. } => format!("root device {device}"),
@@ -177,12 +194,14 @@ impl Problem {
     pub fn expected(&self) -> String {
         match &self.fault {
             Fault::Lookup(_) => "a readable file inside the root".to_owned(),
-            Fault::Program { fault: ElfFault::WrongType { expected, .. }, .. } => {
-                (*expected).to_owned()
-            }
-            Fault::Program { fault: ElfFault::LibraryNotProgram, .. } => {
-                "a program that can be run".to_owned()
-            }
+            Fault::Program {
+                fault: ElfFault::WrongType { expected, .. },
+                ..
+            } => (*expected).to_owned(),
+            Fault::Program {
+                fault: ElfFault::LibraryNotProgram,
+                ..
+            } => "a program that can be run".to_owned(),
             Fault::Program { guest, .. } => format!("{}, as the kernel's modules are", guest.elf()),
             Fault::Module(_) => "a readable, whole kernel module".to_owned(),
             Fault::ModuleKind { expected, .. } => format!("a module for {expected}, as the others"),
@@ -222,7 +241,11 @@ impl Problem {
                 "mend the link; its target is looked up inside the root, as in a chroot".to_owned()
             }
             Fault::Lookup(_) => "check the path, and the root that was given".to_owned(),
-            Fault::Program { fault, guest, package } => program_advice(fault, *guest, package.as_deref()),
+            Fault::Program {
+                fault,
+                guest,
+                package,
+            } => program_advice(fault, *guest, package.as_deref()),
             Fault::Module(_) => "unpack the kernel's package again".to_owned(),
             Fault::ModuleKind { .. } | Fault::Vermagic { .. } | Fault::NoVermagic => {
                 "take it out, or take it from the package of this very kernel".to_owned()

@@ -114,7 +114,11 @@ pub struct ImageReport {
 impl Report {
     /// The report of an assembly that has not been written yet.
     #[must_use]
-    pub fn planned(request: &Request, assembly: &Assembly, manifest_reason: Option<String>) -> Report {
+    pub fn planned(
+        request: &Request,
+        assembly: &Assembly,
+        manifest_reason: Option<String>,
+    ) -> Report {
         Report {
             schema_version: SCHEMA_VERSION,
             generator: concat!("xinitrd ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -181,14 +185,22 @@ impl fmt::Display for Report {
             writeln!(f, "            {} {}", binary.sha256, binary.source)?;
         }
         for (purpose, size) in &self.content {
-            writeln!(f, "content     {:<10} {size:>11} bytes", purpose_name(*purpose))?;
+            writeln!(
+                f,
+                "content     {:<10} {size:>11} bytes",
+                purpose_name(*purpose)
+            )?;
         }
         for note in &self.notes {
             writeln!(f, "note        {note}")?;
         }
         match &self.image {
             Some(image) => image.fmt(f),
-            None => writeln!(f, "image       not written (dry run); {} entries", self.entries.len()),
+            None => writeln!(
+                f,
+                "image       not written (dry run); {} entries",
+                self.entries.len()
+            ),
         }
     }
 }
@@ -209,8 +221,18 @@ impl Report {
 
 impl fmt::Display for ImageReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ImageReport { path, compression, level, archive_size, size, sha256 } = self;
-        writeln!(f, "image       {path} {size} bytes, {compression} level {level}")?;
+        let ImageReport {
+            path,
+            compression,
+            level,
+            archive_size,
+            size,
+            sha256,
+        } = self;
+        writeln!(
+            f,
+            "image       {path} {size} bytes, {compression} level {level}"
+        )?;
         writeln!(f, "            {archive_size} bytes before compression")?;
         writeln!(f, "            sha256 {sha256}")
     }

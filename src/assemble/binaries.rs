@@ -35,8 +35,10 @@ impl Assembler<'_> {
             }
         };
         let mut reports = Vec::new();
-        for spec in request.manifest.binaries.iter().filter(|spec| self.applies(spec.when)) {
-            self.binary(spec, guest, &libraries, &mut reports);
+        for spec in &request.manifest.binaries {
+            if self.applies(spec.when) {
+                self.binary(spec, guest, &libraries, &mut reports);
+            }
         }
         reports
     }
@@ -56,7 +58,14 @@ impl Assembler<'_> {
             Ok(facts) => facts,
             Err(fault) => {
                 let package = Some(spec.package.clone());
-                return self.problem(found.origin, Fault::Program { fault, guest, package });
+                return self.problem(
+                    found.origin,
+                    Fault::Program {
+                        fault,
+                        guest,
+                        package,
+                    },
+                );
             }
         };
         self.applets(spec, &found);
@@ -65,14 +74,32 @@ impl Assembler<'_> {
             let (needed, problems) =
                 libraries.needed_by(facts.clone(), origin, &found.in_root, &spec.path);
             self.problems.extend(problems);
-            needed.into_iter().for_each(|library| self.library(library, guest, reports));
+            needed
+                .into_iter()
+                .for_each(|library| self.library(library, guest, reports));
         }
-        reports.push(report(&spec.path, &found.origin, &found.bytes, facts.is_dynamic(), guest));
-        self.add_file(spec.path.clone(), 0o755, Purpose::Binary, found.bytes, found.origin);
+        reports.push(report(
+            &spec.path,
+            &found.origin,
+            &found.bytes,
+            facts.is_dynamic(),
+            guest,
+        ));
+        self.add_file(
+            spec.path.clone(),
+            0o755,
+            Purpose::Binary,
+            found.bytes,
+            found.origin,
+        );
     }
 
     fn library(&mut self, library: Library, guest: Arch, reports: &mut Vec<BinaryReport>) {
-        let Library { path, bytes, origin } = library;
+        let Library {
+            path,
+            bytes,
+            origin,
+        } = library;
         if self.plan.get(&path).is_none() {
             reports.push(report(&path, &origin, &bytes, true, guest));
         }
@@ -88,18 +115,31 @@ impl Assembler<'_> {
         let candidates = spec.candidates.iter().map(|path| (self.root, path, false));
         for (root, path, from_bins) in places.chain(candidates) {
             let origin = root.shown(path);
-            let read = root.resolve(path).and_then(|(real, _)| Ok((root.read(&real)?, real)));
+            let read = root
+                .resolve(path)
+                .and_then(|(real, _)| Ok((root.read(&real)?, real)));
             match read {
                 Ok((bytes, real)) => {
-                    let in_root = if from_bins { ImagePath::default() } else { real };
-                    return Ok(FoundBinary { bytes, in_root, origin });
+                    let in_root = if from_bins {
+                        ImagePath::default()
+                    } else {
+                        real
+                    };
+                    return Ok(FoundBinary {
+                        bytes,
+                        in_root,
+                        origin,
+                    });
                 }
                 Err(LookupError::Missing) => searched.push(origin),
                 Err(error) => return Err((origin, error.into())),
             }
         }
         let package = spec.package.clone();
-        Err((spec.file_name.clone(), Fault::BinaryMissing { searched, package }))
+        Err((
+            spec.file_name.clone(),
+            Fault::BinaryMissing { searched, package },
+        ))
     }
 
     /// Proves that a multi-call program has the applets its image uses, and links them. Such a
@@ -109,19 +149,36 @@ impl Assembler<'_> {
         let names: std::collections::HashSet<&[u8]> = if wanted.is_empty() {
             return;
         } else {
-            found.bytes.split(|&b| b == 0).filter(|s| (1..=32).contains(&s.len())).collect()
+            found
+                .bytes
+                .split(|&b| b == 0)
+                .filter(|s| (1..=32).contains(&s.len()))
+                .collect()
         };
-        let missing: Vec<String> =
-            wanted.iter().filter(|name| !names.contains(name.as_bytes())).cloned().collect();
+        let missing: Vec<String> = wanted
+            .iter()
+            .filter(|name| !names.contains(name.as_bytes()))
+            .cloned()
+            .collect();
         if !missing.is_empty() {
             self.problem(found.origin.clone(), Fault::AppletsMissing(missing));
         }
         let directory = spec.path.parent().unwrap_or_default();
         for name in wanted {
-            let Ok(path) = directory.join(name.as_bytes()) else { continue };
+            let Ok(path) = directory.join(name.as_bytes()) else {
+                continue;
+            };
             let target = Node::Symlink(spec.path.file_name().to_vec());
             let origin = format!("manifest {}", self.request.manifest.name);
-            self.add(path, Entry { node: target, mode: 0o777, purpose: Purpose::Structure, origin });
+            self.add(
+                path,
+                Entry {
+                    node: target,
+                    mode: 0o777,
+                    purpose: Purpose::Structure,
+                    origin,
+                },
+            );
         }
     }
 }
@@ -132,7 +189,13 @@ fn judged(bytes: &[u8], guest: Arch) -> Result<ProgramFacts, ElfFault> {
     Ok(facts)
 }
 
-fn report(path: &ImagePath, origin: &str, bytes: &[u8], dynamic: bool, guest: Arch) -> BinaryReport {
+fn report(
+    path: &ImagePath,
+    origin: &str,
+    bytes: &[u8],
+    dynamic: bool,
+    guest: Arch,
+) -> BinaryReport {
     BinaryReport {
         path: path.to_string(),
         source: origin.to_owned(),

@@ -1,10 +1,14 @@
 //! The entries a manifest names that are no binaries: directories, links, devices, plain files.
 
 use super::{Assembler, RootDevice};
+use crate::image_path::ImagePath;
 use crate::manifest::{Content, File, NodeKind, When};
 use crate::plan::{Entry, Node, Purpose};
 use crate::problem::Fault;
 use crate::root::LookupError;
+
+/// A file's bytes, and how a person names it.
+type FoundFile = (Vec<u8>, String);
 
 impl Assembler<'_> {
     /// Puts them into the plan.
@@ -18,7 +22,10 @@ impl Assembler<'_> {
             origin: origin.clone(),
         };
         for directory in &manifest.directories {
-            self.add(directory.path.clone(), entry(Node::Directory, directory.mode));
+            self.add(
+                directory.path.clone(),
+                entry(Node::Directory, directory.mode),
+            );
         }
         for link in &manifest.links {
             let target = Node::Symlink(link.target.clone().into_bytes());
@@ -31,8 +38,10 @@ impl Assembler<'_> {
             };
             self.add(node.path.clone(), entry(device, node.mode));
         }
-        for file in manifest.files.iter().filter(|file| self.applies(file.when)) {
-            self.plain_file(file, &origin);
+        for file in &manifest.files {
+            if self.applies(file.when) {
+                self.plain_file(file, &origin);
+            }
         }
     }
 
@@ -47,18 +56,20 @@ impl Assembler<'_> {
     fn plain_file(&mut self, file: &File, manifest: &str) {
         let (bytes, origin) = match &file.content {
             Content::Text(text) => (text.clone().into_bytes(), manifest.to_owned()),
-            Content::FromRoot { candidates, otherwise } => {
-                match self.first_of(candidates) {
-                    Ok(Some(found)) => found,
-                    Ok(None) => match otherwise {
-                        Some(text) => (text.clone().into_bytes(), manifest.to_owned()),
-                        None => {
-                            return self.problem(file.path.to_string(), Fault::Lookup(LookupError::Missing));
-                        }
-                    },
-                    Err((place, error)) => return self.problem(place, error),
-                }
-            }
+            Content::FromRoot {
+                candidates,
+                otherwise,
+            } => match self.first_of(candidates) {
+                Ok(Some(found)) => found,
+                Ok(None) => match otherwise {
+                    Some(text) => (text.clone().into_bytes(), manifest.to_owned()),
+                    None => {
+                        return self
+                            .problem(file.path.to_string(), Fault::Lookup(LookupError::Missing));
+                    }
+                },
+                Err((place, error)) => return self.problem(place, error),
+            },
         };
         self.add_file(file.path.clone(), file.mode, Purpose::File, bytes, origin);
     }
@@ -66,8 +77,8 @@ impl Assembler<'_> {
     /// The first of some paths that the root has: its bytes, and how a person names it.
     fn first_of(
         &self,
-        candidates: &[crate::image_path::ImagePath],
-    ) -> Result<Option<(Vec<u8>, String)>, (String, LookupError)> {
+        candidates: &[ImagePath],
+    ) -> Result<Option<FoundFile>, (String, LookupError)> {
         for path in candidates {
             let shown = self.root.shown(path);
             match self.root.read_if_there(path) {

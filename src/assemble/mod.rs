@@ -69,7 +69,9 @@ impl Request {
     /// The root file system's type: as asked, or as the manifest has it.
     #[must_use]
     pub fn rootfs(&self) -> &str {
-        self.rootfs.as_deref().unwrap_or(&self.manifest.modules.rootfs)
+        self.rootfs
+            .as_deref()
+            .unwrap_or(&self.manifest.modules.rootfs)
     }
 }
 
@@ -111,17 +113,28 @@ pub fn assemble(
     bins: &[Root],
     tree: &mut ModuleTree<'_>,
 ) -> Result<Assembly, Vec<Problem>> {
-    let mut assembler =
-        Assembler { request, root, bins, plan: Plan::default(), problems: Vec::new() };
+    let mut assembler = Assembler {
+        request,
+        root,
+        bins,
+        plan: Plan::default(),
+        problems: Vec::new(),
+    };
     assembler.check_compression();
     assembler.check_root_device();
     let modules = assembler.modules(tree);
     assembler.structure();
     let arch = modules.arch.or(request.arch);
-    let binaries = arch.map(|arch| assembler.binaries(arch)).unwrap_or_default();
+    let binaries = arch
+        .map(|arch| assembler.binaries(arch))
+        .unwrap_or_default();
     assembler.init(&modules.loads);
     if let Err(faults) = assembler.plan.add_parents() {
-        assembler.problems.extend(faults.into_iter().map(|fault| Problem::new("the plan", fault)));
+        assembler.problems.extend(
+            faults
+                .into_iter()
+                .map(|fault| Problem::new("the plan", fault)),
+        );
     }
     let Assembler { plan, problems, .. } = assembler;
     match arch {
@@ -161,13 +174,31 @@ impl Assembler<'_> {
         bytes: Vec<u8>,
         origin: impl Into<String>,
     ) {
-        self.add(path, Entry { node: Node::File(bytes), mode, purpose, origin: origin.into() });
+        self.add(
+            path,
+            Entry {
+                node: Node::File(bytes),
+                mode,
+                purpose,
+                origin: origin.into(),
+            },
+        );
     }
 
     fn check_compression(&mut self) {
-        let Request { compression, version: kernel, .. } = *self.request;
+        let Request {
+            compression,
+            version: kernel,
+            ..
+        } = *self.request;
         if kernel < compression.first_kernel() {
-            self.problem("--compress", Fault::Compression { compression, kernel });
+            self.problem(
+                "--compress",
+                Fault::Compression {
+                    compression,
+                    kernel,
+                },
+            );
         }
     }
 }

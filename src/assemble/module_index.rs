@@ -9,7 +9,12 @@ use crate::plan::Purpose;
 
 impl Assembler<'_> {
     /// Adds `modules.dep`, `modules.alias` and `modules.softdep` under `top`.
-    pub(super) fn module_index(&mut self, tree: &ModuleTree<'_>, order: &LoadOrder, top: &ImagePath) {
+    pub(super) fn module_index(
+        &mut self,
+        tree: &ModuleTree<'_>,
+        order: &LoadOrder,
+        top: &ImagePath,
+    ) {
         let ids: Vec<ModuleId> = order.load.iter().chain(&order.include).copied().collect();
         for (name, text) in [
             ("modules.dep", self.dep_text(tree, order, &ids, top)),
@@ -17,7 +22,13 @@ impl Assembler<'_> {
             ("modules.softdep", softdep_text(tree, &ids)),
         ] {
             if let Ok(path) = top.join(name.as_bytes()) {
-                self.add_file(path, 0o644, Purpose::Module, text, "made for the modules of the image");
+                self.add_file(
+                    path,
+                    0o644,
+                    Purpose::Module,
+                    text,
+                    "made for the modules of the image",
+                );
             }
         }
     }
@@ -31,7 +42,11 @@ impl Assembler<'_> {
     ) -> Vec<u8> {
         let skip = top.as_bytes().len() + 1;
         let path = |id: ModuleId| {
-            let packed = tree.file(id).as_ref().as_ref().is_ok_and(|file| file.packed.is_some());
+            let packed = tree
+                .file(id)
+                .as_ref()
+                .as_ref()
+                .is_ok_and(|file| file.packed.is_some());
             let path = self.image_path(tree, id, top, packed);
             path.as_bytes().get(skip..).unwrap_or_default().to_vec()
         };
@@ -39,7 +54,12 @@ impl Assembler<'_> {
         for &id in ids {
             text.extend(path(id));
             text.push(b':');
-            for &need in order.needs_of(id).iter().rev().filter(|need| ids.contains(need)) {
+            for &need in order
+                .needs_of(id)
+                .iter()
+                .rev()
+                .filter(|need| ids.contains(need))
+            {
                 text.push(b' ');
                 text.extend(path(need));
             }

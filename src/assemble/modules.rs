@@ -43,8 +43,13 @@ impl Assembler<'_> {
     /// Decides on the modules, judges each, and puts them into the plan.
     pub(super) fn modules(&mut self, tree: &mut ModuleTree<'_>) -> Modules {
         let request = self.request;
-        let mut modules = Modules { release: request.kernel.clone(), ..Modules::default() };
-        let Some(order) = self.load_order(tree) else { return modules };
+        let mut modules = Modules {
+            release: request.kernel.clone(),
+            ..Modules::default()
+        };
+        let Some(order) = self.load_order(tree) else {
+            return modules;
+        };
         let wanted: Vec<ModuleId> = order.load.iter().chain(&order.include).copied().collect();
         tree.load(&wanted);
         let sound = self.readable(tree, &wanted);
@@ -68,7 +73,10 @@ impl Assembler<'_> {
         }
         let included = self.included(tree);
         let mut resolver = Resolver::new(tree);
-        request.preload.iter().for_each(|name| resolver.require(name));
+        request
+            .preload
+            .iter()
+            .for_each(|name| resolver.require(name));
         self.drivers(&mut resolver);
         if request.manifest.init != InitKind::Busybox {
             self.storage_as_mkinitrd(&mut resolver);
@@ -152,7 +160,9 @@ impl Assembler<'_> {
             return Vec::new();
         }
         let matcher = matcher(patterns);
-        tree.ids().filter(|&id| matcher.is_match(tree.name(id).to_string())).collect()
+        tree.ids()
+            .filter(|&id| matcher.is_match(tree.name(id).to_string()))
+            .collect()
     }
 
     /// The modules that could be read; what is wrong with the others is a problem.
@@ -172,8 +182,10 @@ impl Assembler<'_> {
     }
 
     fn judge_kinds(&mut self, tree: &ModuleTree<'_>, ids: &[ModuleId]) -> Option<Arch> {
-        let kinds: Vec<(ModuleId, ElfKind)> =
-            ids.iter().filter_map(|&id| Some((id, kind_of(tree, id)?))).collect();
+        let kinds: Vec<(ModuleId, ElfKind)> = ids
+            .iter()
+            .filter_map(|&id| Some((id, kind_of(tree, id)?)))
+            .collect();
         let usual = most_common(kinds.iter().map(|(_, kind)| *kind));
         let expected = match (self.request.arch, usual) {
             (Some(given), Some(found)) if given.elf() != found => {
@@ -189,7 +201,10 @@ impl Assembler<'_> {
             }
         };
         for (id, found) in kinds.into_iter().filter(|(_, kind)| *kind != expected) {
-            self.problem(tree.shown(tree.path(id)), Fault::ModuleKind { found, expected });
+            self.problem(
+                tree.shown(tree.path(id)),
+                Fault::ModuleKind { found, expected },
+            );
         }
         let arch = Arch::of_elf(expected);
         if arch.is_none() {
@@ -203,8 +218,10 @@ impl Assembler<'_> {
     /// its release.
     fn judge_vermagics(&mut self, tree: &ModuleTree<'_>, ids: &[ModuleId], release: &mut String) {
         let vermagic = |id: ModuleId| tree.modinfo(id).text("vermagic");
-        let all: Vec<(ModuleId, Option<String>)> = ids.iter().map(|&id| (id, vermagic(id))).collect();
-        let Some(usual) = most_common(all.iter().filter_map(|(_, vermagic)| vermagic.clone())) else {
+        let all: Vec<(ModuleId, Option<String>)> =
+            ids.iter().map(|&id| (id, vermagic(id))).collect();
+        let Some(usual) = most_common(all.iter().filter_map(|(_, vermagic)| vermagic.clone()))
+        else {
             for &id in ids {
                 self.problem(tree.shown(tree.path(id)), Fault::NoVermagic);
             }
@@ -215,7 +232,13 @@ impl Assembler<'_> {
             match vermagic {
                 None => self.problem(place, Fault::NoVermagic),
                 Some(found) if !same_kernel(&found, &usual, tree.path(id)) => {
-                    self.problem(place, Fault::Vermagic { found, expected: usual.clone() });
+                    self.problem(
+                        place,
+                        Fault::Vermagic {
+                            found,
+                            expected: usual.clone(),
+                        },
+                    );
                 }
                 Some(_) => {}
             }
@@ -226,7 +249,13 @@ impl Assembler<'_> {
         } else {
             let place = tree.shown(&ImagePath::default());
             let expected = format!("kernel {}", self.request.kernel);
-            self.problem(place, Fault::Vermagic { found: usual, expected });
+            self.problem(
+                place,
+                Fault::Vermagic {
+                    found: usual,
+                    expected,
+                },
+            );
         }
     }
 
@@ -247,11 +276,16 @@ impl Assembler<'_> {
         loaded: bool,
         modules: &mut Modules,
     ) {
-        let Ok(Ok(file)) = Rc::try_unwrap(tree.take_file(id)) else { return };
+        let Ok(Ok(file)) = Rc::try_unwrap(tree.take_file(id)) else {
+            return;
+        };
         let path = self.image_path(tree, id, top, file.packed.is_some());
         let vermagic = file.modinfo.text("vermagic").unwrap_or_default();
         let bytes = match file {
-            ModuleFile { packed: Some(packed), .. } if self.request.keep_compressed => packed,
+            ModuleFile {
+                packed: Some(packed),
+                ..
+            } if self.request.keep_compressed => packed,
             ModuleFile { bytes, .. } => bytes,
         };
         let options = self.request.config.options_of(tree.name(id));
@@ -266,7 +300,10 @@ impl Assembler<'_> {
             loaded,
         });
         if loaded {
-            modules.loads.push(ModuleLoad { path: path.clone(), options });
+            modules.loads.push(ModuleLoad {
+                path: path.clone(),
+                options,
+            });
         }
         self.add_file(path, 0o644, Purpose::Module, bytes, origin);
     }
@@ -318,7 +355,10 @@ fn most_common<T: Eq + Hash + Clone>(items: impl Iterator<Item = T>) -> Option<T
     for (position, item) in items.enumerate() {
         counts.entry(item).or_insert((0, usize::MAX - position)).0 += 1;
     }
-    counts.into_iter().max_by_key(|(_, rank)| *rank).map(|(item, _)| item)
+    counts
+        .into_iter()
+        .max_by_key(|(_, rank)| *rank)
+        .map(|(item, _)| item)
 }
 
 /// Whether the kernel would take a module with the vermagic `found` where it takes `usual`
@@ -340,9 +380,12 @@ fn belongs(kernel: &str, release: &str) -> bool {
 fn matcher(patterns: &[String]) -> GlobSet {
     let mut set = GlobSetBuilder::new();
     // The manifest's reader has refused patterns that do not compile.
-    patterns.iter().filter_map(|p| Glob::new(&p.replace('-', "_")).ok()).for_each(|glob| {
-        set.add(glob);
-    });
+    patterns
+        .iter()
+        .filter_map(|p| Glob::new(&p.replace('-', "_")).ok())
+        .for_each(|glob| {
+            set.add(glob);
+        });
     set.build().unwrap_or_default()
 }
 
@@ -372,6 +415,10 @@ mod tests {
         let (old, new) = ("2.6.32-1 SMP modversions ", "2.6.32-2 SMP modversions ");
         assert!(same_kernel(old, new, &path("weak-updates/x.ko")));
         assert!(!same_kernel(old, new, &path("extra/x.ko")));
-        assert!(!same_kernel("2.6.32-1 SMP ", "2.6.32-2 SMP ", &path("weak-updates/x.ko")));
+        assert!(!same_kernel(
+            "2.6.32-1 SMP ",
+            "2.6.32-2 SMP ",
+            &path("weak-updates/x.ko")
+        ));
     }
 }

@@ -22,15 +22,18 @@ pub enum RootDevice {
 }
 
 /// Directories of `/dev` that are no volume groups.
-const NOT_GROUPS: [&str; 10] =
-    ["block", "bus", "cciss", "char", "disk", "ida", "input", "mapper", "md", "rd"];
+const NOT_GROUPS: [&str; 10] = [
+    "block", "bus", "cciss", "char", "disk", "ida", "input", "mapper", "md", "rd",
+];
 
 impl RootDevice {
     /// Reads a name as `root=` has it: `/dev/VG/LV` and `/dev/mapper/VG-LV` (with `-` doubled
     /// within a name, as device-mapper has it) are logical volumes, `/dev/md*` is an array.
     #[must_use]
     pub fn parse(device: &str) -> RootDevice {
-        let Some(name) = device.strip_prefix("/dev/") else { return RootDevice::Plain };
+        let Some(name) = device.strip_prefix("/dev/") else {
+            return RootDevice::Plain;
+        };
         if let Some(mapped) = name.strip_prefix("mapper/") {
             return match mapper_group(mapped) {
                 Some(group) => RootDevice::LogicalVolume { group },
@@ -38,11 +41,15 @@ impl RootDevice {
             };
         }
         if is_array(name) {
-            return RootDevice::Raid { device: device.to_owned() };
+            return RootDevice::Raid {
+                device: device.to_owned(),
+            };
         }
         match name.split_once('/') {
             Some((group, volume)) if !NOT_GROUPS.contains(&group) && !volume.contains('/') => {
-                RootDevice::LogicalVolume { group: group.to_owned() }
+                RootDevice::LogicalVolume {
+                    group: group.to_owned(),
+                }
             }
             _ => RootDevice::Plain,
         }
@@ -51,7 +58,9 @@ impl RootDevice {
 
 /// Whether the name is that of an array: `md0`, `md/0`, `md_d0`.
 fn is_array(name: &str) -> bool {
-    let number = name.strip_prefix("md").map(|rest| rest.trim_start_matches(['/', '_', 'd']));
+    let number = name
+        .strip_prefix("md")
+        .map(|rest| rest.trim_start_matches(['/', '_', 'd']));
     number.is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
         || name.starts_with("md/")
 }
@@ -72,13 +81,18 @@ fn mapper_group(mapped: &str) -> Option<String> {
 impl Assembler<'_> {
     /// What the root device asked for needs.
     pub(super) fn root_device(&self) -> RootDevice {
-        self.request.root_device.as_deref().map_or(RootDevice::Plain, RootDevice::parse)
+        self.request
+            .root_device
+            .as_deref()
+            .map_or(RootDevice::Plain, RootDevice::parse)
     }
 
     /// Only the nash scripts activate volume groups and start arrays.
     pub(super) fn check_root_device(&mut self) {
         let request = self.request;
-        let Some(device) = &request.root_device else { return };
+        let Some(device) = &request.root_device else {
+            return;
+        };
         if request.manifest.init == InitKind::Busybox && self.root_device() != RootDevice::Plain {
             let (device, manifest) = (device.clone(), request.manifest.name.clone());
             self.problem("--root-device", Fault::RootUnsupported { device, manifest });
@@ -92,8 +106,12 @@ mod tests {
 
     #[test]
     fn a_name_tells_a_volume_an_array_and_a_plain_device_apart() {
-        let volume = |group: &str| RootDevice::LogicalVolume { group: group.to_owned() };
-        let raid = |device: &str| RootDevice::Raid { device: device.to_owned() };
+        let volume = |group: &str| RootDevice::LogicalVolume {
+            group: group.to_owned(),
+        };
+        let raid = |device: &str| RootDevice::Raid {
+            device: device.to_owned(),
+        };
         for (device, want) in [
             ("/dev/xvda1", RootDevice::Plain),
             ("LABEL=/", RootDevice::Plain),

@@ -1,3 +1,4 @@
 //! The edge: the only code that touches the file system.
 
 pub mod directory;
+pub mod output;

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::modinfo::Modinfo;
 use crate::arch::ElfKind;
-use crate::compress::{Format, UnpackError, unpack};
+use crate::compress::{UnpackError, detect, unpack};
 use crate::elf::module::{ModuleError, ModuleFacts};
 use crate::image_path::{BadPath, ImagePath};
 use crate::parallel;
@@ -72,7 +72,7 @@ fn resolved(
 
 fn load_one(files: &dyn Files, path: &ImagePath) -> Result<ModuleFile, ModuleFault> {
     let raw = read_whole(files.open(path).map_err(LookupError::Io)?.as_ref())?;
-    let (packed, bytes) = if Format::detect(&raw).is_some() {
+    let (packed, bytes) = if detect(&raw).is_some() {
         let bytes = unpack(&raw, FILE_LIMIT as usize)?;
         (Some(raw), bytes)
     } else {
@@ -92,7 +92,7 @@ fn scan_one(files: &dyn Files, path: &ImagePath) -> Result<Modinfo, ModuleFault>
     let file: Box<dyn OpenFile> = files.open(path).map_err(LookupError::Io)?;
     let mut magic = vec![0; file.size().min(8) as usize];
     file.read_exact_at(&mut magic, 0).map_err(LookupError::Io)?;
-    if Format::detect(&magic).is_some() {
+    if detect(&magic).is_some() {
         return Ok(load_one(files, path)?.modinfo);
     }
     Ok(Modinfo::parse(&ModuleFacts::read(file.as_ref())?.modinfo))

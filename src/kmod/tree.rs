@@ -207,9 +207,18 @@ impl<'r> ModuleTree<'r> {
     /// still names the kernel's own.
     fn prefer_overrides(&mut self) {
         let strongest: Vec<ModuleId> = (0..self.modules.len())
-            .map(|n| self.by_name.get(self.name(ModuleId(n))).copied().unwrap_or(ModuleId(n)))
+            .map(|n| {
+                self.by_name
+                    .get(self.name(ModuleId(n)))
+                    .copied()
+                    .unwrap_or(ModuleId(n))
+            })
             .collect();
-        for need in self.modules.iter_mut().flat_map(|module| module.needs.iter_mut().flatten()) {
+        for need in self
+            .modules
+            .iter_mut()
+            .flat_map(|module| module.needs.iter_mut().flatten())
+        {
             *need = strongest.get(need.0).copied().unwrap_or(*need);
         }
     }

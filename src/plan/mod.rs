@@ -110,7 +110,11 @@ impl Plan {
         match self.entries.get(&path) {
             Some(first) if !first.is_same_as(&entry) => {
                 let (first, second) = (first.origin.clone(), entry.origin);
-                Err(PlanFault::Conflict { path, first, second })
+                Err(PlanFault::Conflict {
+                    path,
+                    first,
+                    second,
+                })
             }
             Some(_) => Ok(()),
             None => {
@@ -140,18 +144,38 @@ impl Plan {
                 child = parent;
             }
         }
-        if faults.is_empty() { Ok(()) } else { Err(faults) }
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(faults)
+        }
     }
 
     fn misplaced(&self, path: ImagePath, parent: ImagePath) -> PlanFault {
-        let origin = self.entries.get(&path).map(|entry| entry.origin.clone()).unwrap_or_default();
-        PlanFault::ParentNotDirectory { path, parent, origin }
+        let origin = self
+            .entries
+            .get(&path)
+            .map(|entry| entry.origin.clone())
+            .unwrap_or_default();
+        PlanFault::ParentNotDirectory {
+            path,
+            parent,
+            origin,
+        }
     }
 
     fn insert_directory(&mut self, path: ImagePath) {
         let origin = "an entry in it".to_owned();
         let purpose = Purpose::Structure;
-        self.entries.insert(path, Entry { node: Node::Directory, mode: 0o755, purpose, origin });
+        self.entries.insert(
+            path,
+            Entry {
+                node: Node::Directory,
+                mode: 0o755,
+                purpose,
+                origin,
+            },
+        );
     }
 
     /// The entries, sorted by path, parents first.
@@ -187,16 +211,28 @@ mod tests {
     }
 
     fn entry(node: Node, origin: &str) -> Entry {
-        Entry { node, mode: 0o755, purpose: Purpose::File, origin: origin.to_owned() }
+        Entry {
+            node,
+            mode: 0o755,
+            purpose: Purpose::File,
+            origin: origin.to_owned(),
+        }
     }
 
     #[test]
     fn the_same_entry_twice_is_one_and_a_different_one_is_refused() {
         let mut plan = Plan::default();
-        plan.add(at("a"), entry(Node::File(b"1".to_vec()), "x")).unwrap();
-        plan.add(at("a"), entry(Node::File(b"1".to_vec()), "y")).unwrap();
-        let refused = plan.add(at("a"), entry(Node::File(b"2".to_vec()), "z")).unwrap_err();
-        assert_eq!(refused.to_string(), "/a would come from x and, differing, from z");
+        plan.add(at("a"), entry(Node::File(b"1".to_vec()), "x"))
+            .unwrap();
+        plan.add(at("a"), entry(Node::File(b"1".to_vec()), "y"))
+            .unwrap();
+        let refused = plan
+            .add(at("a"), entry(Node::File(b"2".to_vec()), "z"))
+            .unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "/a would come from x and, differing, from z"
+        );
         assert_eq!(plan.len(), 1);
     }
 
@@ -213,8 +249,13 @@ mod tests {
     #[test]
     fn an_entry_under_a_link_is_refused_for_it_would_land_elsewhere() {
         let mut plan = Plan::default();
-        plan.add(at("sbin"), entry(Node::Symlink(b"bin".to_vec()), "manifest")).unwrap();
-        plan.add(at("sbin/udev"), entry(Node::File(vec![]), "root")).unwrap();
+        plan.add(
+            at("sbin"),
+            entry(Node::Symlink(b"bin".to_vec()), "manifest"),
+        )
+        .unwrap();
+        plan.add(at("sbin/udev"), entry(Node::File(vec![]), "root"))
+            .unwrap();
         let faults = plan.add_parents().unwrap_err();
         assert_eq!(
             faults[0].to_string(),

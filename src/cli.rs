@@ -1,0 +1,150 @@
+//! What the user typed.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::arch::Arch;
+use crate::compress::Compression;
+
+/// Builds initial ramdisks for Xen guests, for any architecture, on any host.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build an image for the guest's kernel, or say everything that stands in the way
+    #[command(after_help = BUILD_EXAMPLE)]
+    Build(Box<BuildArgs>),
+    /// Print the modules that loading some takes, in load order, one path a line
+    #[command(after_help = RESOLVE_EXAMPLE)]
+    Resolve(ResolveArgs),
+    /// List the shipped manifests, or print one
+    #[command(after_help = "Example:\n  xinitrd manifests busybox > mine.toml")]
+    Manifests {
+        /// The one to print
+        name: Option<String>,
+    },
+}
+
+const BUILD_EXAMPLE: &str = "Examples:
+  xinitrd build --kernel 6.1.0-43-amd64 --root ./guest --bins ./bins -o initrd.img
+  xinitrd build --kernel 2.6.9-67.0.1.ELxenU-x86_64 --root ./guest --bins ./bins \\
+      --preload xenblk --preload xennet --omit-scsi-modules";
+const RESOLVE_EXAMPLE: &str = "Example:
+  xinitrd resolve --kernel 6.1.0-43-amd64 --root ./guest xenblk xennet ext4";
+
+/// Where the kernel's modules are.
+#[derive(Debug, Args)]
+pub struct KernelArgs {
+    /// The directory under lib/modules; may be left out where there is just one
+    #[arg(long, value_name = "KVER")]
+    pub kernel: Option<String>,
+    /// The foreign system's root: every look-up and every link stays inside it
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
+    /// Options and aliases of modules: a file, or a directory of them [default: the root's own]
+    #[arg(long, value_name = "FILE")]
+    pub modprobe_conf: Vec<PathBuf>,
+    /// Count a module as built into the kernel
+    #[arg(long, value_name = "MOD")]
+    pub builtin: Vec<String>,
+    /// How many threads work at a time [default: the machine's processors]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+/// The arguments of `build`.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// The kernel.
+    #[command(flatten)]
+    pub kernel: KernelArgs,
+    /// A directory looked into first, by file name (nash, insmod.static, busybox)
+    #[arg(long, value_name = "DIR")]
+    pub bins: Vec<PathBuf>,
+    /// The kind of image: a shipped manifest, a file, or auto, which goes by the kernel's version
+    #[arg(long, value_name = "NAME|FILE", default_value = "auto")]
+    pub manifest: String,
+    /// The image's file; - is standard output [default: initrd-KVER.img]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Replace the output if it is there
+    #[arg(short, long)]
+    pub force: bool,
+    /// Load a module before all others
+    #[arg(long, value_name = "MOD")]
+    pub preload: Vec<String>,
+    /// Load a module after all others
+    #[arg(long, value_name = "MOD")]
+    pub with: Vec<String>,
+    /// Leave SCSI modules out
+    #[arg(long)]
+    pub omit_scsi_modules: bool,
+    /// Leave RAID modules out
+    #[arg(long)]
+    pub omit_raid_modules: bool,
+    /// Leave device-mapper modules out
+    #[arg(long)]
+    pub omit_lvm_modules: bool,
+    /// The root file system's type [default: the manifest's]
+    #[arg(long, value_name = "TYPE")]
+    pub rootfs: Option<String>,
+    /// The root device; the kernel command line's root= overrides it
+    #[arg(long, value_name = "DEV")]
+    pub root_device: Option<String>,
+    /// Mount options of the root file system
+    #[arg(long, value_name = "OPTS")]
+    pub root_options: Option<String>,
+    /// x86_64, i386 or aarch64 [default: read from the modules]
+    #[arg(long)]
+    pub arch: Option<Arch>,
+    /// Leave compressed modules compressed
+    #[arg(long)]
+    pub keep_compressed: bool,
+    /// gzip, none, xz, zstd or lz4
+    #[arg(long, value_name = "NAME", default_value = "gzip")]
+    pub compress: Compression,
+    /// The compression level
+    #[arg(long, value_name = "N", conflicts_with = "best")]
+    pub level: Option<u8>,
+    /// Compress as well as can be done in reasonable time
+    #[arg(long)]
+    pub best: bool,
+    /// Decide on everything, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print no report
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print every entry too
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// The arguments of `resolve`.
+#[derive(Debug, Args)]
+pub struct ResolveArgs {
+    /// The kernel.
+    #[command(flatten)]
+    pub kernel: KernelArgs,
+    /// Print what each module needs, indented under it
+    #[arg(long, conflicts_with = "json")]
+    pub tree: bool,
+    /// Print the load order as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Names or aliases
+    #[arg(required = true, value_name = "MODULE")]
+    pub modules: Vec<String>,
+}
