@@ -82,7 +82,13 @@ fn each_foreign_format_has_one_door() {
 
 #[test]
 fn no_file_has_grown_past_reading() {
-    let lines = |text: &str| text.split("#[cfg(test)]").next().unwrap_or_default().lines().count();
+    let lines = |text: &str| {
+        text.split("#[cfg(test)]")
+            .next()
+            .unwrap_or_default()
+            .lines()
+            .count()
+    };
     let long: Vec<String> = sources()
         .into_iter()
         .filter(|(_, text)| lines(text) > 600)
