@@ -1,6 +1,6 @@
 //! `xinitrd build`: read, decide, write.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -124,11 +124,15 @@ fn choose_manifest(
 }
 
 fn read_manifest(path: &Path) -> Result<String, Error> {
+    // A device's size says nothing of how much can be read from it: the reading itself is bounded.
     let read = || -> io::Result<String> {
-        if std::fs::metadata(path)?.len() > MANIFEST_LIMIT {
+        let mut text = String::new();
+        let mut file = std::fs::File::open(path)?.take(MANIFEST_LIMIT + 1);
+        file.read_to_string(&mut text)?;
+        if file.limit() == 0 {
             return Err(io::Error::other("it is larger than 1 MiB, and no manifest"));
         }
-        std::fs::read_to_string(path)
+        Ok(text)
     };
     read().map_err(|source| Error::Host {
         operation: "read",
