@@ -27,9 +27,15 @@ fn open_root(directory: &Path) -> Result<Root, Error> {
 }
 
 fn in_root<T>(root: &Root, path: &ImagePath, found: Result<T, LookupError>) -> Result<T, Error> {
-    found.map_err(|source| Error::Root {
-        place: root.shown(path),
-        source,
+    found.map_err(|error| match error {
+        LookupError::At { path, source } => Error::Root {
+            place: path,
+            source: *source,
+        },
+        source => Error::Root {
+            place: root.shown(path),
+            source,
+        },
     })
 }
 
@@ -136,7 +142,8 @@ fn add_root_config(
     }
     for (name, _) in root.list(path)?.1 {
         if name.ends_with(b".conf") {
-            config.add(&root.read(&path.join(&name)?)?);
+            let file = path.join(&name)?;
+            config.add(&root.at(&file, root.read(&file))?);
         }
     }
     Ok(())

@@ -543,8 +543,14 @@ fn a_modules_dep_that_cannot_be_is_named() {
         (
             "os.remove(DEP); os.mkfifo(DEP)",
             &[],
-            1,
-            &["modules.dep", "a device, socket or pipe"],
+            2,
+            &["modules.dep: a device, socket or pipe"],
+        ),
+        (
+            "os.mkdir('root/etc/modprobe.d'); os.mkfifo('root/etc/modprobe.d/x.conf')",
+            &[],
+            2,
+            &["cannot read root/etc/modprobe.d/x.conf: a device, socket or pipe"],
         ),
     ]);
     assert_built("put(DEP, random.Random(1).randbytes(100000))", &[]);
