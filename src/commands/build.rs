@@ -1,6 +1,6 @@
 //! `xinitrd build`: read, decide, write.
 
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     choose_kernel, in_root, json, manifests, modprobe_config, module_directory, open_root,
-    output_error, print, threads,
+    output_error, print, read_text, threads,
 };
 use crate::assemble::{Assembly, Request, assemble};
 use crate::cli::BuildArgs;
@@ -21,9 +21,6 @@ use crate::kmod::tree::ModuleTree;
 use crate::manifest::{self, Manifest};
 use crate::report::{ImageReport, Report, hex};
 use crate::root::Root;
-
-/// A manifest is a page of text; what is larger is none.
-const MANIFEST_LIMIT: u64 = 1 << 20;
 
 /// Builds the image `args` ask for, and prints its report.
 ///
@@ -124,17 +121,8 @@ fn choose_manifest(
 }
 
 fn read_manifest(path: &Path) -> Result<String, Error> {
-    // A device's size says nothing of how much can be read from it: the reading itself is bounded.
-    let read = || -> io::Result<String> {
-        let mut text = String::new();
-        let mut file = std::fs::File::open(path)?.take(MANIFEST_LIMIT + 1);
-        file.read_to_string(&mut text)?;
-        if file.limit() == 0 {
-            return Err(io::Error::other("it is larger than 1 MiB, and no manifest"));
-        }
-        Ok(text)
-    };
-    read().map_err(|source| Error::Host {
+    let read = read_text(path).and_then(|text| String::from_utf8(text).map_err(io::Error::other));
+    read.map_err(|source| Error::Host {
         operation: "read",
         path: path.to_path_buf(),
         source,

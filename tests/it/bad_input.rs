@@ -241,6 +241,12 @@ fn a_name_that_is_not_there_is_answered_with_the_nearest() {
         ),
         (
             "",
+            &["--modprobe-conf", "/dev/zero"],
+            2,
+            &["cannot read /dev/zero", "1 MiB"],
+        ),
+        (
+            "",
             &["--manifest", "/dev/zero"],
             2,
             &["cannot read /dev/zero", "1 MiB"],
@@ -659,6 +665,17 @@ fn a_full_medium_is_told() {
     assert_eq!(output.status.code(), Some(2));
     let expected = "cannot write standard output: No space left";
     assert!(words(&output).contains(expected), "{}", words(&output));
+}
+
+#[test]
+fn words_that_nobody_hears_leave_the_exit_code_as_it_is() {
+    let scene = Scene::new("put(MODULE, b'')");
+    let output = run(&mut under_shell(
+        "exec 2>/dev/full",
+        &scene.build(&[]),
+        &scene,
+    ));
+    assert_eq!(output.status.code(), Some(1));
 }
 
 #[test]
