@@ -37,12 +37,12 @@ impl ImagePath {
     /// # Errors
     /// When the path climbs, holds a NUL, or is longer than the kernel takes.
     pub fn new(bytes: impl AsRef<[u8]>) -> Result<Self, BadPath> {
-        let mut path = ImagePath::default();
+        let mut path = ImagePath(Vec::with_capacity(bytes.as_ref().len()));
         for component in bytes.as_ref().split(|&b| b == b'/') {
             match component {
                 b"" | b"." => {}
                 b".." => return Err(BadPath::Climbs),
-                name => path = path.join(name)?,
+                name => path.push(name)?,
             }
         }
         Ok(path)
@@ -53,22 +53,29 @@ impl ImagePath {
     /// # Errors
     /// When `name` holds a NUL or is too long, or the whole becomes so.
     pub fn join(&self, name: &[u8]) -> Result<Self, BadPath> {
+        let mut path = ImagePath(Vec::with_capacity(self.0.len() + 1 + name.len()));
+        path.0.extend_from_slice(&self.0);
+        path.push(name)?;
+        Ok(path)
+    }
+
+    /// Appends one component.
+    fn push(&mut self, name: &[u8]) -> Result<(), BadPath> {
         if name.contains(&0) {
             return Err(BadPath::Nul);
         }
         if name.len() > NAME_LIMIT {
             return Err(BadPath::LongName);
         }
-        let mut bytes = Vec::with_capacity(self.0.len() + 1 + name.len());
-        bytes.extend_from_slice(&self.0);
-        if !bytes.is_empty() {
-            bytes.push(b'/');
+        if !self.0.is_empty() {
+            self.0.push(b'/');
         }
-        bytes.extend_from_slice(name);
-        if bytes.len() > PATH_LIMIT {
-            return Err(BadPath::LongPath);
+        self.0.extend_from_slice(name);
+        if self.0.len() > PATH_LIMIT {
+            Err(BadPath::LongPath)
+        } else {
+            Ok(())
         }
-        Ok(ImagePath(bytes))
     }
 
     /// The path's bytes, without a leading slash: a cpio entry's name.

@@ -1,4 +1,14 @@
 //! Builds and judges initial ramdisks for Xen guests, for any architecture, on any host.
+//!
+//! ```text
+//! manifest text ─► Manifest ───┐
+//! module tree   ─► ModuleTree ─► LoadOrder ─┐
+//! file bytes    ─► ElfFacts, judged ────────┼─► Plan ─► Rope (newc) ─► gzip ... ─► file
+//! ```
+//!
+//! [`root`] is a foreign system, [`kmod`] its modules and [`manifest`] the kind of image;
+//! [`assemble`] decides and yields a [`plan`], or every [`problem`]; [`image`] writes it, by way of
+//! [`cpio`], [`rope`] and [`compress`]. Only [`host`], [`commands`] and [`cli`] touch the machine.
 
 pub mod arch;
 pub mod assemble;

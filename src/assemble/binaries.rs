@@ -146,20 +146,7 @@ impl Assembler<'_> {
     /// program holds its applets' names as C strings (busybox's `applet_names`).
     fn applets(&mut self, spec: &Binary, found: &FoundBinary) {
         let wanted = &spec.applets;
-        let names: std::collections::HashSet<&[u8]> = if wanted.is_empty() {
-            return;
-        } else {
-            found
-                .bytes
-                .split(|&b| b == 0)
-                .filter(|s| (1..=32).contains(&s.len()))
-                .collect()
-        };
-        let missing: Vec<String> = wanted
-            .iter()
-            .filter(|name| !names.contains(name.as_bytes()))
-            .cloned()
-            .collect();
+        let missing = missing_strings(wanted, &found.bytes);
         if !missing.is_empty() {
             self.problem(found.origin.clone(), Fault::AppletsMissing(missing));
         }
@@ -181,6 +168,18 @@ impl Assembler<'_> {
             );
         }
     }
+}
+
+/// Those of `wanted` that stand nowhere in `bytes` as a C string of their own.
+fn missing_strings(wanted: &[String], bytes: &[u8]) -> Vec<String> {
+    let mut missing = wanted.to_vec();
+    for string in bytes.split(|&b| b == 0).filter(|string| !string.is_empty()) {
+        if missing.is_empty() {
+            break;
+        }
+        missing.retain(|name| name.as_bytes() != string);
+    }
+    missing
 }
 
 fn judged(bytes: &[u8], guest: Arch) -> Result<ProgramFacts, ElfFault> {

@@ -7,7 +7,6 @@ use super::{
 };
 use crate::cli::ResolveArgs;
 use crate::error::Error;
-use crate::image_path::ImagePath;
 use crate::kmod::name::ModuleName;
 use crate::kmod::order::{LoadOrder, Resolver};
 use crate::kmod::tree::{ModuleId, ModuleTree};
@@ -94,14 +93,10 @@ fn forest(tree: &ModuleTree<'_>, order: &LoadOrder) -> String {
     };
     let mut text = String::new();
     for &id in order.load.iter().filter(|id| !needed(id)) {
-        text += &format!("{}\n", shown(tree, tree.path(id)));
+        text += &format!("{}\n", tree.shown(tree.path(id)));
         for &need in order.needs_of(id) {
-            text += &format!("  {}\n", shown(tree, tree.path(need)));
+            text += &format!("  {}\n", tree.shown(tree.path(need)));
         }
     }
     text
-}
-
-fn shown(tree: &ModuleTree<'_>, path: &ImagePath) -> String {
-    tree.shown(path)
 }

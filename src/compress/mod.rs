@@ -91,14 +91,14 @@ impl Compression {
         }
     }
 
-    /// The level taken when none is asked for: the libraries' own choice (zstd's is higher here,
-    /// because an image is written once and read at every boot).
+    /// The level taken when none is asked for: the libraries' own choice. It is also the highest of
+    /// zstd whose bytes no machine's byte order can change (docs/compression.md).
     #[must_use]
     pub const fn default_level(self) -> u8 {
         match self {
             Compression::Gzip | Compression::Xz => 6,
             Compression::None => 0,
-            Compression::Zstd => 9,
+            Compression::Zstd => 3,
             Compression::Lz4 => 1,
         }
     }

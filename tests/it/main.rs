@@ -10,3 +10,4 @@
 mod bad_input; // what cannot be built, through the command: exit code, words, nothing left
 mod compress; // encoders and decoders against gzip, xz, zstd, lz4 and python's zlib
 mod nash; // the scripts of EL4 and EL5, against what their interpreters read
+mod tidy; // who may import whom in the house

@@ -1,0 +1,98 @@
+//! The rules of the house that a compiler does not know: who may import whom.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every Rust file under `src`, with its text.
+fn sources() -> Vec<(PathBuf, String)> {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    for entry in walkdir::WalkDir::new(&top) {
+        let path = entry.unwrap().into_path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            found.push((path.strip_prefix(&top).unwrap().to_path_buf(), text));
+        }
+    }
+    assert!(found.len() > 30, "the sources were not found");
+    found
+}
+
+/// The files, outside those that may, whose code holds one of `words`.
+fn offenders(may: &[&str], words: &[&str]) -> Vec<String> {
+    let allowed = |path: &Path| may.iter().any(|place| path.starts_with(place));
+    let code = |text: &str| {
+        text.split("#[cfg(test)]")
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    sources()
+        .into_iter()
+        .filter(|(path, _)| !allowed(path))
+        .filter(|(_, text)| words.iter().any(|word| code(text).contains(word)))
+        .map(|(path, _)| path.display().to_string())
+        .collect()
+}
+
+#[test]
+fn the_core_touches_no_file_system_environment_clock_or_process() {
+    let edge = ["host", "commands", "cli.rs", "main.rs", "error.rs"];
+    let words = [
+        "std::fs",
+        "std::env",
+        "std::time",
+        "std::process",
+        "std::path",
+        "target_arch",
+    ];
+    assert_eq!(offenders(&edge, &words), Vec::<String>::new());
+}
+
+#[test]
+fn the_core_imports_nothing_of_the_edge() {
+    let edge = [
+        "host", "commands", "cli.rs", "main.rs", "error.rs", "lib.rs",
+    ];
+    let words = [
+        "crate::host",
+        "crate::commands",
+        "crate::cli",
+        "crate::error",
+    ];
+    assert_eq!(offenders(&edge, &words), Vec::<String>::new());
+}
+
+#[test]
+fn each_foreign_format_has_one_door() {
+    assert_eq!(offenders(&["elf"], &["goblin::"]), Vec::<String>::new());
+    assert_eq!(
+        offenders(&["cpio.rs"], &["cpio::newc"]),
+        Vec::<String>::new()
+    );
+    let codecs = [
+        "libdeflater::",
+        "flate2::",
+        "lzma_rust2::",
+        "zstd::",
+        "lz4_flex::",
+    ];
+    assert_eq!(offenders(&["compress"], &codecs), Vec::<String>::new());
+}
+
+#[test]
+fn no_file_has_grown_past_reading() {
+    let lines = |text: &str| {
+        text.split("#[cfg(test)]")
+            .next()
+            .unwrap_or_default()
+            .lines()
+            .count()
+    };
+    let long: Vec<String> = sources()
+        .into_iter()
+        .filter(|(_, text)| lines(text) > 600)
+        .map(|(path, text)| format!("{} ({} lines)", path.display(), lines(&text)))
+        .collect();
+    assert_eq!(long, Vec::<String>::new());
+}
