@@ -66,7 +66,7 @@ impl Error {
             Error::Manifest { .. } => 1,
             Error::Order(faults) => {
                 let judged =
-                    |fault: &OrderFault| !matches!(fault, OrderFault::Lookup(LookupError::Io(_)));
+                    |fault: &OrderFault| !matches!(fault, OrderFault::Lookup(e) if e.is_io());
                 if faults.iter().any(judged) { 1 } else { 2 }
             }
             Error::Interrupted { signal } => {

@@ -1,5 +1,6 @@
 //! The command: arguments in, exit code out.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -17,7 +18,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Error::ClosedOutput) => ExitCode::from(Error::ClosedOutput.exit_code()),
         Err(error) => {
-            eprintln!("xinitrd: {error}");
+            // Where nobody can be told, the exit code still tells; `eprintln!` would panic.
+            let _ = writeln!(std::io::stderr(), "xinitrd: {error}");
             ExitCode::from(error.exit_code())
         }
     }

@@ -133,13 +133,13 @@ impl Problem {
     /// Whether the input was judged bad, rather than not readable at all.
     #[must_use]
     pub fn is_judgement(&self) -> bool {
-        !matches!(
-            self.fault,
-            Fault::Lookup(LookupError::Io(_))
-                | Fault::Module(ModuleFault::Lookup(LookupError::Io(_)))
-                | Fault::Module(ModuleFault::Module(ModuleError::Io(_)))
-                | Fault::Order(OrderFault::Lookup(LookupError::Io(_)))
-        )
+        match &self.fault {
+            Fault::Lookup(error)
+            | Fault::Module(ModuleFault::Lookup(error))
+            | Fault::Order(OrderFault::Lookup(error)) => !error.is_io(),
+            Fault::Module(ModuleFault::Module(ModuleError::Io(_))) => false,
+            _ => true,
+        }
     }
 
     /// What was found.

@@ -140,6 +140,14 @@ pub enum LookupError {
     /// The medium failed.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// It went wrong with a file that was met on the way to what was asked for.
+    #[error("{path}: {source}")]
+    At {
+        /// How a person names the file.
+        path: String,
+        /// What went wrong.
+        source: Box<LookupError>,
+    },
 }
 
 impl LookupError {
@@ -147,6 +155,16 @@ impl LookupError {
     #[must_use]
     pub fn is_missing(&self) -> bool {
         matches!(self, LookupError::Missing)
+    }
+
+    /// Whether the medium failed, so that nothing is known of the file.
+    #[must_use]
+    pub fn is_io(&self) -> bool {
+        match self {
+            LookupError::Io(_) => true,
+            LookupError::At { source, .. } => source.is_io(),
+            _ => false,
+        }
     }
 }
 
@@ -171,6 +189,20 @@ impl Root {
     #[must_use]
     pub fn shown(&self, path: &ImagePath) -> String {
         self.files.shown(path)
+    }
+
+    /// `found`, with `path` named in its error; that nothing is there stays as it is.
+    ///
+    /// # Errors
+    /// Those of `found`.
+    pub fn at<T>(&self, path: &ImagePath, found: Result<T, LookupError>) -> Result<T, LookupError> {
+        found.map_err(|error| match error {
+            LookupError::Missing | LookupError::At { .. } => error,
+            error => LookupError::At {
+                path: self.shown(path),
+                source: Box::new(error),
+            },
+        })
     }
 
     /// The files themselves, for readers on several threads; paths must be resolved ones.
@@ -267,7 +299,7 @@ impl Root {
         depth: usize,
         found: &mut Vec<ImagePath>,
     ) -> Result<(), LookupError> {
-        for (name, kind) in self.list(directory)?.1 {
+        for (name, kind) in self.at(directory, self.list(directory))?.1 {
             let path = directory.join(&name)?;
             match kind {
                 FileKind::Directory if depth < DEPTH_LIMIT => {

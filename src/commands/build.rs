@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     choose_kernel, in_root, json, manifests, modprobe_config, module_directory, open_root,
-    output_error, print, threads,
+    output_error, print, read_text, threads,
 };
 use crate::assemble::{Assembly, Request, assemble};
 use crate::cli::BuildArgs;
@@ -21,9 +21,6 @@ use crate::kmod::tree::ModuleTree;
 use crate::manifest::{self, Manifest};
 use crate::report::{ImageReport, Report, hex};
 use crate::root::Root;
-
-/// A manifest is a page of text; what is larger is none.
-const MANIFEST_LIMIT: u64 = 1 << 20;
 
 /// Builds the image `args` ask for, and prints its report.
 ///
@@ -124,13 +121,8 @@ fn choose_manifest(
 }
 
 fn read_manifest(path: &Path) -> Result<String, Error> {
-    let read = || -> io::Result<String> {
-        if std::fs::metadata(path)?.len() > MANIFEST_LIMIT {
-            return Err(io::Error::other("it is larger than 1 MiB, and no manifest"));
-        }
-        std::fs::read_to_string(path)
-    };
-    read().map_err(|source| Error::Host {
+    let read = read_text(path).and_then(|text| String::from_utf8(text).map_err(io::Error::other));
+    read.map_err(|source| Error::Host {
         operation: "read",
         path: path.to_path_buf(),
         source,

@@ -4,7 +4,7 @@ pub mod build;
 pub mod manifests;
 pub mod resolve;
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -27,9 +27,15 @@ fn open_root(directory: &Path) -> Result<Root, Error> {
 }
 
 fn in_root<T>(root: &Root, path: &ImagePath, found: Result<T, LookupError>) -> Result<T, Error> {
-    found.map_err(|source| Error::Root {
-        place: root.shown(path),
-        source,
+    found.map_err(|error| match error {
+        LookupError::At { path, source } => Error::Root {
+            place: path,
+            source: *source,
+        },
+        source => Error::Root {
+            place: root.shown(path),
+            source,
+        },
     })
 }
 
@@ -103,7 +109,7 @@ fn modprobe_config(args: &KernelArgs, root: &Root) -> Result<ModprobeConfig, Err
 fn host_configs(path: &Path) -> Result<Vec<Vec<u8>>, Error> {
     let read = || -> io::Result<Vec<Vec<u8>>> {
         if !path.is_dir() {
-            return Ok(vec![std::fs::read(path)?]);
+            return Ok(vec![read_text(path)?]);
         }
         let entries = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path()));
         let mut files = entries.collect::<io::Result<Vec<_>>>()?;
@@ -112,13 +118,28 @@ fn host_configs(path: &Path) -> Result<Vec<Vec<u8>>, Error> {
                 .is_some_and(|extension| extension == "conf")
         });
         files.sort();
-        files.iter().map(std::fs::read).collect()
+        files.iter().map(|file| read_text(file)).collect()
     };
     read().map_err(|source| Error::Host {
         operation: "read",
         path: path.to_path_buf(),
         source,
     })
+}
+
+/// A manifest or a configuration is a few pages of text; what is larger is neither.
+const TEXT_LIMIT: u64 = 1 << 20;
+
+/// Reads a text of the host. The reading itself is bounded, for a device's size says nothing of how
+/// much can be read from it.
+fn read_text(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let mut file = std::fs::File::open(path)?.take(TEXT_LIMIT + 1);
+    file.read_to_end(&mut text)?;
+    if file.limit() == 0 {
+        return Err(io::Error::other("it is larger than 1 MiB"));
+    }
+    Ok(text)
 }
 
 fn add_root_config(
@@ -136,7 +157,8 @@ fn add_root_config(
     }
     for (name, _) in root.list(path)?.1 {
         if name.ends_with(b".conf") {
-            config.add(&root.read(&path.join(&name)?)?);
+            let file = path.join(&name)?;
+            config.add(&root.at(&file, root.read(&file))?);
         }
     }
     Ok(())

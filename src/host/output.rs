@@ -23,17 +23,20 @@ pub struct Output {
 pub struct Signals(Arc<AtomicUsize>);
 
 impl Signals {
-    /// Catches SIGINT, SIGTERM and SIGHUP from now on.
+    /// Catches SIGINT, SIGTERM, SIGHUP and SIGQUIT from now on. SIGXFSZ is caught and forgotten:
+    /// the write that raised it then fails with `EFBIG` (`setrlimit(2)`) instead of ending the
+    /// process with the temporary file still there.
     ///
     /// # Errors
     /// When the system does not let it.
     pub fn catch() -> io::Result<Signals> {
-        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
         let caught = Arc::new(AtomicUsize::new(0));
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
             let number = usize::try_from(signal).unwrap_or(0);
             signal_hook::flag::register_usize(signal, Arc::clone(&caught), number)?;
         }
+        signal_hook::flag::register(SIGXFSZ, Arc::default())?;
         Ok(Signals(caught))
     }
 

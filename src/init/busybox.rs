@@ -229,7 +229,7 @@ mod tests {
             ),
             (
                 module_list(&module(b"a\tb", "")),
-                "module path `a\tb` holds a control character",
+                "module path `a\\tb` holds a control character",
             ),
             (
                 module_list(&module(b"a\xff", "")),
@@ -237,11 +237,11 @@ mod tests {
             ),
             (
                 module_list(&module(b"a", "x\ny")),
-                "module option `x\ny` holds a line break",
+                "module option `x\\ny` holds a line break",
             ),
             (
                 cmdline(&root("a\nb", "", "")),
-                "root device `a\nb` holds a line break",
+                "root device `a\\nb` holds a line break",
             ),
             (
                 cmdline(&root("", "e\"", "")),
@@ -249,7 +249,7 @@ mod tests {
             ),
             (
                 cmdline(&root("", "", "a\0")),
-                "root option `a\0` holds a NUL byte",
+                "root option `a\\u{0}` holds a NUL byte",
             ),
             (
                 cmdline(&lvm),

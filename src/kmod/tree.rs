@@ -146,7 +146,7 @@ impl<'r> ModuleTree<'r> {
         config: ModprobeConfig,
         threads: NonZeroUsize,
     ) -> Result<Self, LookupError> {
-        let index = |name: &str| root.read_if_there(&directory.join(name.as_bytes())?);
+        let index = |name: &str| read_index(root, directory, name);
         let builtin = index("modules.builtin")?;
         let builtin_modinfo = index("modules.builtin.modinfo")?;
         let mut tree = ModuleTree {
@@ -298,8 +298,7 @@ impl<'r> ModuleTree<'r> {
     }
 
     fn index(&self, name: &str) -> Result<Option<Vec<u8>>, LookupError> {
-        self.root
-            .read_if_there(&self.directory.join(name.as_bytes())?)
+        read_index(self.root, &self.directory, name)
     }
 
     fn note(&self, note: Note) {
@@ -548,6 +547,16 @@ impl<'r> ModuleTree<'r> {
         }
         weakdeps
     }
+}
+
+/// An index file of a module directory, where there is one.
+fn read_index(
+    root: &Root,
+    directory: &ImagePath,
+    name: &str,
+) -> Result<Option<Vec<u8>>, LookupError> {
+    let path = directory.join(name.as_bytes())?;
+    root.at(&path, root.read_if_there(&path))
 }
 
 /// `softdep MODULE pre: A post: B` a line, as in a configuration.

@@ -7,6 +7,7 @@
     reason = "clippy.toml exempts test functions, but not the helpers they share"
 )]
 
+mod bad_input; // what cannot be built, through the command: exit code, words, nothing left
 mod build; // images built by the command, read back with cpio, bsdtar and gzip
 mod compress; // encoders and decoders against gzip, xz, zstd, lz4 and python's zlib
 mod nash; // the scripts of EL4 and EL5, against what their interpreters read
