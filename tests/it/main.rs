@@ -12,4 +12,5 @@ mod build; // images built by the command, read back with cpio, bsdtar and gzip
 mod compress; // encoders and decoders against gzip, xz, zstd, lz4 and python's zlib
 mod nash; // the scripts of EL4 and EL5, against what their interpreters read
 mod resolve; // the load order of every module of real kernels, against modprobe
+mod support; // what the tests through the command share
 mod tidy; // who may import whom in the house

@@ -1,168 +1,214 @@
-//! The load order of every module of real kernels, against modprobe's own.
+//! The load order of every module of real kernels, against modprobe's.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
+use std::thread;
 
 use xinitrd::host::directory::DirectoryFiles;
 use xinitrd::image_path::ImagePath;
 use xinitrd::kmod::config::ModprobeConfig;
 use xinitrd::kmod::order::Resolver;
 use xinitrd::kmod::tree::ModuleTree;
-use xinitrd::parallel;
 use xinitrd::root::Root;
 
-/// A module, and the files loading it takes, relative to the module directory.
-type Loads = Vec<(String, Vec<String>)>;
+use crate::support::{Tool, fetched, kernel_of, text, utf8, xinitrd, xinitrd_prints};
 
-fn two() -> NonZeroUsize {
-    NonZeroUsize::new(2).unwrap()
+const MODPROBE: Tool = Tool::of("modprobe", "kmod");
+
+/// What loading a module takes: paths in the module directory in load order, and built-in drivers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Loads {
+    paths: Vec<String>,
+    builtin: BTreeSet<String>,
 }
 
-/// A tree that testdata/fetch.sh brings, and the one kernel in it.
-fn fetched(name: &str) -> (PathBuf, String) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/fetch.sh");
-    let run = Command::new(&script).arg(name).output().unwrap();
-    let error = String::from_utf8_lossy(&run.stderr);
-    assert!(run.status.success(), "testdata/fetch.sh {name}: {error}");
-    let root = PathBuf::from(String::from_utf8(run.stdout).unwrap().trim());
-    let kernel = std::fs::read_dir(root.join("lib/modules"))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap();
-    (root, kernel.file_name().into_string().unwrap())
-}
-
-/// What xinitrd would load for each module of the tree.
-fn own_orders(root: &Path, kernel: &str) -> Loads {
-    let files = Root::new(Box::new(DirectoryFiles::new(root).unwrap()));
-    let directory = ImagePath::new(format!("lib/modules/{kernel}")).unwrap();
-    let mut tree = ModuleTree::open(&files, &directory, ModprobeConfig::default(), two()).unwrap();
-    let mut orders = Vec::new();
-    for id in tree.ids() {
-        let name = tree.name(id).to_string();
-        let mut resolver = Resolver::new(&mut tree);
-        resolver.require(&name);
-        let order = resolver.finish_load_order().unwrap();
-        let paths = order
-            .load
-            .iter()
-            .map(|&id| tree.path(id).to_string())
-            .collect();
-        orders.push((name, paths));
-    }
-    orders.sort();
-    orders
-}
-
-/// What modprobe would: its `insmod` lines, each once. modprobe is of the package kmod.
-fn modprobe_orders(root: &Path, kernel: &str, names: Vec<String>) -> Loads {
-    let marker = format!("/lib/modules/{kernel}");
-    parallel::map(names, two(), |name| {
-        let run = Command::new("/usr/sbin/modprobe")
-            .args([
-                "-C",
-                "/dev/null",
-                "-S",
-                kernel,
-                "--show-depends",
-                &name,
-                "-d",
-            ])
-            .arg(root)
-            .output()
-            .expect("modprobe is missing: apt-get install kmod");
-        let mut paths = Vec::new();
-        for line in String::from_utf8(run.stdout).unwrap().lines() {
-            let Some(file) = line.strip_prefix("insmod ") else {
-                continue;
-            };
-            let path = file.split_once(&marker).unwrap().1.trim().to_owned();
-            if !paths.contains(&path) {
-                paths.push(path);
+/// What modprobe says loading `name` takes.
+fn modprobe(root: &Path, kernel: &str, name: &str) -> Loads {
+    let arguments = ["-C", "/dev/null", "-d", text(root), "-S", kernel];
+    let said = MODPROBE.run(&[&arguments[..], &["--show-depends", name]].concat(), b"");
+    let directory = format!("{}/lib/modules/{kernel}/", text(root));
+    let mut loads = Loads::default();
+    for line in utf8(said).lines() {
+        match line.trim_end().split_once(' ').unwrap() {
+            ("insmod", path) => {
+                let path = path.strip_prefix(&directory).unwrap().to_owned();
+                if !loads.paths.contains(&path) {
+                    loads.paths.push(path);
+                }
             }
+            ("builtin", name) => drop(loads.builtin.insert(name.to_owned())),
+            _ => panic!("modprobe says {line}"),
         }
-        (name, paths)
+    }
+    loads
+}
+
+/// What each module needs by `modules.dep`, all paths in the module directory.
+fn modules_dep(root: &Path, kernel: &str) -> BTreeMap<String, Vec<String>> {
+    let file = root.join("lib/modules").join(kernel).join("modules.dep");
+    let text = fs::read_to_string(file).unwrap();
+    let lines = text.lines().map(|line| {
+        let (module, needs) = line.split_once(':').unwrap();
+        let needs = needs.split_whitespace().map(str::to_owned).collect();
+        (module.to_owned(), needs)
+    });
+    lines.collect()
+}
+
+/// The name a module's file gives it.
+fn name_of(path: &str) -> String {
+    let file = path.rsplit('/').next().unwrap();
+    file.split_once(".ko").unwrap().0.replace('-', "_")
+}
+
+/// What modprobe says of every one of `names`, asked from two threads.
+fn oracle(root: &Path, kernel: &str, names: &[String]) -> HashMap<String, Loads> {
+    let ask = |names: &[String]| -> Vec<(String, Loads)> {
+        let asked = names
+            .iter()
+            .map(|name| (name.clone(), modprobe(root, kernel, name)));
+        asked.collect()
+    };
+    let (left, right) = names.split_at(names.len() / 2);
+    thread::scope(|scope| {
+        let left = scope.spawn(|| ask(left));
+        let right = ask(right);
+        left.join().unwrap().into_iter().chain(right).collect()
     })
 }
 
-fn agrees_with_modprobe(indexed: &str, bare: &str) {
-    let (root, kernel) = fetched(indexed);
-    let own = own_orders(&root, &kernel);
-    assert!(own.len() > 3000, "{indexed} has only {} modules", own.len());
-    let theirs = modprobe_orders(
-        &root,
-        &kernel,
-        own.iter().map(|(name, _)| name.clone()).collect(),
-    );
-    let differing: Vec<_> = own
-        .iter()
-        .zip(&theirs)
-        .filter(|(own, theirs)| own != theirs)
-        .collect();
-    assert!(
-        differing.is_empty(),
-        "{} differ, the first: {:?}",
-        differing.len(),
-        differing[0]
-    );
-    println!("{indexed}: {} of {} modules agree", own.len(), theirs.len());
+fn with_tree<T>(root: &Path, kernel: &str, work: impl FnOnce(&mut ModuleTree<'_>) -> T) -> T {
+    let root = Root::new(Box::new(DirectoryFiles::new(root).unwrap()));
+    let directory = ImagePath::new(format!("lib/modules/{kernel}")).unwrap();
+    let threads = NonZeroUsize::new(2).unwrap();
+    work(&mut ModuleTree::open(&root, &directory, ModprobeConfig::default(), threads).unwrap())
+}
 
-    let (root, kernel) = fetched(bare);
-    let bare_own = own_orders(&root, &kernel);
-    assert_eq!(bare_own.len(), theirs.len());
-    let prerequisites = alone(&theirs);
-    for ((name, own), (_, theirs)) in bare_own.iter().zip(&theirs) {
-        let set = |paths: &[String]| paths.iter().cloned().collect::<HashSet<_>>();
-        assert_eq!(set(own), set(theirs), "{name}, without an index");
-        let mut before = HashSet::new();
-        for path in own {
-            // What modprobe loads on the way to a module comes before it here too; soft
-            // dependencies that lead round in a circle have no order to keep.
-            let missing = prerequisites(path)
-                .into_iter()
-                .find(|p| set(own).contains(p) && !before.contains(p));
-            assert_eq!(missing, None, "{name}: before {path}");
-            before.insert(path.clone());
+fn resolve(tree: &mut ModuleTree<'_>, name: &str) -> Loads {
+    let mut resolver = Resolver::new(tree);
+    resolver.require(name);
+    let order = resolver
+        .finish_load_order()
+        .unwrap_or_else(|faults| panic!("{name}: {faults:?}"));
+    Loads {
+        paths: order
+            .load
+            .iter()
+            .map(|&id| utf8(tree.path(id).as_bytes().to_vec()))
+            .collect(),
+        builtin: order.builtin.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// The same modules as modprobe has, each after all it needs by `modules.dep`.
+fn agrees_without_index(ours: &Loads, theirs: &Loads, dep: &BTreeMap<String, Vec<String>>) -> bool {
+    let in_order = ours
+        .paths
+        .iter()
+        .enumerate()
+        .all(|(n, path)| dep[path].iter().all(|need| ours.paths[..n].contains(need)));
+    let set = |loads: &Loads| loads.paths.iter().cloned().collect::<BTreeSet<_>>();
+    in_order
+        && ours.paths.len() == theirs.paths.len()
+        && set(ours) == set(theirs)
+        && ours.builtin == theirs.builtin
+}
+
+/// Resolves every module of the tree in `root`, and holds each against modprobe's answer.
+fn hold_every_module(
+    root: &Path,
+    kernel: &str,
+    oracle: &HashMap<String, Loads>,
+    agrees: impl Fn(&Loads, &Loads) -> bool,
+) {
+    let wrong = with_tree(root, kernel, |tree| {
+        let mut wrong = Vec::new();
+        for (name, theirs) in oracle {
+            let ours = resolve(tree, name);
+            if !agrees(&ours, theirs) {
+                wrong.push(format!("{name}\n  ours   {ours:?}\n  theirs {theirs:?}"));
+            }
         }
-    }
-    println!(
-        "{bare}: {} of {} modules agree",
-        bare_own.len(),
-        theirs.len()
-    );
+        wrong
+    });
+    let (right, all) = (oracle.len() - wrong.len(), oracle.len());
+    println!("{}: {right} of {all} modules agree", root.display());
+    let first = wrong.iter().take(5).cloned().collect::<Vec<_>>().join("\n");
+    assert!(wrong.is_empty(), "{right} of {all} modules agree\n{first}");
 }
 
-/// For a module's path, what `modules.dep` says it needs, by modprobe's orders of the tree: what
-/// stands before it in its own order and is itself loaded without it.
-fn alone(orders: &Loads) -> impl Fn(&str) -> Vec<String> {
-    let by_path: std::collections::HashMap<String, Vec<String>> = orders
-        .iter()
-        .filter_map(|(name, order)| {
-            let own = order.iter().position(|path| names(path) == *name)?;
-            Some((order[own].clone(), order[..own].to_vec()))
-        })
-        .collect();
-    move |path| {
-        let before = by_path.get(path).cloned().unwrap_or_default();
-        let leads_back = |p: &String| by_path.get(p).is_some_and(|b| b.iter().any(|q| q == path));
-        before.into_iter().filter(|p| !leads_back(p)).collect()
-    }
-}
-
-fn names(path: &str) -> String {
-    let file = path.rsplit('/').next().unwrap();
-    file.split(".ko").next().unwrap().replace('-', "_")
+fn agrees_with_modprobe_with_and_without_index(name: &str) {
+    let (plain, indexed) = (fetched(name), fetched(&format!("{name}-depmod")));
+    let kernel = kernel_of(&plain);
+    let dep = modules_dep(&indexed, &kernel);
+    assert!(dep.len() > 3000, "a whole kernel has thousands of modules");
+    let names: Vec<String> = dep.keys().map(|path| name_of(path)).collect();
+    let oracle = oracle(&indexed, &kernel, &names);
+    assert_eq!(oracle.len(), names.len(), "no two modules of a name");
+    hold_every_module(&indexed, &kernel, &oracle, |ours, theirs| ours == theirs);
+    hold_every_module(&plain, &kernel, &oracle, |ours, theirs| {
+        agrees_without_index(ours, theirs, &dep)
+    });
 }
 
 #[test]
-fn every_module_of_a_6_1_kernel_loads_as_modprobe_loads_it() {
-    agrees_with_modprobe("kernel-6.1-amd64-depmod", "kernel-6.1-amd64");
+fn every_module_of_debian_12_loads_as_modprobe_has_it() {
+    agrees_with_modprobe_with_and_without_index("kernel-6.1-amd64");
 }
 
 #[test]
-fn every_module_of_a_6_12_kernel_loads_as_modprobe_loads_it() {
-    agrees_with_modprobe("kernel-6.12-amd64-depmod", "kernel-6.12-amd64");
+fn every_module_of_debian_13_loads_as_modprobe_has_it() {
+    agrees_with_modprobe_with_and_without_index("kernel-6.12-amd64");
+}
+
+/// The beginning of a `resolve`, and the kernel it is of.
+fn resolve_in(root: &Path) -> ([String; 5], String) {
+    let kernel = kernel_of(root);
+    let arguments = ["resolve", "--root", text(root), "--kernel", &kernel];
+    (arguments.map(str::to_owned), kernel)
+}
+
+#[test]
+fn the_command_prints_several_modules_in_modprobes_order() {
+    let names = ["xenblk", "xennet", "ext4"];
+    for name in ["kernel-6.1-amd64-depmod", "kernel-6.12-amd64-depmod"] {
+        let root = fetched(name);
+        let (arguments, kernel) = resolve_in(&root);
+        let arguments = arguments.iter().map(String::as_str).chain(names);
+        let printed = utf8(xinitrd_prints(&arguments.collect::<Vec<_>>()));
+        let directory = format!("{}/lib/modules/{kernel}/", text(&root));
+        let mut expected: Vec<String> = Vec::new();
+        for path in names
+            .iter()
+            .flat_map(|name| modprobe(&root, &kernel, name).paths)
+        {
+            if !expected.contains(&path) {
+                expected.push(path);
+            }
+        }
+        let ours: Vec<&str> = printed
+            .lines()
+            .map(|line| line.strip_prefix(&directory).unwrap())
+            .collect();
+        assert_eq!(ours, expected, "{name}");
+    }
+}
+
+#[test]
+fn a_mistyped_module_is_answered_with_the_nearest_name() {
+    for (root, typed, meant) in [
+        ("kernel-6.1-amd64-depmod", "xen-blkfrnt", "xen_blkfront"),
+        ("kernel-6.1-amd64-depmod", "etx4", "ext4"),
+        ("kernel-6.1-amd64", "xen_netfrnt", "xen_netfront"),
+    ] {
+        let (arguments, _) = resolve_in(&fetched(root));
+        let arguments = arguments.iter().map(String::as_str).chain([typed]);
+        let output = xinitrd(&arguments.collect::<Vec<_>>());
+        let said = utf8(output.stderr);
+        assert_eq!((output.status.code(), output.stdout), (Some(1), vec![]));
+        let answered = said.contains(typed) && said.contains(meant);
+        assert!(answered, "{said:?} should name {typed} and {meant}");
+    }
 }

@@ -1,0 +1,106 @@
+//! What the tests share: the program, the tools it is held against, and what testdata/ makes.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+
+/// A tool of the host, and the Debian package it comes with.
+pub struct Tool {
+    program: &'static str,
+    package: &'static str,
+}
+
+impl Tool {
+    pub const fn of(program: &'static str, package: &'static str) -> Tool {
+        Tool { program, package }
+    }
+
+    /// Where it is; system programs lie outside a user's PATH.
+    pub fn path(&self) -> PathBuf {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let directories = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+        let mut files = directories.map(|directory| directory.join(self.program));
+        let (program, package) = (self.program, self.package);
+        files
+            .find(|file| file.is_file())
+            .unwrap_or_else(|| panic!("{program} is missing: apt-get install {package}"))
+    }
+
+    /// What it prints, given `input`; it must succeed.
+    pub fn run(&self, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+        let output = fed(Command::new(self.path()).args(arguments), input);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "{} {arguments:?}: {said}",
+            self.program
+        );
+        output.stdout
+    }
+}
+
+/// Runs `command` with `input` to its end.
+pub fn fed(command: &mut Command, input: &[u8]) -> Output {
+    let pipes = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = pipes.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    thread::scope(|scope| {
+        // A program that reads only the beginning closes the pipe, and may.
+        scope.spawn(move || stdin.write_all(input));
+        child.wait_with_output().unwrap()
+    })
+}
+
+/// The program under test.
+pub const XINITRD: &str = env!("CARGO_BIN_EXE_xinitrd");
+
+/// Runs the program under test.
+pub fn xinitrd<S: AsRef<OsStr>>(arguments: &[S]) -> Output {
+    Command::new(XINITRD).args(arguments).output().unwrap()
+}
+
+/// Runs the program under test, which must succeed, and gives what it prints.
+pub fn xinitrd_prints<S: AsRef<OsStr>>(arguments: &[S]) -> Vec<u8> {
+    let output = xinitrd(arguments);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    output.stdout
+}
+
+pub fn testdata(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("testdata")
+        .join(name)
+}
+
+/// The directory of an input that `testdata/fetch.sh` fetches.
+pub fn fetched(name: &str) -> PathBuf {
+    let script = Command::new(testdata("fetch.sh")).arg(name).output();
+    let output = script.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end())
+        .canonicalize()
+        .unwrap()
+}
+
+/// The one kernel of a root.
+pub fn kernel_of(root: &Path) -> String {
+    let mut kernels = root.join("lib/modules").read_dir().unwrap();
+    let kernel = kernels.next().unwrap().unwrap().file_name();
+    assert!(kernels.next().is_none(), "one kernel in {}", root.display());
+    kernel.into_string().unwrap()
+}
+
+pub fn utf8(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap()
+}
+
+pub fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
