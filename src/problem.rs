@@ -11,7 +11,6 @@ use crate::image_path::ImagePath;
 use crate::init::InitFault;
 use crate::kernel_version::KernelVersion;
 use crate::kmod::module_file::ModuleFault;
-use crate::kmod::name::ModuleName;
 use crate::kmod::order::OrderFault;
 use crate::plan::PlanFault;
 use crate::root::LookupError;
@@ -342,10 +341,4 @@ impl From<InitFault> for Fault {
     fn from(fault: InitFault) -> Self {
         Fault::Init(fault)
     }
-}
-
-/// How a person names a module that something is wrong with.
-#[must_use]
-pub fn module_place(name: &ModuleName) -> String {
-    format!("module {name}")
 }

@@ -16,8 +16,9 @@ use crate::kmod::order::{LoadOrder, OrderFault, Resolver};
 use crate::kmod::tree::{ModuleId, ModuleTree};
 use crate::manifest::{InitKind, ModuleLayout};
 use crate::plan::Purpose;
-use crate::problem::{Fault, module_place};
+use crate::problem::Fault;
 use crate::report::ModuleReport;
+use crate::root::LookupError;
 
 /// What became of the modules.
 #[derive(Default)]
@@ -108,7 +109,7 @@ impl Assembler<'_> {
                 OrderFault::NeededMissing { module, .. }
                 | OrderFault::DepFileStale { module, .. } => tree.shown(tree.path(*module)),
                 OrderFault::NotFound { name, .. } => format!("module {name}"),
-                OrderFault::TooDeep { module } => module_place(module),
+                OrderFault::TooDeep { module } => format!("module {module}"),
                 OrderFault::Cycle { .. } | OrderFault::Lookup(_) => {
                     tree.shown(&ImagePath::default())
                 }
@@ -277,7 +278,9 @@ impl Assembler<'_> {
         modules: &mut Modules,
     ) {
         let Ok(Ok(file)) = Rc::try_unwrap(tree.take_file(id)) else {
-            return;
+            // It was read and judged; should it be gone now, the image must not go without it.
+            let place = tree.shown(tree.path(id));
+            return self.problem(place, Fault::Lookup(LookupError::Missing));
         };
         let path = self.image_path(tree, id, top, file.packed.is_some());
         let vermagic = file.modinfo.text("vermagic").unwrap_or_default();
