@@ -1,6 +1,8 @@
 //! Whole images: what is in them by GNU cpio and bsdtar, and how the command makes them.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,6 +16,7 @@ const CPIO: Tool = Tool::of("cpio", "cpio");
 const GZIP: Tool = Tool::of("gzip", "gzip");
 const BSDTAR: Tool = Tool::of("bsdtar", "libarchive-tools");
 const PYTHON: Tool = Tool::of("python3", "python3");
+const CP: Tool = Tool::of("cp", "coreutils");
 const STRACE: Tool = Tool::of("strace", "strace");
 const ENV: Tool = Tool::of("env", "coreutils");
 
@@ -250,6 +253,40 @@ fn threads_umask_and_environment_do_not_change_a_byte() {
             assert!(first == other, "other bytes under {how}");
         }
     }
+}
+
+/// A command that runs as a user who owns nothing; as the user of the tests where that is not root.
+fn without_rights(program: &Path) -> Command {
+    const NOBODY: u32 = 65534;
+    let mut command = Command::new(program);
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
+}
+
+#[test]
+fn a_user_without_rights_makes_the_same_image_of_a_copied_tree() {
+    let guest = Guest::of_2008("el4", EL4_KERNEL, &["--with-extra"]);
+    let first = image_under(&guest, "022", "1", &[]);
+    // What is copied is of today, in directories of another order; all may read it.
+    let copy = scratch();
+    fs::set_permissions(copy.path(), Permissions::from_mode(0o755)).unwrap();
+    let (root, program) = (copy.path().join("root"), copy.path().join("program"));
+    CP.run(&["-r", text(&guest.root), text(&root)], b"");
+    fs::copy(XINITRD, &program).unwrap();
+    let bins = root.join("bins");
+    let copied = Guest::new(copy, root, bins, EL4_KERNEL, &["--omit-scsi-modules"]);
+    let output = copied.output();
+    let directory = output.parent().unwrap();
+    fs::set_permissions(directory, Permissions::from_mode(0o777)).unwrap();
+    let done = fed(
+        without_rights(&program).args(copied.arguments(&["-o", text(&output)])),
+        b"",
+    );
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{said}");
+    assert!(first == fs::read(output).unwrap(), "other bytes");
 }
 
 /// What a process on Linux opens on its own account: how its path begins, how its file name begins,
