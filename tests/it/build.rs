@@ -6,11 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tempfile::TempDir;
-
-use crate::support::{
-    Tool, XINITRD, fed, fetched, kernel_of, testdata, text, utf8, xinitrd, xinitrd_prints,
-};
+use crate::guest::{EL4_KERNEL, EL5_KERNEL, Guest, scratch};
+use crate::support::{Tool, XINITRD, fed, testdata, text, utf8, xinitrd, xinitrd_prints};
 
 const CPIO: Tool = Tool::of("cpio", "cpio");
 const GZIP: Tool = Tool::of("gzip", "gzip");
@@ -19,73 +16,6 @@ const PYTHON: Tool = Tool::of("python3", "python3");
 const CP: Tool = Tool::of("cp", "coreutils");
 const STRACE: Tool = Tool::of("strace", "strace");
 const ENV: Tool = Tool::of("env", "coreutils");
-
-const EL4_KERNEL: &str = "2.6.9-67.0.1.ELxenU-x86_64";
-const EL5_KERNEL: &str = "2.6.18-398.el5xen-x86_64";
-
-/// A guest to build for, the place of its image, and the arguments that build it there.
-struct Guest {
-    directory: TempDir,
-    root: PathBuf,
-    bins: PathBuf,
-    arguments: Vec<String>,
-}
-
-impl Guest {
-    fn new(directory: TempDir, root: PathBuf, bins: PathBuf, kernel: &str, more: &[&str]) -> Guest {
-        let [root_text, bins_text] = [&root, &bins].map(|path| text(path));
-        let given = ["build", "--kernel", kernel, "--root", root_text];
-        let loads = ["--bins", bins_text, "--preload", "xenblk"];
-        let arguments = [&given[..], &loads, &["--preload", "xennet"], more].concat();
-        Guest {
-            arguments: arguments.into_iter().map(str::to_owned).collect(),
-            directory,
-            root,
-            bins,
-        }
-    }
-
-    /// The situation of 2008, in a tree of make-tree.py's own.
-    fn of_2008(generation: &str, kernel: &str, variant: &[&str]) -> Guest {
-        let directory = scratch();
-        let root = directory.path().canonicalize().unwrap().join("guest");
-        let script = testdata("el/make-tree.py");
-        let arguments = [text(&script), text(&root), "--generation", generation];
-        PYTHON.run(&[&arguments[..], variant].concat(), b"");
-        let bins = root.join("bins");
-        Guest::new(directory, root, bins, kernel, &["--omit-scsi-modules"])
-    }
-
-    /// Debian 12 with busybox.
-    fn of_debian() -> Guest {
-        let (root, busybox) = (fetched("kernel-6.1-amd64"), fetched("busybox-amd64"));
-        let kernel = kernel_of(&root);
-        Guest::new(scratch(), root, busybox.join("bin"), &kernel, &[])
-    }
-
-    /// A file for an image, in a directory that holds nothing else.
-    fn output(&self) -> PathBuf {
-        let directory = self.directory.path().canonicalize().unwrap().join("out");
-        fs::create_dir_all(&directory).unwrap();
-        directory.join("initrd.img")
-    }
-
-    fn arguments<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
-        let own = self.arguments.iter().map(String::as_str);
-        own.chain(more.iter().copied()).collect()
-    }
-
-    /// Builds the image, and gives it unpacked.
-    fn archive(&self) -> Vec<u8> {
-        let output = self.output();
-        xinitrd_prints(&self.arguments(&["-o", text(&output)]));
-        GZIP.run(&["-dc"], &fs::read(output).unwrap())
-    }
-}
-
-fn scratch() -> TempDir {
-    tempfile::tempdir().unwrap()
-}
 
 /// The names in `archive`, as GNU cpio lists them.
 fn names(archive: &[u8]) -> Vec<String> {
