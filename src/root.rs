@@ -171,8 +171,8 @@ impl LookupError {
 /// A root and what has been learnt of its links.
 pub struct Root {
     files: Box<dyn Files>,
-    /// Directories already resolved: where each really lies.
-    directories: RefCell<HashMap<ImagePath, ImagePath>>,
+    /// Directories already resolved: where each really lies, and how many links led there.
+    directories: RefCell<HashMap<ImagePath, (ImagePath, usize)>>,
 }
 
 impl Root {
@@ -363,17 +363,21 @@ impl Resolution<'_> {
         if path.is_root() {
             return Ok(ImagePath::default());
         }
-        if let Some(known) = self.root.directories.borrow().get(path) {
-            return Ok(known.clone());
+        if let Some((real, links)) = self.root.directories.borrow().get(path) {
+            self.links = *links;
+            return Ok(real.clone());
         }
         let (real, kind) = self.resolve(path)?;
         if kind != FileKind::Directory {
             return Err(LookupError::Missing);
         }
+        // The links so far led somewhere: what is wrong further on is not their fault.
+        self.first_link = None;
+        let known = (real.clone(), self.links);
         self.root
             .directories
             .borrow_mut()
-            .insert(path.clone(), real.clone());
+            .insert(path.clone(), known);
         Ok(real)
     }
 
@@ -580,6 +584,23 @@ mod tests {
         );
         assert_eq!(message("missing/file"), "no such file in the root");
         assert_eq!(message("a/file"), "no such file in the root");
+    }
+
+    #[test]
+    fn a_look_up_is_answered_alike_at_every_time_of_asking() {
+        let name = |n: usize| -> &'static str { format!("l{n}").leak() };
+        let mut links: Vec<_> = (0..LINK_LIMIT - 1)
+            .map(|n| (name(n), name(n + 1)))
+            .collect();
+        links.extend([(name(LINK_LIMIT - 1), "d"), ("d/one", "file"), ("lib", "d")]);
+        let root = memory::root(&[("d/file", b"")], &links);
+        for _ in 0..2 {
+            let missing = root.resolve(&at("lib/none")).unwrap_err();
+            assert!(missing.is_missing(), "{missing}, though lib leads to d");
+            assert_eq!(root.resolve(&at("l0/file")).unwrap().0, at("d/file"));
+            let one_too_many = root.resolve(&at("l0/one")).unwrap_err();
+            assert!(matches!(one_too_many, LookupError::Loop { .. }));
+        }
     }
 
     #[test]

@@ -12,8 +12,10 @@ mod build; // images built by the command, read back with cpio, bsdtar and gzip
 mod busybox_init; // the busybox init, function by function, in a real ash
 mod compress; // encoders and decoders against gzip, xz, zstd, lz4 and python's zlib
 mod guest; // what images are built for
+mod hostile; // every reader of foreign bytes, over thousands of spoilt inputs
 mod media; // file systems that are full, or read-only
 mod nash; // the scripts of EL4 and EL5, against what their interpreters read
+mod readers; // the readers of foreign bytes, and what must hold of their answers
 mod resolve; // the load order of every module of real kernels, against modprobe
 mod support; // what the tests through the command share
 mod tidy; // who may import whom in the house

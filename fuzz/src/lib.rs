@@ -1,0 +1,4 @@
+//! What the targets run: the readers of the ordinary tests, and what must hold of them.
+
+#[path = "../../tests/it/readers.rs"]
+pub mod readers;

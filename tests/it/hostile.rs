@@ -1,0 +1,307 @@
+//! Every reader of foreign bytes, over thousands of spoilt inputs: cut short, flipped, spliced, with
+//! numbers no file can have. The same ones at every run; `fuzz/` looks further.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::guest::{EL4_KERNEL, Guest};
+use crate::readers;
+use crate::support::{Tool, fetched, kernel_of, testdata, utf8};
+use xinitrd::manifest::SHIPPED;
+
+const GZIP: Tool = Tool::of("gzip", "gzip");
+const XZ: Tool = Tool::of("xz", "xz-utils");
+const ZSTD: Tool = Tool::of("zstd", "zstd");
+const PYTHON: Tool = Tool::of("python3", "python3");
+
+/// Where headers are: every one of these first bytes is cut at, and overwritten.
+const HEADERS: usize = 160;
+/// How much of a long index file is enough.
+const ENOUGH: usize = 4 << 10;
+/// What bytes are worked on at a time, whatever their number: copies of a large file take long.
+const BUDGET: usize = 256 << 20;
+/// Far more than any of these inputs takes, far less than for ever.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Numbers that a length, a count or an offset is put to.
+const NUMBERS: [&[u8]; 6] = [
+    b"\0",
+    b"\xff",
+    b"\xff\xff",
+    b"\xff\xff\xff\xff",
+    b"\xff\xff\xff\xff\xff\xff\xff\x7f",
+    b"\xff\xff\xff\xff\xff\xff\xff\xff",
+];
+
+/// Marsaglia's xorshift64 (Journal of Statistical Software 8, 2003): the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// A number below `end`, and 0 below 0.
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end.max(1) as u64) as usize
+    }
+
+    /// A stretch of `bytes`, mostly a short one.
+    fn part<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let from = self.below(bytes.len());
+        let longest = 1 << self.below(12);
+        let length = self.below(longest.min(bytes.len() - from) + 1);
+        &bytes[from..from + length]
+    }
+
+    /// What is put in the place of something: a number, a stretch of the same bytes, or noise.
+    fn filling(&mut self, bytes: &[u8]) -> Vec<u8> {
+        match self.below(4) {
+            0 => NUMBERS[self.below(NUMBERS.len())].to_vec(),
+            1 => vec![self.next() as u8],
+            2 => self.part(bytes).repeat(1 << self.below(7)),
+            _ => self.part(bytes).to_vec(),
+        }
+    }
+
+    /// `bytes` with a few stretches replaced by others.
+    fn spliced(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut spliced = bytes.to_vec();
+        for _ in 0..=self.below(4) {
+            let from = self.below(spliced.len());
+            let length = self.part(&spliced[from..]).len();
+            let filling = self.filling(bytes);
+            // As long as what it replaces, or not.
+            let length = [filling.len(), length][self.below(2)].min(spliced.len() - from);
+            spliced.splice(from..from + length, filling);
+        }
+        spliced
+    }
+}
+
+/// The mutation of `seed` with this number; the first cut it and overwrite its headers, in order.
+fn mutant(seed: &[u8], number: usize) -> Vec<u8> {
+    let headers = seed.len().min(HEADERS);
+    if number < headers {
+        return seed[..number].to_vec();
+    }
+    let (at, value) = ((number - headers) / NUMBERS.len(), number % NUMBERS.len());
+    if at < headers {
+        let value = NUMBERS[value];
+        let end = (at + value.len()).min(seed.len());
+        return [&seed[..at], value, &seed[end..]].concat();
+    }
+    Random(0x9e37_79b9_7f4a_7c15 ^ number as u64).spliced(seed)
+}
+
+/// What is being read; told when reading it fails.
+struct Attempt<'a> {
+    reader: &'a str,
+    seed: &'a str,
+    number: usize,
+    bytes: Vec<u8>,
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let Attempt {
+                reader,
+                seed,
+                number,
+                bytes,
+            } = self;
+            let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{reader}-{number}"));
+            let kept = fs::write(&kept, bytes).map(|()| kept);
+            eprintln!("{reader}: mutation {number} of {seed}, kept as {kept:?}");
+        }
+    }
+}
+
+/// Gives `reader` the seeds themselves, then `count` mutations of each.
+fn try_out(name: &str, reader: fn(&[u8]), count: usize, seeds: &[(String, Vec<u8>)]) {
+    assert!(!seeds.is_empty());
+    for (seed, bytes) in seeds {
+        reader(bytes);
+        for number in 0..count.min(BUDGET / bytes.len().max(1)) {
+            let attempt = Attempt {
+                reader: name,
+                seed,
+                number,
+                bytes: mutant(bytes, number),
+            };
+            let start = Instant::now();
+            reader(&attempt.bytes);
+            assert!(start.elapsed() < PATIENCE, "took {:?}", start.elapsed());
+        }
+    }
+}
+
+fn seed(path: &Path) -> (String, Vec<u8>) {
+    (path.display().to_string(), fs::read(path).unwrap())
+}
+
+/// A module of Debian's, under its kernel's directory.
+fn debian(kernel: &str, module: &str) -> (String, Vec<u8>) {
+    let root = fetched(kernel);
+    let modules = root.join("lib/modules").join(kernel_of(&root));
+    seed(&modules.join("kernel").join(module))
+}
+
+fn programs_with_libraries() -> (String, Vec<u8>) {
+    const SCRIPT: &str = r#"
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("make_tree", sys.argv[1])
+m = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(m)
+elf = m.executable("x", elf_type=3, interpreter="/lib64/ld.so", needed=["liba.so.1", "libb.so.2"])
+sys.stdout.buffer.write(b"include ld.so.conf.d/*.conf\n/opt/lib # more\n" + elf)
+"#;
+    let maker = testdata("el/make-tree.py");
+    let made = PYTHON.run(&["-c", SCRIPT, maker.to_str().unwrap()], b"");
+    ("a program that needs libraries".to_owned(), made)
+}
+
+#[test]
+fn spoilt_modules_are_read_or_refused() {
+    let guest = Guest::of_2008("el4", EL4_KERNEL, &[]);
+    let modules = guest.root.join("lib/modules").join(EL4_KERNEL);
+    let seeds = [
+        seed(&modules.join("kernel/fs/ext3/ext3.ko")),
+        debian("kernel-6.1-amd64", "drivers/block/xen-blkfront.ko"),
+    ];
+    try_out("module", readers::module, 3000, &seeds);
+}
+
+#[test]
+fn spoilt_programs_are_read_or_refused() {
+    let busybox = fetched("busybox-i386").join("bin/busybox");
+    let (name, bytes) = programs_with_libraries();
+    let at = bytes
+        .windows(4)
+        .position(|part| part == b"\x7fELF")
+        .unwrap();
+    let dynamic = (name.clone(), bytes[at..].to_vec());
+    try_out(
+        "program",
+        readers::program,
+        4000,
+        &[seed(&busybox), dynamic],
+    );
+    try_out("libraries", readers::libraries, 1500, &[(name, bytes)]);
+}
+
+#[test]
+fn spoilt_index_files_and_configurations_are_read() {
+    let root = fetched("kernel-6.1-amd64-depmod");
+    let modules = root.join("lib/modules").join(kernel_of(&root));
+    let names = ["dep", "alias", "softdep", "builtin", "builtin.modinfo"];
+    let mut seeds = names.map(|name| seed(&modules.join(format!("modules.{name}"))));
+    seeds.iter_mut().for_each(|(_, text)| text.truncate(ENOUGH));
+    try_out("index", readers::index, 300, &seeds);
+    let el4 = Guest::of_2008("el4", EL4_KERNEL, &["--with-extra"]);
+    let old = [
+        seed(&el4.root.join("etc/modprobe.conf")),
+        seed(
+            &el4.root
+                .join("lib/modules")
+                .join(EL4_KERNEL)
+                .join("modules.dep"),
+        ),
+    ];
+    try_out("index", readers::index, 1500, &old);
+}
+
+#[test]
+fn spoilt_manifests_are_read_or_every_fault_is_placed() {
+    let seeds = SHIPPED.map(|shipped| (shipped.name.to_owned(), shipped.text.into()));
+    try_out("manifest", readers::manifest, 250, &seeds);
+}
+
+#[test]
+fn spoilt_compressed_files_are_unpacked_within_the_bound_or_refused() {
+    let (_, module) = debian("kernel-6.1-amd64", "drivers/block/xen-blkfront.ko");
+    let two = [
+        GZIP.run(&["-nc"], &module[..5000]),
+        GZIP.run(&["-nc"], b"more"),
+    ]
+    .concat();
+    let seeds = [
+        ("two gzip members".to_owned(), two),
+        ("xz".to_owned(), XZ.run(&["-c"], &module)),
+        (
+            "zstd".to_owned(),
+            ZSTD.run(&["-c", "--ultra", "-22"], &module),
+        ),
+    ];
+    try_out("packed", readers::packed, 700, &seeds);
+}
+
+#[test]
+fn spoilt_names_versions_and_patterns_read_the_same_again() {
+    let seeds = [
+        "6.12.57+deb13-cloud-amd64",
+        "usr/./lib//modules/6.1.0-56-amd64/../kernel/a-b.ko.xz",
+        "pci:v00008086d*sv*[0-9a-f]\\*x-[!-_]?\npci:v00008086d00001237sv1af4*x_ab",
+    ];
+    let seeds = seeds.map(|text| (text.to_owned(), text.into()));
+    try_out("words", readers::words, 4000, &seeds);
+}
+
+/// Every kind of link that a root may have.
+const LINKS: &str = "\
+==> usr/lib/modules/a.ko <==\n==> lib -> usr/lib <==\n==> one/two/three -> ../../lib <==\n\
+==> up -> ../../../.. <==\n==> x -> y <==\n==> y -> /x <==\n==> self -> self/self <==\n\
+==> far -> one/two/three/modules/a.ko <==\n==> lib/none <==\n==> etc/f <==\n==> under -> etc/f/g <==\n";
+
+#[test]
+fn look_ups_in_a_spoilt_tree_of_links_end_inside_it() {
+    let long = (0..50).map(|n| format!("==> l{n} -> l{}/. <==\n", n + 1));
+    let long = long.collect::<String>() + "==> l50/file <==\n";
+    let seeds = [("links", LINKS), ("a long chain", &long)];
+    let seeds = seeds.map(|(name, text)| (name.to_owned(), text.into()));
+    try_out("links", readers::links, 800, &seeds);
+}
+
+/// A module directory with every index file there may be.
+const INDEXED: &str = "\
+==> lib/modules/1/modules.dep <==\nk/a.ko: k/b.ko k/c-d.ko\nk/b.ko: k/c-d.ko\nk/c-d.ko:\nk/e.ko:\n\
+==> lib/modules/1/modules.alias <==\nalias char-1-* e\nalias fs-a a\nalias fs-* b\n\
+==> lib/modules/1/modules.softdep <==\nsoftdep a pre: e post: char-1-2\nsoftdep e pre: fs-a\n\
+==> lib/modules/1/modules.weakdep <==\nweakdep a e b\n\
+==> lib/modules/1/modules.builtin <==\nk/f.ko\nk/g.ko\n\
+==> lib/modules/1/modules.builtin.modinfo <==\nf.alias=fs-f\0g.alias=x*\0\
+==> lib/modules/1/modules.order <==\nk/e.ko\nk/a.ko\n\
+==> lib/modules/1/updates/a.ko <==\n==> etc/modprobe.conf <==\nalias eth0 a\nsoftdep b post: a\n";
+
+#[test]
+fn load_orders_of_spoilt_module_directories_have_needs_first_or_are_refused() {
+    let guest = Guest::of_2008("el4", EL4_KERNEL, &["--with-extra"]);
+    let modules = guest.root.join("lib/modules").join(EL4_KERNEL);
+    let mut files = Vec::new();
+    for entry in walkdir::WalkDir::new(modules.join("kernel")).sort_by_file_name() {
+        let path = entry.unwrap().into_path();
+        if path.is_file() {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            files.extend(format!("==> lib/modules/1/{name} <==\n").into_bytes());
+            files.extend(fs::read(&path).unwrap());
+        }
+    }
+    try_out(
+        "order",
+        readers::order,
+        1500,
+        &[("index".to_owned(), INDEXED.into())],
+    );
+    try_out(
+        "order",
+        readers::order,
+        500,
+        &[("modules".to_owned(), files)],
+    );
+}

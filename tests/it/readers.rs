@@ -1,0 +1,367 @@
+//! Every reader of foreign bytes, with what must hold of its answer whatever the bytes are.
+//!
+//! In: any bytes. Out: nothing; what does not hold panics. The tests feed them mutations
+//! (`hostile.rs`), libFuzzer whatever it finds (`fuzz/`, which includes this file).
+
+use std::collections::BTreeMap;
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use xinitrd::arch::Arch;
+use xinitrd::compress::{UnpackError, detect, unpack};
+use xinitrd::elf::module::ModuleFacts;
+use xinitrd::elf::program::{ProgramFacts, Role};
+use xinitrd::image_path::{ImagePath, Shown};
+use xinitrd::kernel_version::KernelVersion;
+use xinitrd::kmod::aliases::{Alias, AliasIndex, normalise};
+use xinitrd::kmod::builtin::Builtin;
+use xinitrd::kmod::config::ModprobeConfig;
+use xinitrd::kmod::dep_file::DepFile;
+use xinitrd::kmod::modinfo::Modinfo;
+use xinitrd::kmod::name::ModuleName;
+use xinitrd::kmod::order::{LoadOrder, Resolver};
+use xinitrd::kmod::tree::{ModuleId, ModuleTree};
+use xinitrd::libraries::Libraries;
+use xinitrd::manifest;
+use xinitrd::root::{FileKind, Files, Names, OpenFile, Root};
+
+/// What follows a signed module, and may follow any ELF file: it says nothing of what stands before.
+const APPENDED: &[u8] = b"~Module signature appended~\n";
+/// The most that unpacked bytes may come to here.
+const UNPACKED_LIMIT: usize = 1 << 20;
+/// How many of the names that some bytes hold are looked up.
+const LOOKUPS: usize = 32;
+/// The module directory of [`order`]'s trees.
+const MODULES: &str = "lib/modules/1";
+
+/// A module: its facts are no longer than it, and are not changed by what follows it.
+pub fn module(bytes: &[u8]) {
+    let Ok(facts) = ModuleFacts::read(&bytes) else {
+        return;
+    };
+    assert!(facts.modinfo.len() <= bytes.len());
+    let signed = [bytes, APPENDED].concat();
+    assert_eq!(
+        ModuleFacts::read(&signed.as_slice()).unwrap(),
+        facts,
+        "signed"
+    );
+    let info = Modinfo::new(facts.modinfo);
+    let softdeps = info.softdeps();
+    let soft = softdeps.iter().map(|soft| soft.pre.len() + soft.post.len());
+    let said = info.depends().len() + info.weakdeps().len() + soft.sum::<usize>();
+    assert!(said <= bytes.len(), "{said} words");
+}
+
+/// A program or library: its facts are no longer than it, and fit one architecture at most.
+pub fn program(bytes: &[u8]) {
+    let Ok(facts) = ProgramFacts::parse(bytes) else {
+        return;
+    };
+    let lists = [&facts.needed, &facts.runpath, &facts.rpath];
+    let said = lists.into_iter().flatten().chain(&facts.interpreter);
+    let length: usize = said.map(String::len).sum();
+    assert!(length <= 4 * bytes.len(), "{length} bytes of names");
+    for role in [Role::Executable, Role::Library] {
+        let fits = |arch: &Arch| facts.judge(arch.elf(), role).is_ok();
+        assert!(Arch::ALL.iter().filter(|arch| fits(arch)).count() <= 1);
+    }
+    let appended = ProgramFacts::parse(&[bytes, APPENDED].concat());
+    assert_eq!(appended.unwrap(), facts, "something appended");
+}
+
+/// Index files and configurations: all of them, over the same text.
+pub fn index(bytes: &[u8]) {
+    dep_file(bytes);
+    let lines = bytes.split(|&b| b == b'\n').count();
+    let aliases = AliasIndex::new(bytes.to_vec());
+    let builtin = Builtin::parse(Some(bytes), Some(bytes));
+    assert!(builtin.names().count() <= lines);
+    let mut config = ModprobeConfig::default();
+    config.add(bytes);
+    let kept = [
+        config.aliases.len(),
+        config.options.len(),
+        config.softdeps.len(),
+        config.weakdeps.len(),
+    ];
+    // A carriage return, too, ends a line of a configuration where a newline follows.
+    assert!(kept.iter().sum::<usize>() <= lines, "{kept:?}");
+    for word in bytes
+        .split(|b| b" \n:=".contains(b))
+        .step_by(7)
+        .take(LOOKUPS)
+    {
+        assert!(aliases.matching(word).count() <= lines);
+        assert!(config.aliased(word).len() <= config.aliases.len());
+        let options = config.options_of(&ModuleName::new(word));
+        assert!(options.len() <= 4 * bytes.len());
+        if let Some(found) = builtin.find(word) {
+            assert!(found == ModuleName::new(word) || bytes.contains(&b'='));
+        }
+    }
+}
+
+/// A `modules.dep` written anew from what was read of it reads the same.
+fn dep_file(bytes: &[u8]) {
+    let read = read_dep_file(bytes.to_vec());
+    let mut written = Vec::new();
+    // A `./` keeps a name from being a comment, a `/` keeps white space at its end.
+    for (module, needs) in &read {
+        written.extend_from_slice(&[b"./", module.as_bytes(), b"/:"].concat());
+        for need in needs {
+            written.extend_from_slice(&[b" ./", need.as_bytes(), b"/"].concat());
+        }
+        written.push(b'\n');
+    }
+    assert!(read == read_dep_file(written), "written anew");
+}
+
+fn read_dep_file(text: Vec<u8>) -> Vec<(ImagePath, Vec<ImagePath>)> {
+    let file = DepFile::new(text);
+    let lines = file.lines().flatten();
+    lines
+        .map(|(module, needs)| (module, file.needs(&needs).flatten().collect()))
+        .collect()
+}
+
+/// A manifest: it is read the same again, or every fault stands in the text.
+pub fn manifest(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    match manifest::parse(text) {
+        Ok(read) => assert_eq!(manifest::parse(text), Ok(read)),
+        Err(faults) => {
+            assert!(!faults.is_empty());
+            let lines = text.split('\n').count();
+            for fault in faults {
+                assert!((1..=lines).contains(&fault.line), "{fault}");
+                assert!(fault.column >= 1, "{fault}");
+            }
+        }
+    }
+}
+
+/// A compressed file: within the bound, which is kept to the byte.
+pub fn packed(bytes: &[u8]) {
+    match unpack(bytes, UNPACKED_LIMIT) {
+        Ok(content) => {
+            assert!(detect(bytes).is_some());
+            assert!(content.len() <= UNPACKED_LIMIT);
+            assert!(unpack(bytes, content.len()).unwrap() == content, "again");
+            if let Some(limit) = content.len().checked_sub(1) {
+                assert_eq!(unpack(bytes, limit), Err(UnpackError::TooLarge { limit }));
+            }
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// Versions, paths, patterns and names: what was read, written and read again is the same.
+pub fn words(bytes: &[u8]) {
+    if let Ok(version) = String::from_utf8_lossy(bytes).parse::<KernelVersion>() {
+        assert_eq!(version.to_string().parse(), Ok(version));
+    }
+    if let Ok(path) = ImagePath::new(bytes) {
+        assert_eq!(ImagePath::new(path.as_bytes()), Ok(path.clone()));
+        assert!(path.components().all(|name| name != b".."));
+    }
+    assert!(!Shown(bytes).to_string().contains(char::is_control));
+    let mut halves = bytes.splitn(2, |&b| b == b'\n');
+    let [pattern, name] = [(); 2].map(|()| halves.next().unwrap_or_default());
+    let alias = Alias::new(pattern, ModuleName::new(name));
+    let is_literal = !pattern.iter().any(|b| br"*?[]\".contains(b));
+    let is_same = normalise(pattern) == normalise(name);
+    let matches = alias.matches(&normalise(name));
+    assert!(!is_literal || matches == is_same, "{pattern:?} {name:?}");
+}
+
+/// A tree of links: a look-up ends, within the tree, and the same at every time of asking.
+pub fn links(bytes: &[u8]) {
+    let tree = Tree::read(bytes);
+    let root = Root::new(Box::new(tree.clone()));
+    for path in tree.entries.keys().take(LOOKUPS) {
+        let first = format!("{:?}", root.resolve(path));
+        let fresh = Root::new(Box::new(tree.clone()));
+        assert_eq!(first, format!("{:?}", root.resolve(path)), "asked again");
+        assert_eq!(
+            first,
+            format!("{:?}", fresh.resolve(path)),
+            "asked elsewhere"
+        );
+        if let Ok((real, kind)) = root.resolve(path) {
+            assert!(!matches!(kind, FileKind::Symlink(_)));
+            assert_eq!(root.resolve(&real).unwrap(), (real, kind));
+        }
+    }
+    if let Ok(found) = root.walk(&ImagePath::default(), &|_| true) {
+        assert!(found.len() <= tree.entries.len());
+        found
+            .iter()
+            .for_each(|path| drop(root.regular_file(path).unwrap()));
+    }
+}
+
+/// A module directory: whatever is loaded stands once, and after all it needs.
+pub fn order(bytes: &[u8]) {
+    let root = Root::new(Box::new(Tree::read(bytes)));
+    let directory = ImagePath::new(MODULES).unwrap();
+    let configured = root.read(&ImagePath::new("etc/modprobe.conf").unwrap());
+    let mut config = ModprobeConfig::default();
+    config.add(&configured.unwrap_or_default());
+    let Ok(mut tree) = ModuleTree::open(&root, &directory, config, NonZeroUsize::MIN) else {
+        return;
+    };
+    let names: Vec<String> = tree.names().map(ToString::to_string).collect();
+    let mut resolver = Resolver::new(&mut tree);
+    for name in names.iter().take(LOOKUPS) {
+        resolver.require(name);
+    }
+    match resolver.finish() {
+        Ok(order) => is_in_order(&order),
+        Err(faults) => assert!(!faults.is_empty()),
+    }
+}
+
+fn is_in_order(order: &LoadOrder) {
+    let mut before: Vec<ModuleId> = Vec::new();
+    for &id in &order.load {
+        assert!(!before.contains(&id), "{id:?} is loaded twice");
+        let needs = order.needs_of(id);
+        assert!(
+            needs.iter().all(|need| before.contains(need)),
+            "{id:?} is too early"
+        );
+        before.push(id);
+    }
+    assert!(order.include.iter().all(|id| !before.contains(id)));
+}
+
+/// An `ld.so.conf`, and after it an ELF file that lies under every name it needs: each library is
+/// found once, and under a name that is needed.
+pub fn libraries(bytes: &[u8]) {
+    let elf = bytes.windows(4).position(|window| window == b"\x7fELF");
+    let (conf, elf) = bytes.split_at(elf.unwrap_or(bytes.len()));
+    let facts = ProgramFacts::parse(elf).ok();
+    let mut tree = Tree::default();
+    tree.add(b"etc/ld.so.conf", conf);
+    tree.add(b"etc/ld.so.conf.d/more.conf", conf);
+    for name in facts.iter().flat_map(|facts| &facts.needed).take(LOOKUPS) {
+        tree.add(&[b"lib64/", name.as_bytes()].concat(), elf);
+    }
+    let root = Root::new(Box::new(tree));
+    let libraries = Libraries::new(&root, &[], Arch::X86_64);
+    let (Ok(libraries), Some(facts)) = (libraries, facts) else {
+        return;
+    };
+    let mut needed = facts.needed.clone();
+    needed.extend(facts.interpreter.clone());
+    let place = ImagePath::new("bin/program").unwrap();
+    let (found, problems) = libraries.needed_by(facts, "program".to_owned(), &place, &place);
+    needed.sort();
+    needed.dedup();
+    assert!(found.len() + problems.len() <= needed.len());
+}
+
+/// A root of entries such as `tail -n +1 FILE...` prints, `==> PATH <==` before each; a path with
+/// ` -> ` in it is a link and its target.
+#[derive(Clone, Default)]
+struct Tree {
+    entries: BTreeMap<ImagePath, Entry>,
+}
+
+#[derive(Clone)]
+enum Entry {
+    File(Arc<[u8]>),
+    Link(Vec<u8>),
+}
+
+/// The two parts around the first `mark`.
+fn split_at_mark<'b>(bytes: &'b [u8], mark: &[u8]) -> Option<(&'b [u8], &'b [u8])> {
+    let at = bytes.windows(mark.len()).position(|part| part == mark)?;
+    Some((&bytes[..at], &bytes[at + mark.len()..]))
+}
+
+impl Tree {
+    fn read(bytes: &[u8]) -> Tree {
+        let mut tree = Tree::default();
+        let mut rest = bytes;
+        while let Some((_, entry)) = split_at_mark(rest, b"==> ") {
+            let content = split_at_mark(entry, b"==> ").map_or(entry, |(content, _)| content);
+            if let Some((path, content)) = split_at_mark(content, b" <==\n") {
+                tree.add(path, content);
+            }
+            rest = entry;
+        }
+        tree
+    }
+
+    fn add(&mut self, path: &[u8], content: &[u8]) {
+        let (path, entry) = match split_at_mark(path, b" -> ") {
+            Some((link, target)) => (link, Entry::Link(target.to_vec())),
+            None => (path, Entry::File(content.into())),
+        };
+        if let Some(path) = ImagePath::new(path).ok().filter(|path| !path.is_root()) {
+            self.entries.insert(path, entry);
+        }
+    }
+
+    /// What lies under a directory, and the directory's path with a slash.
+    fn below(&self, directory: &ImagePath) -> (Vec<u8>, impl Iterator<Item = &ImagePath>) {
+        let mut top = directory.as_bytes().to_vec();
+        if !directory.is_root() {
+            top.push(b'/');
+        }
+        let from = self.entries.range(directory.clone()..);
+        let start = top.clone();
+        let below = from
+            .map(|(path, _)| path)
+            .filter(move |path| path.as_bytes().starts_with(&start));
+        (top, below)
+    }
+}
+
+impl Files for Tree {
+    fn kind(&self, path: &ImagePath) -> io::Result<Option<FileKind>> {
+        if let Some(parent) = path.parent().filter(|parent| !parent.is_root()) {
+            let above = self.kind(&parent)?;
+            assert!(
+                !matches!(above, Some(FileKind::Symlink(_))),
+                "{parent} is a link, and {path} was asked for"
+            );
+        }
+        Ok(match self.entries.get(path) {
+            Some(Entry::File(_)) => Some(FileKind::Regular),
+            Some(Entry::Link(target)) => Some(FileKind::Symlink(target.clone())),
+            None => self.below(path).1.next().map(|_| FileKind::Directory),
+        })
+    }
+
+    fn open(&self, path: &ImagePath) -> io::Result<Box<dyn OpenFile + '_>> {
+        match self.entries.get(path) {
+            Some(Entry::File(bytes)) => Ok(Box::new(&**bytes)),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn list(&self, directory: &ImagePath) -> io::Result<Names> {
+        let (top, below) = self.below(directory);
+        let names =
+            below.filter_map(|path| path.as_bytes()[top.len()..].split(|&b| b == b'/').next());
+        let mut names: Vec<&[u8]> = names.collect();
+        names.sort_unstable();
+        names.dedup();
+        let known = names.into_iter().map(|name| {
+            let path = directory.join(name).map_err(io::Error::other)?;
+            let kind = self.kind(&path)?.ok_or(io::ErrorKind::NotFound)?;
+            Ok((name.to_vec(), kind))
+        });
+        known.collect()
+    }
+
+    fn shown(&self, path: &ImagePath) -> String {
+        path.to_string()
+    }
+}
