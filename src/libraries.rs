@@ -9,7 +9,7 @@ use std::collections::{HashSet, VecDeque};
 
 use crate::arch::{Arch, ElfKind};
 use crate::elf::program::{ProgramFacts, Role};
-use crate::image_path::ImagePath;
+use crate::image_path::{ImagePath, PATH_LIMIT};
 use crate::problem::{Fault, Problem};
 use crate::root::{LookupError, Root};
 
@@ -66,15 +66,15 @@ impl<'r> Libraries<'r> {
     /// # Errors
     /// When `ld.so.conf` is there and cannot be read.
     pub fn new(root: &'r Root, bins: &'r [Root], guest: Arch) -> Result<Self, LookupError> {
-        let mut configured = Vec::new();
-        read_conf(root, &ImagePath::new("etc/ld.so.conf")?, &mut configured, 0)?;
+        let mut conf = Configuration::new(root);
+        conf.read(&ImagePath::new("etc/ld.so.conf")?, 0)?;
         let defaults = guest.library_directories().iter().map(ImagePath::new);
         let defaults = defaults.collect::<Result<_, _>>()?;
         Ok(Libraries {
             root,
             bins,
             guest,
-            configured,
+            configured: conf.directories,
             defaults,
         })
     }
@@ -240,7 +240,8 @@ impl<'r> Libraries<'r> {
     /// Directories of an `RPATH` or `RUNPATH`, its tokens replaced (`ld.so(8)`).
     fn expand(&self, paths: &[String], origin: &SearchDirectory) -> Vec<SearchDirectory> {
         let mut directories = Vec::new();
-        for path in paths {
+        // No longer path can be opened, and `$ORIGIN` would make it a thousand times longer.
+        for path in paths.iter().filter(|path| path.len() <= PATH_LIMIT) {
             for lib in self.guest.lib_names() {
                 let path = path.replace("${LIB}", lib).replace("$LIB", lib);
                 let path = path.replace("${PLATFORM}", self.guest.name());
@@ -335,29 +336,40 @@ fn flatten(path: &str) -> Option<ImagePath> {
     Some(at)
 }
 
-/// Reads an `ld.so.conf`: a directory a line, `include PATTERN`, `#` begins a comment.
-fn read_conf(
-    root: &Root,
-    path: &ImagePath,
-    directories: &mut Vec<ImagePath>,
-    depth: usize,
-) -> Result<(), LookupError> {
-    let Some(text) = root.read_if_there(path)? else {
-        return Ok(());
-    };
-    for line in String::from_utf8_lossy(&text).lines() {
-        let line = line.split('#').next().unwrap_or_default().trim();
-        if let Some(pattern) = line.strip_prefix("include ") {
-            for included in expand_include(root, path, pattern.trim()) {
-                if depth < INCLUDE_LIMIT {
-                    read_conf(root, &included, directories, depth + 1)?;
-                }
-            }
-        } else if let Some(directory) = flatten(line).filter(|directory| !directory.is_root()) {
-            directories.push(directory);
+/// An `ld.so.conf` with all it includes: a directory a line, `include PATTERN`, `#` begins a comment.
+struct Configuration<'r> {
+    root: &'r Root,
+    directories: Vec<ImagePath>,
+    /// Files read, each once: two lines that include their own file would make 2^depth readings.
+    known: HashSet<ImagePath>,
+}
+
+impl<'r> Configuration<'r> {
+    fn new(root: &'r Root) -> Self {
+        Configuration {
+            root,
+            directories: Vec::new(),
+            known: HashSet::new(),
         }
     }
-    Ok(())
+
+    fn read(&mut self, path: &ImagePath, depth: usize) -> Result<(), LookupError> {
+        if depth > INCLUDE_LIMIT || !self.known.insert(path.clone()) {
+            return Ok(());
+        }
+        let text = self.root.read_if_there(path)?.unwrap_or_default();
+        for line in String::from_utf8_lossy(&text).lines() {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if let Some(pattern) = line.strip_prefix("include ") {
+                for included in expand_include(self.root, path, pattern.trim()) {
+                    self.read(&included, depth + 1)?;
+                }
+            } else if let Some(directory) = flatten(line).filter(|path| !path.is_root()) {
+                self.directories.push(directory);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The files of an `include`: its last component may be a pattern, as it is in every system.

@@ -51,7 +51,7 @@ impl ModuleFacts {
         let names = section_bytes(file, sections.get(head.header.e_shstrndx as usize))?;
         let modinfo = sections
             .iter()
-            .find(|section| name_of(section, &names) == b".modinfo");
+            .find(|section| is_called(b".modinfo\0", section, &names));
         match modinfo {
             Some(section) => Ok(ModuleFacts {
                 kind: head.kind,
@@ -102,7 +102,36 @@ fn read_part(file: &(dyn OpenFile + '_), offset: u64, length: u64) -> std::io::R
     Ok(bytes)
 }
 
-fn name_of<'n>(section: &SectionHeader, names: &'n [u8]) -> &'n [u8] {
-    let name = names.get(section.sh_name..).unwrap_or_default();
-    name.split(|&b| b == 0).next().unwrap_or_default()
+/// Looks at no more of the names than the one asked about: in a hostile table one may be 16 MiB.
+fn is_called(name: &[u8], section: &SectionHeader, names: &[u8]) -> bool {
+    let found = names.get(section.sh_name..).unwrap_or_default();
+    found.starts_with(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_of_one_endless_name_for_every_section_is_read_in_no_time() {
+        let (count, names) = (u16::MAX, vec![b'x'; SECTION_LIMIT as usize]);
+        let place = HEADER_SIZE + usize::from(count) * HEADER_SIZE;
+        let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+        bytes.resize(HEADER_SIZE, 0);
+        bytes[16] = ET_REL as u8;
+        bytes[40] = HEADER_SIZE as u8; // e_shoff
+        bytes[58] = HEADER_SIZE as u8; // e_shentsize
+        bytes[60..62].copy_from_slice(&count.to_le_bytes());
+        let mut section = [0; HEADER_SIZE];
+        section[4] = 1; // SHT_PROGBITS
+        section[24..32].copy_from_slice(&place.to_le_bytes());
+        section[32..40].copy_from_slice(&SECTION_LIMIT.to_le_bytes());
+        bytes.extend(section.repeat(count.into()));
+        bytes.extend(names);
+        let read = ModuleFacts::read(&bytes.as_slice());
+        assert!(
+            matches!(read, Err(ModuleError::Fault(ElfFault::NoModinfo))),
+            "{read:?}"
+        );
+    }
 }

@@ -1,7 +1,7 @@
 //! What the header and the dynamic section of an executable or library say.
 
-use goblin::elf::dynamic::{DF_1_PIE, DT_FLAGS_1, DT_RPATH, DT_RUNPATH, Dynamic};
-use goblin::elf::program_header::{PT_INTERP, PT_LOAD, ProgramHeader};
+use goblin::elf::dynamic::{DF_1_PIE, DT_FLAGS_1, DT_RPATH, DT_RUNPATH, Dyn, Dynamic};
+use goblin::elf::program_header::{PT_DYNAMIC, PT_INTERP, PT_LOAD, ProgramHeader};
 use goblin::strtab::Strtab;
 
 use super::{ET_DYN, ET_EXEC, ElfFault, HEADER_SIZE, Head, head};
@@ -25,6 +25,12 @@ pub struct ProgramFacts {
     /// Whether an `ET_DYN` says it is a program: `DF_1_PIE`, or it has an interpreter.
     is_program: bool,
 }
+
+/// The largest dynamic section that is read: real ones stay under 16 KiB.
+const DYNAMIC_LIMIT: u64 = 1 << 20;
+/// The most libraries that an object may need, and directories that it may name: real ones stay
+/// under 300.
+const LIST_LIMIT: usize = 1024;
 
 /// How a file is to be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,25 +74,22 @@ impl ProgramFacts {
     fn read_dynamic(&mut self, bytes: &[u8], dynamic: &Dynamic) -> Result<(), ElfFault> {
         let info = &dynamic.info;
         let strings = Strtab::parse(bytes, info.strtab, info.strsz, 0).map_err(super::malformed)?;
-        self.needed = dynamic
-            .get_libraries(&strings)
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
-        if self.needed.len() != info.needed_count {
-            return Err(ElfFault::Malformed(
-                "a DT_NEEDED is no string of its table".to_owned(),
-            ));
+        let needed = dynamic.get_libraries(&strings);
+        if needed.len() != info.needed_count {
+            let what = "a DT_NEEDED is no string of its table";
+            return Err(ElfFault::Malformed(what.to_owned()));
         }
-        for entry in &dynamic.dyns {
-            let paths = || split(strings.get_at(entry.d_val as usize).unwrap_or_default());
-            match entry.d_tag {
-                DT_RUNPATH => self.runpath = paths(),
-                DT_RPATH => self.rpath = paths(),
-                DT_FLAGS_1 => self.is_program |= entry.d_val & DF_1_PIE != 0,
-                _ => {}
-            }
-        }
+        // Names may share their bytes: they are held against the file before they are copied.
+        let length: usize = needed.iter().map(|name| name.len()).sum();
+        bounded("bytes of DT_NEEDED", length, bytes.len())?;
+        bounded("libraries needed", needed.len(), LIST_LIMIT)?;
+        self.needed = needed.into_iter().map(str::to_owned).collect();
+        let last = |tag| dynamic.dyns.iter().rfind(|entry| entry.d_tag == tag);
+        let paths = |tag| split(last(tag).and_then(|entry| strings.get_at(entry.d_val as usize)));
+        self.runpath = paths(DT_RUNPATH)?;
+        self.rpath = paths(DT_RPATH)?;
+        let is_pie = |entry: &Dyn| entry.d_tag == DT_FLAGS_1 && entry.d_val & DF_1_PIE != 0;
+        self.is_program |= dynamic.dyns.iter().any(is_pie);
         Ok(())
     }
 
@@ -117,12 +120,21 @@ impl ProgramFacts {
     }
 }
 
-fn split(paths: &str) -> Vec<String> {
-    paths
-        .split(':')
-        .filter(|path| !path.is_empty())
-        .map(str::to_owned)
-        .collect()
+fn split(paths: Option<&str>) -> Result<Vec<String>, ElfFault> {
+    let paths = paths.unwrap_or_default().split(':');
+    let paths = paths.filter(|path| !path.is_empty());
+    bounded("directories to search", paths.clone().count(), LIST_LIMIT)?;
+    Ok(paths.map(str::to_owned).collect())
+}
+
+/// Proves that there are at most `limit` of something.
+fn bounded(what: &str, count: usize, limit: usize) -> Result<(), ElfFault> {
+    if count > limit {
+        let what = format!("{count} {what}, where there can be {limit}");
+        Err(ElfFault::Malformed(what))
+    } else {
+        Ok(())
+    }
 }
 
 /// The program headers, with the proof that every segment lies within the file.
@@ -145,6 +157,10 @@ fn segments(bytes: &[u8], head: &Head) -> Result<Vec<ProgramHeader>, ElfFault> {
             "a segment"
         };
         within(part, segment.p_offset, segment.p_filesz, size)?;
+        if segment.p_type == PT_DYNAMIC && segment.p_filesz > DYNAMIC_LIMIT {
+            let what = format!("a dynamic section of {} bytes", segment.p_filesz);
+            return Err(ElfFault::Malformed(what));
+        }
     }
     Ok(segments)
 }

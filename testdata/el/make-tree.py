@@ -25,7 +25,7 @@ ET_REL, ET_EXEC = 1, 2
 PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
 SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB = 1, 2, 3
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
-DT_NEEDED, DT_STRTAB, DT_STRSZ = 1, 5, 10
+DT_NEEDED, DT_STRTAB, DT_STRSZ, DT_RPATH, DT_RUNPATH = 1, 5, 10, 15, 29
 
 XEN = [("drivers/xen/blkfront/xenblk", []), ("drivers/xen/netfront/xennet", [])]
 EXT3 = [("fs/jbd/jbd", []), ("fs/ext3/ext3", ["jbd"])]
@@ -176,10 +176,10 @@ def relocatable(elf, machine, elf_type, sections):
 
 
 def executable(name, arch="x86_64", bits=None, machine=None, little=True, elf_type=ET_EXEC,
-               interpreter=None, needed=()):
+               interpreter=None, needed=(), rpath=None, runpath=None):
     """The bytes of a program that exits with status 0; static, unless given an interpreter.
 
-    `name` is left in it as a text, so that no two programs are the same.
+    `needed`, `rpath` and `runpath` stand in the dynamic section that comes with an interpreter. `name` is left in it as a text, so that no two programs are the same.
     """
     bits, machine, code = kind_of(arch, bits, machine)
     elf = Layout(bits, little)
@@ -191,12 +191,14 @@ def executable(name, arch="x86_64", bits=None, machine=None, little=True, elf_ty
     if interpreter is not None:
         interp_at = code_at + len(body)
         body += interpreter.encode() + b"\0"
-        table, places = strings(needed)
+        wanted = [(DT_NEEDED, library) for library in needed]
+        wanted += [(tag, path) for tag, path in ((DT_RPATH, rpath), (DT_RUNPATH, runpath)) if path]
+        table, places = strings([text for _, text in wanted])
         table_at = code_at + len(body)
         body += table
         body += bytes(-(code_at + len(body)) % word)
         dynamic_at = code_at + len(body)
-        dynamic = b"".join(elf.pack("AA", DT_NEEDED, places[library]) for library in needed)
+        dynamic = b"".join(elf.pack("AA", tag, places[text]) for tag, text in wanted)
         dynamic += elf.pack("AAAA", DT_STRTAB, base + table_at, DT_STRSZ, len(table)) + bytes(2 * word)
         body += dynamic
         extra = [

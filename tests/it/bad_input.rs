@@ -407,24 +407,38 @@ fn a_binary_that_the_guest_cannot_run_is_named() {
 }
 
 #[test]
-fn a_dynamic_binary_brings_its_interpreter_and_its_libraries() {
+fn a_dynamic_binary_brings_its_interpreter_and_its_libraries_to_where_its_loader_looks() {
+    // Found by DT_RUNPATH, by DT_RPATH with a token, by a DT_RPATH that is inherited, by default.
     let scene = assert_built(
         r#"
-put(NASH, m.executable("nash", interpreter="/lib64/ld.so", needed=["libfoo.so.1"]))
-for name in "ld.so", "libfoo.so.1":
-    put("root/lib64/" + name, m.executable(name, elf_type=3))
+LD = "/lib64/ld.so"
+put(NASH, m.executable("nash", interpreter=LD, needed=["libfoo.so.1"], runpath="/nowhere:/opt/foo"))
+def library(path, needed=(), **paths):
+    put("root/" + path, m.executable(path, elf_type=3, interpreter=LD, needed=needed, **paths))
+library("lib64/ld.so")
+library("opt/foo/libfoo.so.1", ["libbar.so.1"], rpath="$ORIGIN/../bar")
+library("opt/bar/libbar.so.1", ["libbaz.so.1", "libc.so.6"])
+library("opt/bar/libbaz.so.1")
+library("lib64/libc.so.6")
+library("lib64/libfoo.so.1")
+library("lib64/libbaz.so.1")
 "#,
         &[],
     );
-    let expected: Vec<(Vec<u8>, Vec<u8>)> = ["lib64/ld.so", "lib64/libfoo.so.1"]
+    let expected = [
+        "lib64/ld.so",
+        "lib64/libc.so.6",
+        "opt/bar/libbar.so.1",
+        "opt/bar/libbaz.so.1",
+        "opt/foo/libfoo.so.1",
+    ];
+    let expected: Vec<(Vec<u8>, Vec<u8>)> = expected
         .map(|path| {
-            (
-                path.into(),
-                fs::read(scene.path("root").join(path)).unwrap(),
-            )
+            let bytes = fs::read(scene.path("root").join(path)).unwrap();
+            (path.into(), bytes)
         })
         .into();
-    assert_eq!(scene.unpacked("lib64/*"), expected);
+    assert_eq!(scene.unpacked("*/*.so*"), expected);
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::guest::{EL4_KERNEL, Guest};
 use crate::readers;
-use crate::support::{Tool, fetched, kernel_of, testdata, utf8};
+use crate::support::{Tool, fetched, kernel_of, testdata};
+use xinitrd::elf::program::ProgramFacts;
 use xinitrd::manifest::SHIPPED;
 
 const GZIP: Tool = Tool::of("gzip", "gzip");
@@ -153,18 +154,17 @@ fn debian(kernel: &str, module: &str) -> (String, Vec<u8>) {
     seed(&modules.join("kernel").join(module))
 }
 
-fn programs_with_libraries() -> (String, Vec<u8>) {
-    const SCRIPT: &str = r#"
-import importlib.util, sys
-spec = importlib.util.spec_from_file_location("make_tree", sys.argv[1])
+/// An ELF file as an expression of `testdata/el/make-tree.py`, there called `m`.
+fn made(elf: &str) -> Vec<u8> {
+    let script = format!(
+        "import importlib.util, struct, sys
+spec = importlib.util.spec_from_file_location('make_tree', sys.argv[1])
 m = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(m)
-elf = m.executable("x", elf_type=3, interpreter="/lib64/ld.so", needed=["liba.so.1", "libb.so.2"])
-sys.stdout.buffer.write(b"include ld.so.conf.d/*.conf\n/opt/lib # more\n" + elf)
-"#;
+sys.stdout.buffer.write({elf})"
+    );
     let maker = testdata("el/make-tree.py");
-    let made = PYTHON.run(&["-c", SCRIPT, maker.to_str().unwrap()], b"");
-    ("a program that needs libraries".to_owned(), made)
+    PYTHON.run(&["-c", &script, maker.to_str().unwrap()], b"")
 }
 
 #[test]
@@ -181,19 +181,43 @@ fn spoilt_modules_are_read_or_refused() {
 #[test]
 fn spoilt_programs_are_read_or_refused() {
     let busybox = fetched("busybox-i386").join("bin/busybox");
-    let (name, bytes) = programs_with_libraries();
-    let at = bytes
-        .windows(4)
-        .position(|part| part == b"\x7fELF")
-        .unwrap();
-    let dynamic = (name.clone(), bytes[at..].to_vec());
-    try_out(
-        "program",
-        readers::program,
-        4000,
-        &[seed(&busybox), dynamic],
+    let dynamic = made(
+        "m.executable('x', elf_type=3, interpreter='/lib64/ld.so', needed=['liba.so.1', 'b'], \
+         rpath='$ORIGIN:/opt/$LIB', runpath='$ORIGIN/../lib64:/${PLATFORM}')",
     );
-    try_out("libraries", readers::libraries, 1500, &[(name, bytes)]);
+    // What includes itself is read once, and not 8 times 8 times 8.
+    let conf = b"include ld.so.conf.d/*.conf\n/opt/lib # more\n".repeat(8);
+    let with_conf = ("ld.so.conf".to_owned(), [&conf, &dynamic[..]].concat());
+    let seeds = [seed(&busybox), ("dynamic".to_owned(), dynamic)];
+    try_out("program", readers::program, 4000, &seeds);
+    try_out("libraries", readers::libraries, 1500, &[with_conf]);
+}
+
+#[test]
+fn an_object_that_asks_for_more_than_any_does_is_refused() {
+    let object = |paths: &str| {
+        let more = format!("m.executable('x', elf_type=3, interpreter='/ld.so', {paths})");
+        made(&more)
+    };
+    let many = object("needed=[f'lib{n}' for n in range(1025)]");
+    // Each of these names is the first one: what is copied would be 5 MB.
+    let shared = "needed=['x' * 5000] + ['b'] * 1000";
+    let shared = made(&format!(
+        "m.executable('x', elf_type=3, interpreter='/ld.so', {shared})\
+         .replace(struct.pack('<QQ', 1, 5002 + 2 * 999), struct.pack('<QQ', 1, 1))"
+    ));
+    for (object, said) in [
+        (many, "1025 libraries needed"),
+        (shared, "5005000 bytes of DT_NEEDED"),
+        (object("runpath='a:' * 1025"), "1025 directories to search"),
+        (
+            object("rpath='a' * (1 << 17), needed=['a'] * 70000"),
+            "a dynamic section of",
+        ),
+    ] {
+        let refused = ProgramFacts::parse(&object).unwrap_err().to_string();
+        assert!(refused.contains(said), "{refused} should say {said}");
+    }
 }
 
 #[test]
