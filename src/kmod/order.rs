@@ -327,21 +327,35 @@ impl<'t, 'r> Resolver<'t, 'r> {
         }
     }
 
-    /// Proves that whatever a loaded module needs stands before it. Only a circle in `modules.dep`
-    /// can break that.
+    /// Proves that whatever a loaded module needs stands before it. Only a `modules.dep` that has a
+    /// circle, or leaves out what its own lines lead to, can break that.
     fn check_prerequisites(&mut self) {
         let mut before: HashSet<ModuleId> = HashSet::new();
-        let mut circles = Vec::new();
+        let mut faults = Vec::new();
         for &id in &self.order.load {
             before.insert(id);
-            let needs = self.order.needs_of(id).iter().copied();
-            let late = needs.filter(|need| !before.contains(need) && self.loaded.contains(need));
-            circles.extend(late.map(|need| [id, need, id]));
+            let there = |need| before.contains(need) || self.tree.is_assumed_builtin(*need);
+            let needs = self.order.needs_of(id).iter();
+            let late = needs.filter(|need| !there(need));
+            faults.extend(late.map(|&need| self.out_of_order(id, need)));
         }
-        for circle in circles {
-            let circle = circle.map(|id| self.tree.name(id).clone()).to_vec();
-            self.fail(OrderFault::Cycle { circle });
+        self.faults.extend(faults);
+    }
+
+    /// Why `id` is loaded without what it needs: that needs `id`, too, or a module that lists `id`
+    /// does not list it.
+    fn out_of_order(&self, id: ModuleId, need: ModuleId) -> OrderFault {
+        if self.order.needs_of(need).contains(&id) {
+            let circle = [id, need, id].map(|id| self.tree.name(id).clone()).to_vec();
+            return OrderFault::Cycle { circle };
         }
+        let lists_one = |user: &&ModuleId| {
+            let needs = self.order.needs_of(**user);
+            needs.contains(&id) && !needs.contains(&need)
+        };
+        let module = *self.order.load.iter().find(lists_one).unwrap_or(&id);
+        let needed = self.tree.name(need).clone();
+        OrderFault::DepFileStale { module, needed }
     }
 }
 

@@ -555,6 +555,21 @@ fn a_modules_dep_that_cannot_be_is_named() {
             &["ext3", "jbd", "modules.dep"],
         ),
         (
+            "put(DEP, b'kernel/fs/ext3/ext3.ko:\\nkernel/fs/jbd/jbd.ko:\\n')",
+            &[],
+            1,
+            &["ext3.ko\n", "needs jbd, which modules.dep does not list"],
+        ),
+        // Each line is right, and the first leaves out what the second leads to.
+        (
+            "put(DEP, b'k/a.ko: k/b.ko\\nk/b.ko: k/c.ko\\nk/c.ko:\\n'); \
+             [put(f'{D}/k/{name}.ko', m.module(name, V, needs)) for name, needs in \
+             (('a', ['b']), ('b', ['c']), ('c', []))]",
+            &["--with", "a"],
+            1,
+            &["k/a.ko\n", "needs c, which modules.dep does not list"],
+        ),
+        (
             "put(DEP, open(DEP).read() + f'/{D[5:]}/kernel/gone.ko:\\n')",
             &["--with", "gone"],
             1,

@@ -229,12 +229,12 @@ fn is_in_order(order: &LoadOrder) {
     let mut before: Vec<ModuleId> = Vec::new();
     for &id in &order.load {
         assert!(!before.contains(&id), "{id:?} is loaded twice");
+        before.push(id);
         let needs = order.needs_of(id);
         assert!(
             needs.iter().all(|need| before.contains(need)),
             "{id:?} is too early"
         );
-        before.push(id);
     }
     assert!(order.include.iter().all(|id| !before.contains(id)));
 }
