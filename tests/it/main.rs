@@ -15,6 +15,7 @@ mod guest; // what images are built for
 mod hostile; // every reader of foreign bytes, over thousands of spoilt inputs
 mod media; // file systems that are full, or read-only
 mod nash; // the scripts of EL4 and EL5, against what their interpreters read
+mod order; // what is loaded, in which order, and what only goes in
 mod readers; // the readers of foreign bytes, and what must hold of their answers
 mod resolve; // the load order of every module of real kernels, against modprobe
 mod support; // what the tests through the command share

@@ -268,7 +268,7 @@ pub fn libraries(bytes: &[u8]) {
 /// A root of entries such as `tail -n +1 FILE...` prints, `==> PATH <==` before each; a path with
 /// ` -> ` in it is a link and its target.
 #[derive(Clone, Default)]
-struct Tree {
+pub struct Tree {
     entries: BTreeMap<ImagePath, Entry>,
 }
 
@@ -285,7 +285,7 @@ fn split_at_mark<'b>(bytes: &'b [u8], mark: &[u8]) -> Option<(&'b [u8], &'b [u8]
 }
 
 impl Tree {
-    fn read(bytes: &[u8]) -> Tree {
+    pub fn read(bytes: &[u8]) -> Tree {
         let mut tree = Tree::default();
         let mut rest = bytes;
         while let Some((_, entry)) = split_at_mark(rest, b"==> ") {
