@@ -12,6 +12,17 @@ use crate::guest::{EL4_KERNEL, Guest};
 use crate::readers::Tree;
 use crate::support::{text, xinitrd_prints};
 
+/// What a build with these arguments would load, in order.
+fn loads(arguments: &[&str]) -> Vec<String> {
+    let dry = [arguments, &["--dry-run", "--json"]].concat();
+    let report = xinitrd_prints(&dry);
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    let modules = report["modules"].as_array().unwrap().iter();
+    let loaded = modules.filter(|module| module["loaded"] == true);
+    let names = loaded.map(|module| module["name"].as_str().unwrap().to_owned());
+    names.collect()
+}
+
 const TREE: &str = "\
 ==> lib/modules/1/modules.dep <==
 k/a.ko: k/b.ko k/c-d.ko
@@ -76,29 +87,36 @@ fn requests_load_by_modprobes_rules() {
 }
 
 #[test]
+fn preloads_come_first_then_drivers_storage_the_root_file_system_and_the_rest() {
+    let guest = Guest::of_2008("el4", EL4_KERNEL, &["--with-extra"]);
+    let [root, bins] = [&guest.root, &guest.bins].map(|path| text(path));
+    let given = [
+        "build", "--kernel", EL4_KERNEL, "--root", root, "--bins", bins,
+    ];
+    let wanted = ["--with", "dm-zero", "--preload", "raid1"];
+    let expected = [
+        "raid1", "xenblk", "xennet", "scsi_mod", "sd_mod", "aic79xx", "dm_mod", "jbd", "ext3",
+        "dm_zero",
+    ];
+    assert_eq!(loads(&[&given[..], &wanted].concat()), expected);
+}
+
+#[test]
 fn storage_that_is_omitted_is_left_out_and_other_storage_is_not() {
     let guest = Guest::of_2008("el4", EL4_KERNEL, &["--with-extra"]);
-    let output = guest.output();
     let volume = "--root-device=/dev/VolGroup00/LogVol00";
+    let array = "--root-device=/dev/md0";
     for (more, dm, raid) in [
         (&[][..], true, false),
         (&["--omit-lvm-modules"], false, false),
         (&[volume], true, false),
         (&[volume, "--omit-lvm-modules"], false, false),
-        (&["--root-device=/dev/md0"], true, true),
-        (
-            &["--root-device=/dev/md0", "--omit-raid-modules"],
-            true,
-            false,
-        ),
+        (&[array], true, true),
+        (&[array, "--omit-raid-modules"], true, false),
     ] {
-        let fixed = ["--dry-run", "--json", "-o", text(&output)];
-        let arguments = [&fixed[..], more].concat();
-        let report = xinitrd_prints(&guest.arguments(&arguments));
-        let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
-        let modules = report["modules"].as_array().unwrap();
-        let has = |name: &str| modules.iter().any(|module| module["name"] == name);
-        let found = [has("dm_mod"), has("raid1"), has("scsi_mod")];
+        let loads = loads(&guest.arguments(more));
+        let found =
+            ["dm_mod", "raid1", "scsi_mod"].map(|name| loads.iter().any(|load| load == name));
         assert_eq!(found, [dm, raid, false], "{more:?}");
     }
 }
