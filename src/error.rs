@@ -76,7 +76,7 @@ pub enum Obstacle {
     NotUtf8,
     /// The compression has no such level.
     Level(BadLevel),
-    /// `SOURCE_DATE_EPOCH` is no time; in the words of what read it.
+    /// `SOURCE_DATE_EPOCH` is no time; its text.
     SourceDate(String),
     /// The image's file cannot be written.
     Output(io::Error),
@@ -142,7 +142,7 @@ fn list(problems: &[Problem<Obstacle>]) -> String {
 }
 
 impl Obstacle {
-    /// What the command leaves behind, where that is not nothing.
+    /// What the command leaves behind, where it is something.
     fn left(&self) -> Option<String> {
         match self {
             Obstacle::Stream(_) => Some("what was written is no whole image".to_owned()),
@@ -164,7 +164,8 @@ impl Explain for Obstacle {
     fn found(&self) -> String {
         match self {
             Obstacle::Input(fault) => fault.found(),
-            Obstacle::CommandLine(words) | Obstacle::SourceDate(words) => words.clone(),
+            Obstacle::CommandLine(words) => words.clone(),
+            Obstacle::SourceDate(text) => format!("`{text}`"),
             Obstacle::Directory { source, .. } | Obstacle::Text { source, .. } => plain(source),
             Obstacle::NoKernel => "no kernel".to_owned(),
             Obstacle::KernelUnknown { .. } => "no kernel of that name".to_owned(),
@@ -209,10 +210,10 @@ impl Explain for Obstacle {
                 format!("a level from {} to {}", levels.start(), levels.end())
             }
             Obstacle::SourceDate(_) => "seconds since 1970, below 2^32".to_owned(),
-            Obstacle::Output(_) => "a file that can be made, and written whole".to_owned(),
+            Obstacle::Output(source) => output_expected(source.kind()).to_owned(),
             Obstacle::Stream(_) => "to take the whole image".to_owned(),
             Obstacle::Print(_) => "to take all that is printed".to_owned(),
-            Obstacle::ReportLost { .. } => "to take the report".to_owned(),
+            Obstacle::ReportLost { .. } => "a place to print it".to_owned(),
         }
     }
 
@@ -242,8 +243,18 @@ impl Explain for Obstacle {
             Obstacle::Stream(source) | Obstacle::Print(source) => {
                 room_advice(source.kind()).to_owned()
             }
-            Obstacle::ReportLost { .. } => "nothing, if the report is not needed".to_owned(),
+            Obstacle::ReportLost { .. } => {
+                "use the image: it is good; for its report, run this again with -f".to_owned()
+            }
         }
+    }
+}
+
+fn output_expected(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::AlreadyExists => "a name that nothing has yet",
+        io::ErrorKind::IsADirectory => "a file's name",
+        _ => "a place where a file can be made, and written whole",
     }
 }
 
@@ -266,10 +277,13 @@ fn room_advice(kind: io::ErrorKind) -> &'static str {
     }
 }
 
-/// The system's own words; the path that tempfile puts after them is one nobody has named.
+/// The system's own words. tempfile puts the path of its own file after them, which nobody named.
 fn plain(error: &io::Error) -> String {
-    let inner = std::error::Error::source(error);
-    inner.map_or_else(|| error.to_string(), ToString::to_string)
+    let text = error.to_string();
+    match text.split_once(" at path ") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
+    }
 }
 
 impl From<Fault> for Obstacle {

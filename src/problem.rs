@@ -371,7 +371,8 @@ pub fn medium_advice(error: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied => "give the user who runs this the right to read it",
         io::ErrorKind::IsADirectory => "name a file; this is a directory",
         io::ErrorKind::NotADirectory => "check the path; a part of it is no directory",
-        _ => "check the path, and the disk it is on",
+        io::ErrorKind::Other => "check that it is the file you mean",
+        _ => "check the disk it is on",
     }
 }
 
@@ -417,8 +418,11 @@ fn order_advice(fault: &OrderFault) -> String {
             format!("check the name; if the kernel has it built in, say --builtin {name}")
         }),
         OrderFault::NeededMissing { needed, .. } => unpack_the_rest(&needed.to_string()),
-        OrderFault::DepFileStale { .. } | OrderFault::Cycle { .. } => {
+        OrderFault::DepFileStale { .. } => {
             "make modules.dep anew with depmod in the root, or delete it".to_owned()
+        }
+        OrderFault::Cycle { .. } => {
+            "delete modules.dep if there is one, else unpack the kernel's packages again".to_owned()
         }
         OrderFault::TooDeep { .. } => "mend modules.softdep".to_owned(),
         OrderFault::Lookup(error) => lookup_advice(error).to_owned(),

@@ -127,7 +127,6 @@ pub fn assemble(
         problems: Vec::new(),
     };
     assembler.check_compression();
-    assembler.check_root_device();
     let mut tree = assembler.open_tree();
     let modules = tree.as_mut().map(|tree| assembler.modules(tree));
     let modules = modules.unwrap_or_default();

@@ -100,9 +100,10 @@ fn cannot_write(output: &Path, source: io::Error) -> Problem<Obstacle> {
 }
 
 fn check_source_date() -> Result<(), Problem<Obstacle>> {
-    let wrong = |error: io::Error| Obstacle::SourceDate(error.to_string());
-    let read = source_date_epoch().map(drop);
-    read.map_err(|error| Problem::new("SOURCE_DATE_EPOCH", wrong(error)))
+    source_date_epoch().map(drop).map_err(|_| {
+        let text = std::env::var("SOURCE_DATE_EPOCH").unwrap_or_default();
+        Problem::new("SOURCE_DATE_EPOCH", Obstacle::SourceDate(text))
+    })
 }
 
 /// What was typed, as what it means, and why its manifest was chosen; if that can be told.
@@ -301,7 +302,10 @@ fn show(args: &BuildArgs, report: &Report, output: &Path) -> Result<(), Error> {
     printed.map_err(|source| match &report.image {
         None => output_error(source),
         Some(image) => {
-            let image = image.path.clone();
+            let image = match is_stdout(output) {
+                true => "the image".to_owned(),
+                false => image.path.clone(),
+            };
             Error::one("the report", Obstacle::ReportLost { image, source })
         }
     })

@@ -250,7 +250,7 @@ impl FaultKind {
             FaultKind::Pattern { .. } => "a glob pattern, as `dm-*`".to_owned(),
             FaultKind::Version(_) => "a kernel's version, as \"2.6.9\" or \"6.1\"".to_owned(),
             FaultKind::EmptyRange { .. } => "`from` below `before`".to_owned(),
-            FaultKind::BadName { what, .. } => format!("a {what}"),
+            FaultKind::BadName { what, .. } => format!("a {what}: letters, digits, `-`, `_`, `.`"),
             FaultKind::OneContent => "either `text` or `from-root`".to_owned(),
             FaultKind::OtherwiseAlone => "`from-root` beside it".to_owned(),
         }
@@ -266,7 +266,7 @@ impl FaultKind {
             } => format!("did you mean `{known}`?"),
             FaultKind::Syntax(_) => "mend the line; what else is wrong is said then".to_owned(),
             _ => {
-                "change the manifest; `xinitrd manifests NAME` prints one that is right".to_owned()
+                "change it; `xinitrd manifests busybox` prints a manifest that is right".to_owned()
             }
         }
     }

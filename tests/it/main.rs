@@ -7,10 +7,13 @@
     reason = "clippy.toml exempts test functions, but not the helpers they share"
 )]
 
-mod bad_input; // what cannot be built, through the command: exit code, words, nothing left
+mod bad_input; // files an image cannot be made of, through the command: exit code, words, nothing left
 mod build; // images built by the command, read back with cpio, bsdtar and gzip
 mod compress; // encoders and decoders against gzip, xz, zstd, lz4 and python's zlib
+mod interrupted; // writing that cannot go on, through the command
 mod nash; // the scripts of EL4 and EL5, against what their interpreters read
+mod refusals; // everything that stands in the way at once, as text and as a document
 mod resolve; // the load order of every module of real kernels, against modprobe
+mod scene; // a guest's tree to spoil, for the three above
 mod support; // what the tests through the command share
 mod tidy; // who may import whom in the house
