@@ -254,7 +254,7 @@ fn threads_umask_and_environment_do_not_change_a_byte() {
 
 /// What a process on Linux opens on its own account: how its path begins, how its file name begins,
 /// and why.
-const PROCESS_START: [(&str, &str, &str); 11] = [
+const PROCESS_START: [(&str, &str, &str); 12] = [
     (
         "/etc/",
         "ld.so.cache",
@@ -278,6 +278,11 @@ const PROCESS_START: [(&str, &str, &str); 11] = [
         "the same: where control groups are mounted",
     ),
     ("/sys/fs/cgroup/", "cpu.", "the same: what the group allows"),
+    (
+        "/proc/sys/vm/",
+        "overcommit_memory",
+        "the C library's allocator: how a thread's heap is given back",
+    ),
 ];
 
 /// The paths that `trace` says were opened, as the kernel resolved them.
