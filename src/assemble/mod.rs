@@ -132,8 +132,8 @@ pub fn assemble(
     let modules = tree.as_mut().map(|tree| assembler.modules(tree));
     let modules = modules.unwrap_or_default();
     assembler.structure();
-    let arch = modules.arch.or(request.arch);
-    let arch = arch.or_else(|| tree.as_ref().and_then(sampled_arch));
+    let sampled = || tree.as_ref().and_then(sampled_arch);
+    let arch = modules.arch.or_else(sampled).or(request.arch);
     let binaries = arch.zip(bins).map(|(arch, _)| assembler.binaries(arch));
     assembler.init(&modules.loads);
     assembler.add_parents();
@@ -156,9 +156,9 @@ pub fn assemble(
 /// modules asked for cannot be told.
 fn sampled_arch(tree: &ModuleTree<'_>) -> Option<Arch> {
     const SAMPLE: usize = 8;
-    let files = tree.ids().take(SAMPLE).map(|id| tree.take_file(id));
-    let mut kinds: Vec<_> = files
-        .filter_map(|file| Some(file.as_ref().as_ref().ok()?.kind))
+    let sample = tree.ids().take(SAMPLE);
+    let mut kinds: Vec<_> = sample
+        .filter_map(|id| tree.ask(id, |file| file.kind))
         .collect();
     kinds.dedup();
     match kinds.as_slice() {

@@ -440,6 +440,13 @@ fn what_can_still_be_judged_is_judged() {
                 "3 problems",
             ],
         ),
+        // What `--arch` says wrongly is held against no binary.
+        (
+            "",
+            &["--arch", "i386"],
+            1,
+            &["as --arch i386 says", "1 problem;"],
+        ),
         // A binary may be in the very directory that cannot be had.
         (
             "os.remove(NASH)",
