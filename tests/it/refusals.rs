@@ -1,5 +1,6 @@
 //! What stands in the command's way: all of it at once, in one form, as text and as a document.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Output};
 
@@ -608,4 +609,41 @@ fn arguments_that_are_none_have_a_document_too() {
         assert_eq!(parsed(&other.stdout)["problems"], json!([problem]));
         assert!(words(&other).starts_with(&format!("error: {said}")));
     }
+}
+
+/// Every key in a document, but those of `content`, which are purposes.
+fn keys(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                found.insert(key.clone());
+                if key != "content" {
+                    keys(value, found);
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| keys(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_field_of_every_document_is_documented() {
+    let scene = Scene::new("");
+    let mut found = BTreeSet::new();
+    for (mut command, code) in [
+        (scene.build(&["--json"]), 0),
+        (scene.build(&["--json", "--with", "gone", "-f"]), 1),
+        (scene.resolve(&["--json", "ext3"]), 0),
+    ] {
+        let output = run(&mut command);
+        assert_eq!(output.status.code(), Some(code), "{}", words(&output));
+        keys(&parsed(&output.stdout), &mut found);
+    }
+    let documentation = include_str!("../../docs/report.md");
+    let documented: BTreeSet<String> = documentation
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned()))
+        .collect();
+    assert_eq!(found, documented);
 }
