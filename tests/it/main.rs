@@ -9,8 +9,11 @@
 
 mod bad_input; // files an image cannot be made of, through the command: exit code, words, nothing left
 mod build; // images built by the command, read back with cpio, bsdtar and gzip
+mod busybox_init; // the busybox init, function by function, in a real ash
 mod compress; // encoders and decoders against gzip, xz, zstd, lz4 and python's zlib
+mod guest; // what images are built for
 mod interrupted; // writing that cannot go on, through the command
+mod media; // file systems that are full, or read-only
 mod nash; // the scripts of EL4 and EL5, against what their interpreters read
 mod refusals; // everything that stands in the way at once, as text and as a document
 mod resolve; // the load order of every module of real kernels, against modprobe
