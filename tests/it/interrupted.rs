@@ -117,6 +117,8 @@ fn a_signal_while_writing_leaves_nothing_and_is_told_by_the_exit_code() {
     for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1), ("QUIT", 3)] {
         let mut child = scene
             .build(&LARGE_ARGS)
+            .arg("--json")
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -139,6 +141,8 @@ fn a_signal_while_writing_leaves_nothing_and_is_told_by_the_exit_code() {
         assert_eq!(code, Some(128 + number), "{signal}: {}", words(&output));
         let expected = "xinitrd: interrupted; no image was written\n";
         assert_eq!(words(&output), expected);
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(document["problems"][0]["found"], format!("signal {number}"));
         assert_eq!(scene.left(), [""; 0], "{signal}");
     }
 }

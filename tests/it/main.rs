@@ -17,6 +17,6 @@ mod media; // file systems that are full, or read-only
 mod nash; // the scripts of EL4 and EL5, against what their interpreters read
 mod refusals; // everything that stands in the way at once, as text and as a document
 mod resolve; // the load order of every module of real kernels, against modprobe
-mod scene; // a guest's tree to spoil, for the three above
+mod scene; // a guest of 2008 to spoil, and the command let loose on it
 mod support; // what the tests through the command share
 mod tidy; // who may import whom in the house
