@@ -170,14 +170,13 @@ impl Problem {
     /// The problem of a load order, told with the module of `tree` it is about.
     #[must_use]
     pub fn of_order(tree: &ModuleTree<'_>, fault: OrderFault) -> Problem {
-        let directory = || tree.shown(&ImagePath::default());
         let place = match &fault {
             OrderFault::NeededMissing { module, .. } | OrderFault::DepFileStale { module, .. } => {
                 tree.shown(tree.path(*module))
             }
             OrderFault::NotFound { name, .. } => format!("module {name}"),
             OrderFault::TooDeep { module } => format!("module {module}"),
-            OrderFault::Cycle { .. } | OrderFault::Lookup(_) => directory(),
+            OrderFault::Cycle { .. } | OrderFault::Lookup(_) => tree.shown(&ImagePath::default()),
         };
         match fault {
             OrderFault::Lookup(error) => Problem::of_lookup(place, error),
