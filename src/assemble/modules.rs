@@ -15,7 +15,7 @@ use crate::kmod::order::{LoadOrder, OrderFault, Resolver};
 use crate::kmod::tree::{ModuleId, ModuleTree};
 use crate::manifest::{InitKind, ModuleLayout};
 use crate::plan::Purpose;
-use crate::problem::Fault;
+use crate::problem::{Fault, Problem};
 use crate::report::ModuleReport;
 use crate::root::LookupError;
 
@@ -104,18 +104,8 @@ impl Assembler<'_> {
             Ok(order) => return Some(order),
             Err(faults) => faults,
         };
-        for fault in faults {
-            let place = match &fault {
-                OrderFault::NeededMissing { module, .. }
-                | OrderFault::DepFileStale { module, .. } => tree.shown(tree.path(*module)),
-                OrderFault::NotFound { name, .. } => format!("module {name}"),
-                OrderFault::TooDeep { module } => format!("module {module}"),
-                OrderFault::Cycle { .. } | OrderFault::Lookup(_) => {
-                    tree.shown(&ImagePath::default())
-                }
-            };
-            self.problem(place, fault);
-        }
+        let problems = faults.into_iter().map(|f| Problem::of_order(tree, f));
+        self.problems.extend(problems);
         None
     }
 
