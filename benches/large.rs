@@ -1,11 +1,11 @@
 //! All modules of a Debian kernel in one image, built by xinitrd and packed by archivers, in turn.
 //!
 //! `cargo bench --bench large -- [ROUNDS]` prints, for each builder, the median wall time over
-//! ROUNDS (default 5), its ratio to xinitrd's, the bytes out and the peak of memory; stored and
-//! compressed, into memory and onto the disk. xinitrd reads the kernel's tree, judges every module
-//! and orders them; the others are given its image unpacked, and so only pack: the same files,
-//! less the device nodes. As xinitrd has its image on the disk before it ends, so have they: each
-//! ends with sync(1) of what it wrote.
+//! ROUNDS (default 5), its ratio to xinitrd's, the bytes out and the peak of memory: stored and
+//! compressed into memory, and stored onto the disk. xinitrd reads the kernel's tree, judges every
+//! module and orders them; the others are given its image unpacked, and so only pack: the same
+//! files, less the device nodes. As xinitrd has its image on the disk before it ends, so have they:
+//! each ends with sync(1) of what it wrote.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use std::process::{Command, ExitCode};
 use walkdir::WalkDir;
 use xinitrd::compress::Compression;
 
-use common::{Entrant, Failure, Outcome, fetched, kernel_of, missing, printed, race, shell, text};
+use common::{Entrant, Failure, Outcome, fetched, kernel_of, missing, printed, shell, text};
 
 mod common;
 
@@ -46,16 +46,17 @@ fn compare(rounds: usize) -> Result<(), Failure> {
     let root = fetched("kernel-6.1-amd64-depmod")?;
     let wanted = modules(&root);
     let mut job = prepared(&root, work.path())?;
-    for (place, directory) in [("memory", Path::new("/dev/shm")), ("disk", work.path())] {
-        let outputs = tempfile::tempdir_in(directory)?;
-        job.output = outputs.path().join("image");
-        let count = wanted.len();
-        println!("{count} modules stored, into {place}, medians of {rounds}:\n");
-        let stored = race(&stored(&job)?, &job.output, &wanted, rounds)?;
-        println!("{count} modules compressed, into {place}, medians of {rounds}:\n");
-        let compressed = race(&compressed(&job)?, &job.output, &wanted, rounds)?;
-        tell_memory(&stored, &compressed);
-    }
+    let race = |title: &str, entrants: [Entrant; 4], output: &Path| {
+        let title = format!("{} modules {title}", wanted.len());
+        common::race(&title, &entrants, output, &wanted, rounds)
+    };
+    let memory = tempfile::tempdir_in("/dev/shm")?;
+    job.output = memory.path().join("image");
+    let in_memory = race("stored, into memory", stored(&job)?, &job.output)?;
+    let in_gzip = race("compressed, into memory", compressed(&job)?, &job.output)?;
+    tell_memory(&in_memory, &in_gzip);
+    job.output = work.path().join("image");
+    race("stored, onto the disk", stored(&job)?, &job.output)?;
     Ok(())
 }
 

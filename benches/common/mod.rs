@@ -137,10 +137,11 @@ fn floor(compression: &str, level: &str, list: &str, output: &str) -> Result<(),
     Ok(out.sync_all()?)
 }
 
-/// Runs `entrants` in `rounds` and prints their table; the first is the one that the others are
+/// Runs `entrants` in `rounds` and prints their table under `title`; the first is the one that the others are
 /// compared with. Each leaves its image at `output`, and an archive holds files of all the `wanted`
 /// names.
 pub fn race(
+    title: &str,
     entrants: &[Entrant],
     output: &Path,
     wanted: &[String],
@@ -154,12 +155,15 @@ pub fn race(
             Ok(outcome) => racing.push((entrant, outcome)),
             Err(error) => failed.push(format!("{} failed: {error}", entrant.name)),
         }
+        // A bad image must not be in the way of the next.
+        fs::remove_file(output).ok();
     }
     for _ in 0..rounds {
         for (entrant, outcome) in &mut racing {
             outcome.times.push(timed(entrant, output)?);
         }
     }
+    println!("{title}, medians of {rounds}:\n");
     print(&racing);
     for entrant in absent {
         let reason = entrant.absent.as_deref().unwrap_or_default();
@@ -190,7 +194,6 @@ fn judged(entrant: &Entrant, output: &Path, wanted: &[String]) -> Result<Outcome
         check(output, wanted)?;
     }
     let bytes = fs::metadata(output)?.len();
-    fs::remove_file(output)?;
     let peak = fs::read_to_string(memory.path())?.trim().parse()?;
     Ok(Outcome {
         times: Vec::new(),
@@ -216,12 +219,15 @@ fn timed(entrant: &Entrant, output: &Path) -> Result<Duration, Failure> {
 fn check(image: &Path, wanted: &[String]) -> Result<(), Failure> {
     let list = format!("gzip -dcf {} | cpio -it --quiet", text(image));
     let mut listing = command(&[&words(&shell(&list))]);
-    let names = printed(&mut listing)?;
+    // A module is the same one with `-` and `_` in its name.
+    let names = printed(&mut listing)?.replace('-', "_");
     let names: HashSet<_> = names
         .lines()
         .filter_map(|line| line.rsplit('/').next())
         .collect();
-    let absent = wanted.iter().filter(|&name| !names.contains(name.as_str()));
+    let absent = wanted
+        .iter()
+        .filter(|name| !names.contains(name.replace('-', "_").as_str()));
     match absent.count() {
         0 => Ok(()),
         count => Err(format!("{count} of {} files are not in its image", wanted.len()).into()),
