@@ -78,8 +78,10 @@ in_place() {
         exec "$@"' "$root" "$@"
 }
 
-in_place cargo bench --quiet --locked --bench minimal -- "$@"
-cargo bench --quiet --locked --bench large -- "$@"
+status=0
+in_place cargo bench --quiet --locked --bench minimal -- "$@" || status=1
+cargo bench --quiet --locked --bench large -- "$@" || status=1
 archive=target/minimal.cpio
 target/release/xinitrd build -q --force --root "$root" --bins "$bins" --compress none -o "$archive"
-cargo bench --quiet --locked --bench encoders -- "$archive" "$@"
+cargo bench --quiet --locked --bench encoders -- "$archive" "$@" || status=1
+exit $status
