@@ -4,7 +4,6 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use sha2::{Digest, Sha256};
 
 use super::{
     choose_kernel, in_root, json, manifests, modprobe_config, module_directory, open_root,
@@ -19,6 +18,7 @@ use crate::image;
 use crate::kernel_version::KernelVersion;
 use crate::kmod::tree::ModuleTree;
 use crate::manifest::{self, Manifest};
+use crate::measured::Measured;
 use crate::report::{ImageReport, Report, hex};
 use crate::root::Root;
 
@@ -171,25 +171,21 @@ fn serialise<W: Write>(
 ) -> io::Result<(W, ImageReport)> {
     let archive = image::archive(&assembly.plan, source_date_epoch()?)?;
     let progress = progress_bar(archive.len());
-    let mut measured = Measured {
-        out,
-        digest: Sha256::new(),
-        size: 0,
-    };
+    let mut measured = Measured::new(out)?;
     image::write(&archive, encoding, &mut measured, &|done| {
         progress.set_position(done)
     })?;
-    measured.flush()?;
+    let (out, size, digest) = measured.finish()?;
     progress.finish_and_clear();
     let report = ImageReport {
         path: String::new(),
         compression: encoding.compression().name().to_owned(),
         level: encoding.level(),
         archive_size: archive.len(),
-        size: measured.size,
-        sha256: hex(&measured.digest.finalize()),
+        size,
+        sha256: hex(&digest),
     };
-    Ok((measured.out, report))
+    Ok((out, report))
 }
 
 /// The time every entry gets: `SOURCE_DATE_EPOCH` (reproducible-builds.org), else 0.
@@ -212,26 +208,6 @@ fn progress_bar(length: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}");
     let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-/// A writer that counts and digests what goes through it.
-struct Measured<W> {
-    out: W,
-    digest: Sha256,
-    size: u64,
-}
-
-impl<W: Write> Write for Measured<W> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let written = self.out.write(buf)?;
-        self.digest.update(buf.get(..written).unwrap_or(buf));
-        self.size += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
 }
 
 /// Prints the report: to standard error when the image itself went to standard output.

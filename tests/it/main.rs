@@ -9,7 +9,10 @@
 
 mod bad_input; // what cannot be built, through the command: exit code, words, nothing left
 mod build; // images built by the command, read back with cpio, bsdtar and gzip
+mod busybox_init; // the busybox init, function by function, in a real ash
 mod compress; // encoders and decoders against gzip, xz, zstd, lz4 and python's zlib
+mod guest; // what images are built for
+mod media; // file systems that are full, or read-only
 mod nash; // the scripts of EL4 and EL5, against what their interpreters read
 mod resolve; // the load order of every module of real kernels, against modprobe
 mod support; // what the tests through the command share
