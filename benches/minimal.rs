@@ -128,7 +128,7 @@ fn mkinitramfs(job: &Job) -> Result<Entrant, Failure> {
     for directory in ["conf.d", "hooks", "scripts"] {
         fs::create_dir_all(configuration.join(directory))?;
     }
-    let settings = "MODULES=list\nBUSYBOX=auto\nKEYMAP=n\nCOMPRESS=gzip\nFSTYPE=ext4\n";
+    let settings = "MODULES=list\nBUSYBOX=auto\nKEYMAP=n\nCOMPRESS=gzip\nFSTYPE=auto\n";
     fs::write(configuration.join("initramfs.conf"), settings)?;
     fs::write(configuration.join("modules"), MODULES.join("\n"))?;
     let (configuration, output) = (text(&configuration), text(&job.output));

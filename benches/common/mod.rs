@@ -137,9 +137,9 @@ fn floor(compression: &str, level: &str, list: &str, output: &str) -> Result<(),
     Ok(out.sync_all()?)
 }
 
-/// Runs `entrants` in `rounds` and prints their table under `title`; the first is the one that the others are
-/// compared with. Each leaves its image at `output`, and an archive holds files of all the `wanted`
-/// names.
+/// Runs `entrants` in `rounds` and prints their table under `title`; the first is the one that the
+/// others are compared with. Each leaves its image at `output`, and an archive holds files of all
+/// the `wanted` names.
 pub fn race(
     title: &str,
     entrants: &[Entrant],
@@ -153,6 +153,7 @@ pub fn race(
     for entrant in present {
         match judged(entrant, output, wanted) {
             Ok(outcome) => racing.push((entrant, outcome)),
+            Err(error) if racing.is_empty() => return Err(error),
             Err(error) => failed.push(format!("{} failed: {error}", entrant.name)),
         }
         // A bad image must not be in the way of the next.
