@@ -1,16 +1,22 @@
-//! What went into an image: for people as text, for pipelines as JSON.
+//! What went into an image, or why there is none: for people as text, for pipelines as JSON
+//! (docs/report.md has every field).
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde::Serialize;
 
-use crate::assemble::{Assembly, Request};
+use crate::assemble::{Assembly, PlacedBinary, PlacedModule, Request};
+use crate::digest::Digest;
 use crate::plan::{Plan, Purpose};
+use crate::problem::{Explain, Problem};
 
 /// The version of the JSON's form: it grows when a field changes meaning or goes, not when one is
 /// added.
 pub const SCHEMA_VERSION: u32 = 1;
+
+/// The program that says so, and its version.
+pub const GENERATOR: &str = concat!("xinitrd ", env!("CARGO_PKG_VERSION"));
 
 /// The report of one build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,11 +36,11 @@ pub struct Report {
     /// Why this manifest, when the program chose it.
     pub manifest_reason: Option<String>,
     /// Modules, in load order; then those that go in without being loaded.
-    pub modules: Vec<ModuleReport>,
+    pub modules: Vec<PlacedModule>,
     /// Drivers that are built into the kernel.
     pub builtin: Vec<String>,
     /// Executables and libraries.
-    pub binaries: Vec<BinaryReport>,
+    pub binaries: Vec<PlacedBinary>,
     /// Every entry, in the order of the archive.
     pub entries: Vec<EntryReport>,
     /// Bytes of content by what they are for.
@@ -43,42 +49,6 @@ pub struct Report {
     pub image: Option<ImageReport>,
     /// What its maker should know.
     pub notes: Vec<String>,
-}
-
-/// A module.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ModuleReport {
-    /// Its name, as the kernel lists it.
-    pub name: String,
-    /// Where it lies in the image.
-    pub path: String,
-    /// The file it was read from.
-    pub source: String,
-    /// Its size in the image, in bytes.
-    pub size: u64,
-    /// Its vermagic.
-    pub vermagic: String,
-    /// Its options.
-    pub options: String,
-    /// Whether `/init` loads it.
-    pub loaded: bool,
-}
-
-/// An executable or a library.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct BinaryReport {
-    /// Where it lies in the image.
-    pub path: String,
-    /// The file it was read from.
-    pub source: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Its SHA-256.
-    pub sha256: String,
-    /// Whether it needs a loader or libraries, or is one.
-    pub dynamic: bool,
-    /// Class and machine.
-    pub kind: String,
 }
 
 /// An entry of the archive.
@@ -108,7 +78,58 @@ pub struct ImageReport {
     /// The image's size in bytes.
     pub size: u64,
     /// The image's SHA-256.
-    pub sha256: String,
+    pub sha256: Digest,
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefusalReport {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The program that refused, and its version.
+    pub generator: String,
+    /// Always true: what tells this document from the others.
+    pub refused: bool,
+    /// Everything that stood in the way.
+    pub problems: Vec<ProblemReport>,
+}
+
+/// One thing that stood in the way, each part a line of text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProblemReport {
+    /// The file, or the thing, it is wrong with.
+    pub place: String,
+    /// What was found.
+    pub found: String,
+    /// What was expected instead.
+    pub expected: String,
+    /// What to do about it.
+    #[serde(rename = "do")]
+    pub advice: String,
+}
+
+impl RefusalReport {
+    /// The document of these problems.
+    #[must_use]
+    pub fn of(problems: Vec<ProblemReport>) -> RefusalReport {
+        RefusalReport {
+            schema_version: SCHEMA_VERSION,
+            generator: GENERATOR.to_owned(),
+            refused: true,
+            problems,
+        }
+    }
+}
+
+impl<F: Explain> From<&Problem<F>> for ProblemReport {
+    fn from(Problem { place, fault }: &Problem<F>) -> Self {
+        ProblemReport {
+            place: place.clone(),
+            found: fault.found(),
+            expected: fault.expected(),
+            advice: fault.advice(),
+        }
+    }
 }
 
 impl Report {
@@ -121,7 +142,7 @@ impl Report {
     ) -> Report {
         Report {
             schema_version: SCHEMA_VERSION,
-            generator: concat!("xinitrd ", env!("CARGO_PKG_VERSION")).to_owned(),
+            generator: GENERATOR.to_owned(),
             kernel: request.kernel.clone(),
             release: assembly.release.clone(),
             arch: assembly.arch.to_string(),
@@ -154,16 +175,6 @@ fn content(plan: &Plan) -> BTreeMap<Purpose, u64> {
         *sizes.entry(entry.purpose).or_default() += entry.data().len() as u64;
     }
     sizes
-}
-
-/// Bytes as lower-case hexadecimal digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 impl fmt::Display for Report {

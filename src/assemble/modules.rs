@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
-use super::{Assembler, RootDevice};
+use super::{Assembler, PlacedModule, RootDevice};
 use crate::arch::{Arch, ElfKind};
 use crate::image_path::ImagePath;
 use crate::init::ModuleLoad;
@@ -15,8 +15,7 @@ use crate::kmod::order::{LoadOrder, OrderFault, Resolver};
 use crate::kmod::tree::{ModuleId, ModuleTree};
 use crate::manifest::{InitKind, ModuleLayout};
 use crate::plan::Purpose;
-use crate::problem::Fault;
-use crate::report::ModuleReport;
+use crate::problem::{Fault, Problem};
 use crate::root::LookupError;
 
 /// What became of the modules.
@@ -29,7 +28,7 @@ pub(super) struct Modules {
     /// What `/init` loads.
     pub loads: Vec<ModuleLoad>,
     /// What is reported of each.
-    pub reports: Vec<ModuleReport>,
+    pub reports: Vec<PlacedModule>,
     /// What was built in.
     pub builtin: Vec<String>,
 }
@@ -104,18 +103,8 @@ impl Assembler<'_> {
             Ok(order) => return Some(order),
             Err(faults) => faults,
         };
-        for fault in faults {
-            let place = match &fault {
-                OrderFault::NeededMissing { module, .. }
-                | OrderFault::DepFileStale { module, .. } => tree.shown(tree.path(*module)),
-                OrderFault::NotFound { name, .. } => format!("module {name}"),
-                OrderFault::TooDeep { module } => format!("module {module}"),
-                OrderFault::Cycle { .. } | OrderFault::Lookup(_) => {
-                    tree.shown(&ImagePath::default())
-                }
-            };
-            self.problem(place, fault);
-        }
+        let problems = faults.into_iter().map(|f| Problem::of_order(tree, f));
+        self.problems.extend(problems);
         None
     }
 
@@ -287,7 +276,7 @@ impl Assembler<'_> {
         };
         let options = self.request.config.options_of(tree.name(id));
         let origin = tree.shown(tree.path(id));
-        modules.reports.push(ModuleReport {
+        modules.reports.push(PlacedModule {
             name: tree.name(id).to_string(),
             path: path.to_string(),
             source: origin.clone(),

@@ -1,8 +1,6 @@
 //! A rope written in any of the compressions.
 
 use std::io::{self, Write};
-use std::num::NonZeroUsize;
-use std::ops::Range;
 
 use lzma_rust2::{CheckType, XzOptions, XzWriter};
 
@@ -11,8 +9,6 @@ use crate::rope::Rope;
 
 /// What of the rope is handed on at once, so that progress is told within large files too.
 const CHUNK: usize = 1 << 20;
-/// What buffers of the workers may take together; it bounds the number of workers.
-const WORKER_MEMORY: usize = 64 << 20;
 /// The most workers that zstd takes on a 32-bit machine (`ZSTDMT_NBWORKERS_MAX`).
 const ZSTD_WORKERS: usize = 64;
 /// The smallest dictionary that lzma-rust2 takes.
@@ -44,31 +40,6 @@ pub fn encode(
         Compression::Xz => xz(rope, encoding, out, progress),
         Compression::Zstd => zstd(rope, encoding, out, progress),
         Compression::Lz4 => lz4::encode(rope, encoding, out, progress),
-    }
-}
-
-/// How many workers fit in the memory that is allowed, each taking `each` bytes.
-pub(super) fn workers(encoding: &Encoding, each: usize) -> NonZeroUsize {
-    let fitting = NonZeroUsize::new(WORKER_MEMORY / each.max(1)).unwrap_or(NonZeroUsize::MIN);
-    encoding.threads().min(fitting)
-}
-
-/// The bytes of `range`, gathered in `scratch` unless they are one slice anyway.
-pub(super) fn gather<'a>(
-    rope: &'a Rope<'_>,
-    range: Range<u64>,
-    scratch: &'a mut Vec<u8>,
-) -> &'a [u8] {
-    let wanted = (rope.len().min(range.end)).saturating_sub(range.start);
-    match rope.slices(range.clone()).next() {
-        Some(first) if first.len() as u64 == wanted => first,
-        _ => {
-            scratch.clear();
-            for slice in rope.slices(range) {
-                scratch.extend_from_slice(slice);
-            }
-            scratch
-        }
     }
 }
 

@@ -97,6 +97,8 @@ pub struct Resolver<'t, 'r> {
     /// Modules whose turn has come, as kmod marks them.
     visited: HashSet<ModuleId>,
     faults: Vec<OrderFault>,
+    /// The circles among them, each from its first module on.
+    circles: HashSet<Vec<ModuleId>>,
     /// What later `softdep` lines name.
     left_out: Vec<String>,
 }
@@ -112,6 +114,7 @@ impl<'t, 'r> Resolver<'t, 'r> {
             included: HashSet::new(),
             visited: HashSet::new(),
             faults: Vec::new(),
+            circles: HashSet::new(),
             left_out: Vec::new(),
         }
     }
@@ -210,6 +213,19 @@ impl<'t, 'r> Resolver<'t, 'r> {
 
     fn fail(&mut self, fault: OrderFault) {
         self.faults.push(fault);
+    }
+
+    /// Tells a circle once, from whichever of its members it was met.
+    fn fail_circle(&mut self, mut circle: Vec<ModuleId>) {
+        let first = circle.iter().min().copied();
+        let position = circle.iter().position(|id| Some(*id) == first);
+        circle.rotate_left(position.unwrap_or(0));
+        let again = circle.first().copied();
+        if self.circles.insert(circle.clone()) {
+            let names = circle.into_iter().chain(again);
+            let circle = names.map(|id| self.tree.name(id).clone()).collect();
+            self.fail(OrderFault::Cycle { circle });
+        }
     }
 
     fn count_as_builtin(&mut self, name: ModuleName) {
@@ -331,23 +347,23 @@ impl<'t, 'r> Resolver<'t, 'r> {
     /// circle, or leaves out what its own lines lead to, can break that.
     fn check_prerequisites(&mut self) {
         let mut before: HashSet<ModuleId> = HashSet::new();
-        let mut faults = Vec::new();
+        let mut late = Vec::new();
         for &id in &self.order.load {
             before.insert(id);
             let there = |need| before.contains(need) || self.tree.is_assumed_builtin(*need);
             let needs = self.order.needs_of(id).iter();
-            let late = needs.filter(|need| !there(need));
-            faults.extend(late.map(|&need| self.out_of_order(id, need)));
+            late.extend(needs.filter(|need| !there(need)).map(|&need| (id, need)));
         }
-        self.faults.extend(faults);
+        for (id, need) in late {
+            self.fail_prerequisite(id, need);
+        }
     }
 
-    /// Why `id` is loaded without what it needs: that needs `id`, too, or a module that lists `id`
-    /// does not list it.
-    fn out_of_order(&self, id: ModuleId, need: ModuleId) -> OrderFault {
+    /// Tells why `id` is loaded without what it needs: that needs `id`, too, or a module that lists
+    /// `id` does not list it.
+    fn fail_prerequisite(&mut self, id: ModuleId, need: ModuleId) {
         if self.order.needs_of(need).contains(&id) {
-            let circle = [id, need, id].map(|id| self.tree.name(id).clone()).to_vec();
-            return OrderFault::Cycle { circle };
+            return self.fail_circle(vec![id, need]);
         }
         let lists_one = |user: &&ModuleId| {
             let needs = self.order.needs_of(**user);
@@ -355,7 +371,7 @@ impl<'t, 'r> Resolver<'t, 'r> {
         };
         let module = *self.order.load.iter().find(lists_one).unwrap_or(&id);
         let needed = self.tree.name(need).clone();
-        OrderFault::DepFileStale { module, needed }
+        self.fail(OrderFault::DepFileStale { module, needed });
     }
 }
 
@@ -403,9 +419,7 @@ impl Closure {
         }
         if self.open.contains(&id) {
             let way = self.way.iter().map(|(id, _)| *id);
-            let circle = way.skip_while(|other| *other != id).chain([id]);
-            let circle = circle.map(|id| resolver.tree.name(id).clone()).collect();
-            resolver.fail(OrderFault::Cycle { circle });
+            resolver.fail_circle(way.skip_while(|other| *other != id).collect());
         }
     }
 }
