@@ -197,6 +197,37 @@ library("lib64/libbaz.so.1")
 }
 
 #[test]
+fn a_compressed_module_goes_in_unpacked_unless_it_is_to_be_kept() {
+    let recipe = "import gzip
+MORE = m.module('more', V)
+put('more.ko', MORE)
+put('more.ko.gz', gzip.compress(MORE))
+put(f'{D}/kernel/more.ko.gz', open('more.ko.gz', 'rb').read())
+os.remove(DEP)";
+    for (args, name) in [
+        (&["--with", "more"][..], "more.ko"),
+        (&["--with", "more", "--keep-compressed"], "more.ko.gz"),
+    ] {
+        let scene = assert_built(recipe, args);
+        let expected = (
+            format!("lib/{name}").into_bytes(),
+            fs::read(scene.path(name)).unwrap(),
+        );
+        assert_eq!(scene.unpacked("lib/more*"), [expected], "{args:?}");
+    }
+}
+
+#[test]
+fn a_compression_that_the_kernel_cannot_unpack_is_refused() {
+    // The kernels that brought each decoder to initramfs: Linux' own history.
+    for (compression, kernel) in [("xz", "2.6.38"), ("lz4", "3.11"), ("zstd", "5.9")] {
+        let says = format!("kernel {kernel} or later");
+        let args = ["--compress", compression];
+        assert_refused(&[("", &args, 1, &["--compress", &says])]);
+    }
+}
+
+#[test]
 fn a_link_that_leads_nowhere_in_the_root_is_named_with_its_target() {
     let outside = "put('outside.ko', m.module('xenblk', V));";
     let absolute = format!("{outside} link(MODULE, os.path.abspath('outside.ko'))");

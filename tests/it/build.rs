@@ -116,6 +116,43 @@ fn cpio_bsdtar_and_the_report_list_the_same_names_in_the_same_order() {
     }
 }
 
+/// The inode number and the time of every entry (the kernel's `buffer-format` document).
+fn numbers_and_times(archive: &[u8]) -> (Vec<u32>, Vec<u32>) {
+    let (mut numbers, mut times, mut at) = (Vec::new(), Vec::new(), 0);
+    loop {
+        let field = |index: usize| {
+            let from = at + 6 + 8 * index;
+            let digits = std::str::from_utf8(&archive[from..from + 8]).unwrap();
+            u32::from_str_radix(digits, 16).unwrap()
+        };
+        let (size, name_size) = (field(6) as usize, field(11) as usize);
+        let name = &archive[at + 110..at + 110 + name_size - 1];
+        if name == b"TRAILER!!!" {
+            return (numbers, times);
+        }
+        numbers.push(field(0));
+        times.push(field(5));
+        at = (at + 110 + name_size).next_multiple_of(4) + size.next_multiple_of(4);
+    }
+}
+
+#[test]
+fn every_entry_has_a_number_of_its_own_and_no_time_but_the_one_given() {
+    let guest = Guest::of_2008("el4", EL4_KERNEL, &[]);
+    for (epoch, time) in [(None, 0), (Some("1234567890"), 1_234_567_890)] {
+        let output = guest.output();
+        let mut command = Command::new(XINITRD);
+        command.args(guest.arguments(&["--force", "--compress=none", "-o", text(&output)]));
+        command.env_remove("SOURCE_DATE_EPOCH");
+        command.envs(epoch.map(|epoch| ("SOURCE_DATE_EPOCH", epoch)));
+        assert!(fed(&mut command, b"").status.success());
+        let (numbers, times) = numbers_and_times(&fs::read(&output).unwrap());
+        // GNU cpio takes files of one number for hard links.
+        assert_eq!(numbers, (1..=numbers.len() as u32).collect::<Vec<_>>());
+        assert!(times.iter().all(|&found| found == time), "{times:?}");
+    }
+}
+
 /// Prints how many bytes follow the one gzip member that a file begins with, and its content's size.
 const ONE_MEMBER: &str = "
 import sys, zlib
