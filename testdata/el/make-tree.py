@@ -179,7 +179,8 @@ def executable(name, arch="x86_64", bits=None, machine=None, little=True, elf_ty
                interpreter=None, needed=(), rpath=None, runpath=None):
     """The bytes of a program that exits with status 0; static, unless given an interpreter.
 
-    `needed`, `rpath` and `runpath` stand in the dynamic section that comes with an interpreter. `name` is left in it as a text, so that no two programs are the same.
+    `needed`, `rpath` and `runpath` stand in the dynamic section, which comes with an interpreter.
+    `name` is left in it as a text, so that no two programs are the same.
     """
     bits, machine, code = kind_of(arch, bits, machine)
     elf = Layout(bits, little)
