@@ -78,12 +78,15 @@ CONF
     updated=$state
 }
 
-# unpack PACKAGE DIRECTORY, with the state of the last apt_setup
+# unpack DIRECTORY PACKAGE..., with the state of the last apt_setup
 unpack() {
-    mkdir -p "$2"
-    (cd "$temporary" && apt-get -c "$state/apt.conf" -q download "$1" >&2) || die "no package $1"
-    dpkg-deb -x "$temporary"/"$1"_*.deb "$2"
-    rm -f "$temporary"/"$1"_*.deb
+    into=$1
+    shift
+    mkdir -p "$into" "$temporary/packages"
+    (cd "$temporary/packages" && apt-get -c "$state/apt.conf" -q download "$@" >&2) ||
+        die "no package, or one of several: $*"
+    for file in "$temporary"/packages/*.deb; do dpkg-deb -x "$file" "$into"; done
+    rm -r "$temporary/packages"
 }
 
 # The kernel that the metapackage linux-image-amd64 stands for: the newest signed one.
@@ -97,7 +100,7 @@ kernel() {
     apt_setup "$1" amd64
     package=$(newest_kernel)
     [ -n "$package" ] || die "linux-image-amd64 of $1 names no kernel"
-    unpack "$package" "$2"
+    unpack "$2" "$package"
     # A usr-merged package relies on the system's own /lib -> usr/lib.
     [ -d "$2/lib" ] || ln -s usr/lib "$2/lib"
 }
@@ -116,7 +119,17 @@ with_depmod() {
 # busybox_static ARCHITECTURE DIRECTORY
 busybox_static() {
     apt_setup bookworm "$1"
-    unpack busybox-static "$2"
+    unpack "$2" busybox-static
+}
+
+# xen_4_17 DIRECTORY: the hypervisor, its toolstack, and the libraries that they need. What they
+# recommend besides (Python, udev's rules, a device model) no PV or PVH guest needs.
+xen_4_17() {
+    apt_setup bookworm amd64
+    unpack "$1" xen-hypervisor-4.17-amd64 xen-utils-4.17 xenstore-utils libxencall1 \
+        libxendevicemodel1 libxenevtchn1 libxenforeignmemory1 libxengnttab1 libxenhypfs1 \
+        libxenmisc4.17 libxenstore4 libxentoolcore1 libxentoollog1 libc6 libgcc-s1 liblzma5 \
+        libuuid1 libyajl2 libzstd1 zlib1g
 }
 
 # fetch NAME: into the cache, which holds a name either whole or not at all.
@@ -128,6 +141,7 @@ fetch() {
     kernel-6.12-amd64) kernel trixie "$directory" ;;
     kernel-*-depmod) with_depmod "${1%-depmod}" "$temporary/$1" ;;
     busybox-amd64 | busybox-i386) busybox_static "${1#busybox-}" "$directory" ;;
+    xen-4.17-amd64) xen_4_17 "$directory" ;;
     *) die "no input is called $1; testdata/README.md lists them" ;;
     esac
     mv -T "$temporary/$1" "$cache/$1"
