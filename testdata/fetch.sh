@@ -122,13 +122,13 @@ busybox_static() {
     unpack "$2" busybox-static
 }
 
-# xen_4_17 DIRECTORY: the hypervisor, its toolstack, and the libraries that they need. What they
-# recommend besides (Python, udev's rules, a device model) no PV or PVH guest needs.
-xen_4_17() {
-    apt_setup bookworm amd64
-    unpack "$1" xen-hypervisor-4.17-amd64 xen-utils-4.17 xenstore-utils libxencall1 \
+# xen SUITE VERSION DIRECTORY: the hypervisor, its toolstack, and the libraries that they need. What
+# they recommend besides (Python, udev's rules, a device model) no PV or PVH guest needs.
+xen() {
+    apt_setup "$1" amd64
+    unpack "$3" "xen-hypervisor-$2-amd64" "xen-utils-$2" xenstore-utils libxencall1 \
         libxendevicemodel1 libxenevtchn1 libxenforeignmemory1 libxengnttab1 libxenhypfs1 \
-        libxenmisc4.17 libxenstore4 libxentoolcore1 libxentoollog1 libc6 libgcc-s1 liblzma5 \
+        "libxenmisc$2" libxenstore4 libxentoolcore1 libxentoollog1 libc6 libgcc-s1 liblzma5 \
         libuuid1 libyajl2 libzstd1 zlib1g
 }
 
@@ -141,7 +141,8 @@ fetch() {
     kernel-6.12-amd64) kernel trixie "$directory" ;;
     kernel-*-depmod) with_depmod "${1%-depmod}" "$temporary/$1" ;;
     busybox-amd64 | busybox-i386) busybox_static "${1#busybox-}" "$directory" ;;
-    xen-4.17-amd64) xen_4_17 "$directory" ;;
+    xen-4.17-amd64) xen bookworm 4.17 "$directory" ;;
+    xen-4.20-amd64) xen trixie 4.20 "$directory" ;;
     *) die "no input is called $1; testdata/README.md lists them" ;;
     esac
     mv -T "$temporary/$1" "$cache/$1"

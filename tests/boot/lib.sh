@@ -81,7 +81,7 @@ kernel() {
 image() {
     image=$work/$(printf '%s ' "$version" "$@" | cksum | tr ' ' -).img
     [ -e "$image" ] || "$XINITRD" build --kernel "$version" --root "$tree" --bins "$busybox" \
-        --manifest busybox -q -o "$image" "$@"
+        -q -o "$image" "$@"
 }
 
 # virtio_image OPTION...: for a machine of QEMU's own. A Debian kernel reaches a virtio disk by two
@@ -262,7 +262,8 @@ run_case() {
     fi
     printf 'FAIL %s (%s s)\n' "$1" "$seconds"
     cat "$work/problems"
-    tr -d '\r' <"$console" | grep -E 'xinitrd|XINITRD|[Pp]anic|rror|Unable|Unknown' | tail -n 30 |
-        sed 's/^/  | /'
+    tr -d '\r' <"$console" |
+        grep -E 'xinitrd|XINITRD|[Pp]anic|rror|Unable|Unknown|failed|no driver|^\(XEN\)|^dom0:' |
+        grep -v 'ACPI Error' | tail -n 30 | sed 's/^/  | /'
     failed=$((failed + 1))
 }

@@ -6,41 +6,52 @@
 # in_xen takes the guest and ends the case, and judging, where it gives the guest's console.
 
 XEN_CASES='
-xen-pv-6.1         root and ping through the image'"'"'s own drivers; the toolstack unpacks the one gzip member
+xen-pv-6.1         root and ping through the drivers of the image; the toolstack unpacks its one gzip member
 xen-pvh-6.1        the same, as a PVH guest
 xen-pv-6.12        compressed modules
 xen-pvh-6.12       compressed modules, as a PVH guest
-xen-dom0-32        a dom0 whose user space is 32-bit, but for the toolstack
+xen-dom0-32        a dom0 whose programs are 32-bit, but for the toolstack
+xen-no-blkfront    a build refuses; an image without the driver finds no disk
+xen-members-pv     of two gzip members the toolstack takes the first
+xen-members-pvh    the same, as a PVH guest
+xen-members-raw    where the first does not fit the length of the last, the kernel gets both
+xen-members-4.20   from 4.20 on the kernel always gets both
+xen-padded         zeros after the gzip member: the kernel unpacks it, not the toolstack
+xen-tail-pv        bytes after the gzip member taken for a length: no guest is created
+xen-tail-pvh       the same, as a PVH guest
+xen-cut            a gzip member cut short
 '
 
 # ---- Packing ----------------------------------------------------------------------------------
 
-# in_xen TYPE [DOM0]: $image and $vmlinux as a guest of this type (pv, pvh), above a dom0 whose own
-# programs are of this architecture. Comes back when the guest's console is in $console.
+# in_xen TYPE [WORD...]: $image and $vmlinux as a guest of this type, pv or pvh, with these words on
+# its command line. Comes back when the guest's console is in $console. A case that wants another $dom0
+# (XEN-ARCHITECTURE, the latter that of its own programs) says so before.
 in_xen() {
-    local boot=$work/dom0-${2:-amd64}
+    local boot=$work/dom0-${dom0:-4.17-amd64}
     if [ "$pass" = judging ]; then
         take_console "$boot"
         return
     fi
-    pack "$1" "$boot"
+    pack "$boot" "$@"
     exit
 }
 
-# pack TYPE DIRECTORY. The uncompressed kernel, for the toolstack takes 5 s to unpack one. `panic=2`
-# leaves the console time to get through.
+# pack DIRECTORY TYPE WORD... The uncompressed kernel, for the toolstack takes 5 s to unpack one.
+# `panic=2` leaves the console time to get through.
 pack() {
-    local guest=$2/guests/$current
+    local guest=$1/guests/$current type=$2
     mkdir -p "$guest"
     cp "$image" "$guest/ramdisk"
-    ln -f -s "$vmlinux" "$2/guests"
+    ln -f -s "$vmlinux" "$1/guests"
+    shift 2
     echo "$limit" >"$guest/seconds"
     cat >"$guest/config" <<CONFIG
 name = "$current"
-type = "$1"
+type = "$type"
 kernel = "/guests/${vmlinux##*/}"
 ramdisk = "/guests/$current/ramdisk"
-extra = "root=/dev/xvda console=hvc0 panic=2"
+extra = "root=/dev/xvda console=hvc0 panic=2 $*"
 memory = 256
 disk = [ "phy:/dev/vdb,xvda,w" ]
 vif = [ "bridge=guests" ]
@@ -54,7 +65,7 @@ CONFIG
 # start_xen CASE...: packs the guests and starts their boots in the background, one after another.
 start_xen() {
     [ $# -gt 0 ] || return 0
-    local pass=packing boot
+    local pass=packing dom0='' boot
     for current; do (set -e && "case_$current") || true; done # judging tells of what fails
     disk ext4
     for boot in "$work"/dom0-*/; do
@@ -64,14 +75,14 @@ start_xen() {
         trap 'kill "$machine" && wait "$machine"; exit 1' TERM
         for boot in "$work"/dom0-*/; do boot_dom0 "${boot%/}"; done
     ) &
-    xen=$!
+    xen_boots=$!
 }
 
 # prepare_dom0 DIRECTORY: what boot_dom0 needs, under the names that it uses.
 prepare_dom0() {
-    local tree vmlinux version packages programs
-    packages=$("$top/testdata/fetch.sh" xen-4.17-amd64)
-    programs=$("$top/testdata/fetch.sh" "busybox-${1##*-}")
+    local tree vmlinux version packages programs xen=${1##*/dom0-}
+    packages=$("$top/testdata/fetch.sh" "xen-${xen%-*}-amd64")
+    programs=$("$top/testdata/fetch.sh" "busybox-${xen#*-}")
     kernel 6.1
     tree=$("$top/testdata/fetch.sh" kernel-6.1-amd64-depmod)
     "$here/xen/make-dom0.sh" "$packages" "$tree" "$programs" "$1/initramfs"
@@ -82,15 +93,15 @@ prepare_dom0() {
 }
 
 # boot_dom0 DIRECTORY: its consoles come into the directory. Bare file names, because -initrd has its own
-# use for commas and spaces. Without SMAP, which dom0's kernel does not survive here, and without
-# RDTSCP, which a PVH guest does not; with one processor, because two take twice the time.
+# use for commas and spaces. With the processor emulated and Xen above it, dom0 does not survive SMAP, nor
+# a PVH guest RDTSCP (6.1) or XSAVE (6.12). One processor, because two take twice the time.
 boot_dom0() {
     local started=$EPOCHREALTIME guests
     guests=$(find "$1/guests" -name config | wc -l)
     (
         cd "$1"
         exec timeout -k 5 "$((limit + 60 * guests))" qemu-system-x86_64 -machine q35 -accel tcg \
-            -cpu max,-smap,-rdtscp -smp 1 -m 1536 \
+            -cpu max,-smap,-rdtscp,-xsave -smp 1 -m 1536 \
             -nodefaults -no-user-config -no-reboot -display none \
             -serial file:dom0.console -serial file:guests.console \
             -drive if=none,id=guests,file=guests.tar,format=raw,readonly=on \
@@ -110,8 +121,8 @@ boot_dom0() {
 # finish_xen CASE...
 finish_xen() {
     [ $# -gt 0 ] || return 0
-    local pass=judging name
-    wait "$xen" || true
+    local pass=judging dom0='' name
+    wait "$xen_boots" || true
     for name; do run_case "$name"; done
 }
 
@@ -134,10 +145,89 @@ in_root() {
     never_says '^xinitrd: module'
 }
 
-# unpacked_by_toolstack: the kernel was handed the archive itself.
+# unpacked_by_toolstack: the kernel was handed the archive itself; or, with the other, the file as it is.
 unpacked_by_toolstack() {
-    local pages=$((($(gzip -dc "$image" | wc -c) + 4095) / 4096))
-    says "Freeing initrd memory: $((pages * 4))K"
+    was_handed "$(gzip -dc "$image" | wc -c)"
+}
+
+unpacked_by_kernel() {
+    was_handed "$(wc -c <"$image")"
+}
+
+# was_handed BYTES: a ramdisk takes whole pages of 4 KiB.
+was_handed() {
+    local pages=$((($1 + 4095) / 4096))
+    says "Freeing initrd memory: $((4 * pages))K"
+}
+
+# ---- Broken images ----------------------------------------------------------------------------
+
+# without_blkfront: $image by a manifest that does not ask for the driver of disks.
+without_blkfront() {
+    local manifest=$work/no-blkfront.toml
+    "$XINITRD" manifests busybox |
+        awk 'BEGIN { RS = ""; ORS = "\n\n" } !/role = "block"/' >"$manifest"
+    image --manifest "$manifest"
+}
+
+# tree_without_blkfront: what the image takes from $tree, but for the driver of disks, in $bare.
+tree_without_blkfront() {
+    bare=$work/bare
+    [ ! -d "$bare" ] || return 0
+    mkdir -p "$bare/lib/modules/$version"
+    (cd "$tree/lib/modules/$version" &&
+        cp -a --parents modules.* kernel/arch/x86/crypto kernel/crypto kernel/lib kernel/fs/ext4 \
+            kernel/fs/jbd2 kernel/fs/mbcache.ko kernel/drivers/net/xen-netfront.ko \
+            "$bare/lib/modules/$version")
+}
+
+# refused REGEX OPTION...: a build with these options ends with 1 and says this.
+refused() {
+    local words status=0
+    words=$("$XINITRD" build --manifest busybox --bins "$busybox" "${@:2}" -o "$work/refused.img" 2>&1) ||
+        status=$?
+    [ "$status" = 1 ] || problem "a build that is to be refused ended with $status"
+    grep -Eq "$1" <<<"$words" || problem "the build did not say: $1"
+    [ ! -e "$work/refused.img" ] || problem 'the build wrote an image'
+}
+
+# small_archive: a whole archive, of one file, in a gzip member.
+small_archive() {
+    (cd "$here/xen" && echo hotplug | cpio -o -H newc --quiet) | gzip -n
+}
+
+# changed COMMAND...: what the command writes is the $image from now on.
+changed() {
+    "$@" >"$work/$current.img"
+    image=$work/$current.img
+}
+
+# A guest has 256 MiB, and this is 512 as the last four bytes of a gzip member have a length.
+with_false_length() {
+    cat "$image"
+    printf '\0\0\0\40'
+}
+
+with_zeros() {
+    cat "$image"
+    printf '\0\0\0\0'
+}
+
+# The last four bytes say 4 GiB, which the toolstack takes for no length; by other ones it would
+# come to the same after trying.
+cut() {
+    head -c 900000 "$image"
+    printf '\377\377\377\377'
+}
+
+small_first() {
+    small_archive
+    cat "$image"
+}
+
+small_last() {
+    cat "$image"
+    small_archive
 }
 
 # ---- The cases --------------------------------------------------------------------------------
@@ -168,7 +258,76 @@ case_xen-pvh-6.12() {
 # Debian has had no 32-bit toolstack since Xen 4.14, and a 64-bit kernel would not serve one:
 # drivers/xen/privcmd.c has no compat_ioctl.
 case_xen-dom0-32() {
-    kernel 6.1 && image && in_xen pv i386
+    local dom0=4.17-i386
+    kernel 6.1 && image && in_xen pv
     in_root
     says 'dom0: Xen 4.17, kernel x86_64, 32-bit user space'
+}
+
+case_xen-no-blkfront() {
+    kernel 6.1 && tree_without_blkfront && without_blkfront
+    refused 'no block driver: none of xen:vbd, xen-blkfront' --root "$bare"
+    in_xen pv rootwait=2
+    says 'xenbus_probe_frontend: Device with no driver: device/vbd/51712' \
+        'xinitrd: no root: root=/dev/xvda did not appear' 'xinitrd: block devices: none' \
+        'Kernel panic - not syncing: Attempted to kill init!'
+}
+
+case_xen-members-pv() {
+    kernel 6.1 && image && changed small_first && in_xen pv
+    first_member_alone
+}
+
+case_xen-members-pvh() {
+    kernel 6.1 && image && changed small_first && in_xen pvh
+    first_member_alone
+}
+
+# first_member_alone: without a word from anyone, the kernel finds no /init.
+first_member_alone() {
+    never_says '^xc: error|Initramfs unpacking failed|^xinitrd:'
+    says 'Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block\(0,0\)'
+}
+
+case_xen-members-raw() {
+    kernel 6.1 && image && changed small_last && in_xen pv
+    says 'xc: error: .*xc_dom_do_gunzip: inflate failed'
+    unpacked_by_kernel
+    in_root
+}
+
+case_xen-members-4.20() {
+    local dom0=4.20-amd64
+    kernel 6.1 && image && changed small_first && in_xen pv
+    says 'dom0: Xen 4.20'
+    unpacked_by_kernel
+    in_root
+}
+
+case_xen-padded() {
+    kernel 6.1 && image && changed with_zeros && in_xen pv
+    says 'xc: error: .*xc_dom_do_gunzip: inflate failed'
+    unpacked_by_kernel
+    in_root
+}
+
+case_xen-tail-pv() {
+    kernel 6.1 && image && changed with_false_length && in_xen pv
+    not_created
+}
+
+case_xen-tail-pvh() {
+    kernel 6.1 && image && changed with_false_length && in_xen pvh
+    not_created
+}
+
+not_created() {
+    says 'xc: error: .*segment module0 too large .*: Out of memory' 'libxl: error: .*cannot \(re-\)build domain'
+    never_says 'Linux version'
+}
+
+case_xen-cut() {
+    kernel 6.1 && image && changed cut && in_xen pv
+    says 'Initramfs unpacking failed: read error' \
+        'Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block\(0,0\)'
 }

@@ -42,16 +42,21 @@ place_scripts() {
 }
 
 # place_toolstack: its programs where it looks for them itself, and under a name without a version.
-# Libraries lie in directories that the loader knows without a cache.
+# Libraries lie in directories that the loader knows without a cache; older packages have some outside
+# /usr.
 place_toolstack() {
-    local bin
+    local bin libraries
     for bin in "$xen"/usr/lib/xen-*/bin; do
         mkdir -p "$root${bin#"$xen"}"
         cp "$bin"/{xl,xenstored,xenconsoled,xen-init-dom0} "$root${bin#"$xen"}"
         ln -s "${bin#"$xen"}" "$root/toolstack"
     done
     cp "$xen"/usr/bin/xenstore-{read,write} "$root/bin"
-    (cd "$xen" && find lib lib64 usr/lib -maxdepth 2 -name '*.so*' | cpio -pdm --quiet "$root")
+    ln -s usr/lib usr/lib64 "$root"
+    for libraries in "$xen"/{,usr/}lib{,64}; do
+        [ ! -d "$libraries" ] || (cd "$libraries/.." &&
+            find "${libraries##*/}" -maxdepth 2 -name '*.so*' | cpio -pdm --quiet "$root/usr")
+    done
 }
 
 root=$(mktemp -d)
