@@ -56,7 +56,7 @@ set_up() {
 # clean_up: with the boots that are still under way in the background.
 clean_up() {
     local job
-    for job in $(jobs -p); do kill "$job" 2>/dev/null && wait "$job"; done
+    for job in $(jobs -p); do kill "$job" 2>/dev/null && wait "$job" || true; done
     rm -rf "$work"
 }
 
