@@ -121,7 +121,7 @@ pub struct BuildArgs {
     /// Decide on everything, and write nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Print the report as JSON
+    /// Print the report, or what stands in the way, as JSON
     #[arg(long)]
     pub json: bool,
     /// Print no report
@@ -141,7 +141,7 @@ pub struct ResolveArgs {
     /// Print what each module needs, indented under it
     #[arg(long, conflicts_with = "json")]
     pub tree: bool,
-    /// Print the load order as JSON
+    /// Print the load order, or what stands in the way, as JSON
     #[arg(long)]
     pub json: bool,
     /// Names or aliases

@@ -1,52 +1,24 @@
-//! The command's own error: what went wrong, and the exit code that says so.
+//! The command's own error: everything that stood in the way, and the exit code that says so.
+//!
+//! What is wrong with the input is the core's [`Fault`]; here is what can go wrong around it: what
+//! was typed, and the host's files.
 
-use std::path::PathBuf;
+use std::io;
 
-use crate::kmod::order::OrderFault;
-use crate::manifest::ManifestFault;
-use crate::problem::Problem;
-use crate::root::LookupError;
+use crate::compress::BadLevel;
+use crate::kernel_version::NotAVersion;
+use crate::manifest::{NoneServes, SHIPPED};
+use crate::problem::{Explain, Fault, Problem, did_you_mean, medium_advice};
+use crate::report::{ProblemReport, RefusalReport};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The input was judged bad, or could not be read; every problem there is.
+    /// Something stood in the way; everything that did.
     #[error("{}", list(.0))]
-    Refused(Vec<Problem>),
-    /// A manifest has faults; every one.
-    #[error("{}", manifest_faults(.name, .faults))]
-    Manifest {
-        /// Its file or name.
-        name: String,
-        /// What is wrong with it.
-        faults: Vec<ManifestFault>,
-    },
-    /// A load order cannot be made.
-    #[error("{}", .0.iter().map(order_fault).collect::<Vec<_>>().join("\n"))]
-    Order(Vec<OrderFault>),
-    /// The command was used wrongly.
-    #[error("{0}")]
-    Usage(String),
-    /// A file of the host cannot be read or written.
-    #[error("cannot {operation} {}: {source}", path.display())]
-    Host {
-        /// `read`, `write`.
-        operation: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// A file of the root cannot be read.
-    #[error("cannot read {place}: {source}")]
-    Root {
-        /// The file.
-        place: String,
-        /// Why.
-        source: LookupError,
-    },
+    Refused(Vec<Problem<Obstacle>>),
     /// A signal came.
-    #[error("interrupted; nothing was written")]
+    #[error("interrupted; no image was written")]
     Interrupted {
         /// The signal's number.
         signal: i32,
@@ -56,53 +28,272 @@ pub enum Error {
     ClosedOutput,
 }
 
+/// What can stand in a command's way.
+#[derive(Debug)]
+pub enum Obstacle {
+    /// The input was judged bad, or could not be read.
+    Input(Fault),
+    /// The arguments make no sense together or apart; in the parser's words.
+    CommandLine(String),
+    /// A directory that an option names cannot be had.
+    Directory {
+        /// What it should hold: `the guest's root`.
+        holds: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// There is no kernel in the root.
+    NoKernel,
+    /// No kernel of the root has that name.
+    KernelUnknown {
+        /// The kernels there are.
+        there: Vec<String>,
+        /// Those that are spelt nearly so.
+        nearest: Vec<String>,
+    },
+    /// No kernel was named, and there are several.
+    KernelNotSaid {
+        /// The kernels there are.
+        there: Vec<String>,
+    },
+    /// The kernel's name says no version.
+    KernelVersion(NotAVersion),
+    /// No manifest has that name.
+    ManifestUnknown {
+        /// Those that are spelt nearly so.
+        nearest: Vec<String>,
+    },
+    /// No manifest serves the kernel.
+    NoneServes(NoneServes),
+    /// A text of the host cannot be read.
+    Text {
+        /// What it should be: `a manifest`.
+        expected: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A text of the host is none.
+    NotUtf8,
+    /// The compression has no such level.
+    Level(BadLevel),
+    /// `SOURCE_DATE_EPOCH` is no time; its text.
+    SourceDate(String),
+    /// The image's file cannot be written.
+    Output(io::Error),
+    /// The image cannot be written to standard output.
+    Stream(io::Error),
+    /// A result cannot be printed.
+    Print(io::Error),
+    /// The image stands, and its report cannot be printed.
+    ReportLost {
+        /// How a person names the image.
+        image: String,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
 impl Error {
+    /// The one problem `obstacle` with `place`.
+    #[must_use]
+    pub fn one(place: impl Into<String>, obstacle: Obstacle) -> Error {
+        Error::Refused(vec![Problem::new(place, obstacle)])
+    }
+
     /// The exit code: 1, the input was judged bad; 2, usage, or something cannot be read or
     /// written; 128 and the signal's number, as shells have it.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Refused(problems) if problems.iter().any(Problem::is_judgement) => 1,
-            Error::Manifest { .. } => 1,
-            Error::Order(faults) => {
-                let judged =
-                    |fault: &OrderFault| !matches!(fault, OrderFault::Lookup(e) if e.is_io());
-                if faults.iter().any(judged) { 1 } else { 2 }
-            }
+            Error::Refused(problems) if problems.iter().any(|p| p.fault.is_judgement()) => 1,
+            Error::Refused(_) | Error::ClosedOutput => 2,
             Error::Interrupted { signal } => {
                 128u8.saturating_add(u8::try_from(*signal).unwrap_or(0))
             }
-            _ => 2,
+        }
+    }
+
+    /// The same, for pipelines.
+    #[must_use]
+    pub fn report(&self) -> RefusalReport {
+        RefusalReport::of(match self {
+            Error::Refused(problems) => problems.iter().map(ProblemReport::from).collect(),
+            Error::Interrupted { signal } => vec![ProblemReport {
+                place: "xinitrd".to_owned(),
+                found: format!("signal {signal}"),
+                expected: "to be let finish".to_owned(),
+                advice: "run it again; no image was written".to_owned(),
+            }],
+            Error::ClosedOutput => Vec::new(),
+        })
+    }
+}
+
+fn list(problems: &[Problem<Obstacle>]) -> String {
+    let count = match problems.len() {
+        1 => "1 problem".to_owned(),
+        n => format!("{n} problems"),
+    };
+    let left = problems.iter().find_map(|problem| problem.fault.left());
+    let left = left.unwrap_or_else(|| "nothing was written".to_owned());
+    let mut text: String = problems.iter().map(|p| format!("{p}\n")).collect();
+    text += &format!("{count}; {left}");
+    text
+}
+
+impl Obstacle {
+    /// What the command leaves behind, where it is something.
+    fn left(&self) -> Option<String> {
+        match self {
+            Obstacle::Stream(_) => Some("what was written is no whole image".to_owned()),
+            Obstacle::ReportLost { image, .. } => Some(format!("{image} is written, and whole")),
+            _ => None,
         }
     }
 }
 
-fn list(problems: &[Problem]) -> String {
-    let count = match problems.len() {
-        1 => "1 problem; nothing was written".to_owned(),
-        n => format!("{n} problems; nothing was written"),
-    };
-    problems
-        .iter()
-        .map(ToString::to_string)
-        .chain([count])
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-fn manifest_faults(name: &str, faults: &[ManifestFault]) -> String {
-    faults
-        .iter()
-        .map(|fault| format!("{name}:{fault}"))
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-fn order_fault(fault: &OrderFault) -> String {
-    match fault {
-        OrderFault::NotFound { nearest, .. } if !nearest.is_empty() => {
-            format!("{fault}; did you mean {}?", nearest.join(" or "))
+impl Explain for Obstacle {
+    fn is_judgement(&self) -> bool {
+        match self {
+            Obstacle::Input(fault) => fault.is_judgement(),
+            Obstacle::NotUtf8 => true,
+            _ => false,
         }
-        _ => fault.to_string(),
+    }
+
+    fn found(&self) -> String {
+        match self {
+            Obstacle::Input(fault) => fault.found(),
+            Obstacle::CommandLine(words) => words.clone(),
+            Obstacle::SourceDate(text) => format!("`{text}`"),
+            Obstacle::Directory { source, .. } | Obstacle::Text { source, .. } => plain(source),
+            Obstacle::NoKernel => "no kernel".to_owned(),
+            Obstacle::KernelUnknown { .. } => "no kernel of that name".to_owned(),
+            Obstacle::KernelNotSaid { .. } => "several kernels".to_owned(),
+            Obstacle::KernelVersion(error) => error.to_string(),
+            Obstacle::ManifestUnknown { .. } => "no manifest of that name".to_owned(),
+            Obstacle::NoneServes(none) => format!("no manifest for kernel {}", none.version),
+            Obstacle::NotUtf8 => "bytes that are not UTF-8".to_owned(),
+            Obstacle::Level(bad) => {
+                format!("{} has no level {}", bad.compression.name(), bad.level)
+            }
+            Obstacle::Output(source) => match source.kind() {
+                io::ErrorKind::AlreadyExists => "it is there already".to_owned(),
+                io::ErrorKind::IsADirectory => "a directory".to_owned(),
+                _ => plain(source),
+            },
+            Obstacle::Stream(source)
+            | Obstacle::Print(source)
+            | Obstacle::ReportLost { source, .. } => plain(source),
+        }
+    }
+
+    fn expected(&self) -> String {
+        match self {
+            Obstacle::Input(fault) => fault.expected(),
+            Obstacle::CommandLine(_) => "arguments as --help has them".to_owned(),
+            Obstacle::Directory { holds, .. } => format!("a directory: {holds}"),
+            Obstacle::NoKernel => "a directory called as the kernel's release".to_owned(),
+            Obstacle::KernelUnknown { there, .. } | Obstacle::KernelNotSaid { there } => {
+                format!("one of {}", there.join(", "))
+            }
+            Obstacle::KernelVersion(_) => "a version first, as in 6.1.0-43-amd64".to_owned(),
+            Obstacle::ManifestUnknown { .. } => {
+                let shipped = SHIPPED.map(|shipped| shipped.name).join(", ");
+                format!("one of {shipped}; or a file, as ./mine.toml")
+            }
+            Obstacle::NoneServes(none) => format!("a kernel of {}", none.served()),
+            Obstacle::Text { expected, .. } => (*expected).to_owned(),
+            Obstacle::NotUtf8 => "TOML, which is UTF-8".to_owned(),
+            Obstacle::Level(bad) => {
+                let levels = bad.compression.levels();
+                format!("a level from {} to {}", levels.start(), levels.end())
+            }
+            Obstacle::SourceDate(_) => "seconds since 1970, below 2^32".to_owned(),
+            Obstacle::Output(source) => output_expected(source.kind()).to_owned(),
+            Obstacle::Stream(_) => "to take the whole image".to_owned(),
+            Obstacle::Print(_) => "to take all that is printed".to_owned(),
+            Obstacle::ReportLost { .. } => "a place to print it".to_owned(),
+        }
+    }
+
+    fn advice(&self) -> String {
+        match self {
+            Obstacle::Input(fault) => fault.advice(),
+            Obstacle::CommandLine(_) => "see xinitrd --help, or xinitrd build --help".to_owned(),
+            Obstacle::Directory { source, .. } | Obstacle::Text { source, .. } => {
+                medium_advice(source).to_owned()
+            }
+            Obstacle::NoKernel => "unpack the kernel's package there, or check --root".to_owned(),
+            Obstacle::KernelUnknown { nearest, .. } => {
+                did_you_mean(nearest, || "take one of these, or check --root".to_owned())
+            }
+            Obstacle::KernelNotSaid { .. } => "say which with --kernel".to_owned(),
+            Obstacle::KernelVersion(_) => {
+                "call the directory as the kernel's release, a suffix after it".to_owned()
+            }
+            Obstacle::ManifestUnknown { nearest } => did_you_mean(nearest, || {
+                "see xinitrd manifests, which lists them".to_owned()
+            }),
+            Obstacle::NoneServes(_) => "name one with --manifest".to_owned(),
+            Obstacle::NotUtf8 => "save the file as UTF-8".to_owned(),
+            Obstacle::Level(_) => "leave --level out: the default is a good one".to_owned(),
+            Obstacle::SourceDate(_) => "unset it, or set it to such a number".to_owned(),
+            Obstacle::Output(source) => output_advice(source.kind()).to_owned(),
+            Obstacle::Stream(source) | Obstacle::Print(source) => {
+                room_advice(source.kind()).to_owned()
+            }
+            Obstacle::ReportLost { .. } => {
+                "use the image: it is good; for its report, run this again with -f".to_owned()
+            }
+        }
+    }
+}
+
+fn output_expected(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::AlreadyExists => "a name that nothing has yet",
+        io::ErrorKind::IsADirectory => "a file's name",
+        _ => "a place where a file can be made, and written whole",
+    }
+}
+
+fn output_advice(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::AlreadyExists => "say -f to replace it, or name another file with -o",
+        io::ErrorKind::IsADirectory => "add the file's name to it, as DIR/initrd.img",
+        io::ErrorKind::NotFound => "make its directory first, or name another place with -o",
+        kind => room_advice(kind),
+    }
+}
+
+fn room_advice(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room there, or write to another place"
+        }
+        io::ErrorKind::FileTooLarge => "raise the limit on the size of files (ulimit -f)",
+        _ => "write to another place",
+    }
+}
+
+/// The system's own words. tempfile puts the path of its own file after them, which nobody named.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" at path ") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
+    }
+}
+
+impl From<Fault> for Obstacle {
+    fn from(fault: Fault) -> Self {
+        Obstacle::Input(fault)
+    }
+}
+
+impl From<Problem> for Problem<Obstacle> {
+    fn from(Problem { place, fault }: Problem) -> Self {
+        Problem::new(place, fault)
     }
 }

@@ -26,6 +26,7 @@ pub mod kernel_version;
 pub mod kmod;
 pub mod libraries;
 pub mod manifest;
+pub mod measured;
 pub mod nearest;
 pub mod parallel;
 pub mod plan;

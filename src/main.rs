@@ -1,26 +1,63 @@
 //! The command: arguments in, exit code out.
 
-use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 use xinitrd::cli::{Cli, Command};
+use xinitrd::commands::obstacles::{Audience, document, tell};
 use xinitrd::commands::{build, manifests, resolve};
-use xinitrd::error::Error;
+use xinitrd::error::{Error, Obstacle};
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Build(args) => build::run(&args),
-        Command::Resolve(args) => resolve::run(&args),
+    let command = Cli::try_parse()
+        .unwrap_or_else(|error| misused(&error))
+        .command;
+    let done = match &command {
+        Command::Build(args) => build::run(args),
+        Command::Resolve(args) => resolve::run(args),
         Command::Manifests { name } => manifests::run(name.as_deref()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Error::ClosedOutput) => ExitCode::from(Error::ClosedOutput.exit_code()),
         Err(error) => {
-            // Where nobody can be told, the exit code still tells; `eprintln!` would panic.
-            let _ = writeln!(std::io::stderr(), "xinitrd: {error}");
+            tell(&error, audience(&command));
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+fn audience(command: &Command) -> Audience {
+    match command {
+        Command::Build(args) => Audience {
+            json: args.json,
+            quiet: args.quiet,
+            image_on_stdout: !args.dry_run && args.output.as_deref() == Some(Path::new("-")),
+        },
+        Command::Resolve(args) => Audience {
+            json: args.json,
+            ..Audience::default()
+        },
+        Command::Manifests { .. } => Audience::default(),
+    }
+}
+
+/// The parser tells people itself; who asked for a document gets one as well.
+fn misused(error: &clap::Error) -> ! {
+    let typed: Vec<_> = std::env::args_os().collect();
+    let holds = |word: &str| typed.iter().any(|argument| argument == word);
+    // What should have been an image is no place for a document.
+    let image_on_stdout = holds("-") || holds("-o-") || holds("--output=-");
+    if error.use_stderr() && holds("--json") && !image_on_stdout {
+        let text = error.to_string();
+        let words = text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ");
+        let refused = Error::one("the command line", Obstacle::CommandLine(words.to_owned()));
+        // Where nobody can be told, the exit code still tells.
+        let _ = document(&refused, Audience::default());
+    }
+    error.exit()
 }

@@ -2,6 +2,7 @@
 //! found, what was expected, and what to do.
 
 use std::fmt;
+use std::io;
 
 use crate::arch::{Arch, ElfKind};
 use crate::compress::Compression;
@@ -12,16 +13,35 @@ use crate::init::InitFault;
 use crate::kernel_version::KernelVersion;
 use crate::kmod::module_file::ModuleFault;
 use crate::kmod::order::OrderFault;
+use crate::kmod::tree::ModuleTree;
+use crate::manifest::{FaultKind, ManifestFault};
 use crate::plan::PlanFault;
 use crate::root::LookupError;
 
-/// One thing that is wrong.
+/// One thing that is wrong: with the input as the core sees it, or, at the command's edge, with
+/// whatever else can stand in the way (`F`).
 #[derive(Debug)]
-pub struct Problem {
+pub struct Problem<F = Fault> {
     /// The file, or the thing, it is wrong with.
     pub place: String,
     /// What is wrong.
-    pub fault: Fault,
+    pub fault: F,
+}
+
+/// What a person is told of a fault, each in a line.
+pub trait Explain {
+    /// Whether something was read and judged bad, rather than not readable at all or not asked for
+    /// rightly.
+    fn is_judgement(&self) -> bool;
+
+    /// What was found.
+    fn found(&self) -> String;
+
+    /// What was expected instead.
+    fn expected(&self) -> String;
+
+    /// What to do about it.
+    fn advice(&self) -> String;
 }
 
 /// What can be wrong.
@@ -117,22 +137,64 @@ pub enum Fault {
     },
     /// A file is larger than an archive's entry can be.
     EntryTooLarge(ImagePath),
+    /// A file that goes in as the root has it is in none of its places.
+    FileMissing {
+        /// Where it was looked for.
+        searched: Vec<String>,
+    },
+    /// A manifest's text is wrong.
+    Manifest(FaultKind),
 }
 
-impl Problem {
+impl<F> Problem<F> {
     /// The problem `fault` with `place`.
     #[must_use]
-    pub fn new(place: impl Into<String>, fault: impl Into<Fault>) -> Problem {
+    pub fn new(place: impl Into<String>, fault: impl Into<F>) -> Self {
         Problem {
             place: place.into(),
             fault: fault.into(),
         }
     }
+}
 
-    /// Whether the input was judged bad, rather than not readable at all.
+impl Problem {
+    /// The problem of a look-up in `place`, told with the very file where that is another one.
     #[must_use]
-    pub fn is_judgement(&self) -> bool {
-        match &self.fault {
+    pub fn of_lookup(place: String, error: LookupError) -> Problem {
+        match error {
+            LookupError::At { path, source } => Problem::new(path, *source),
+            error => Problem::new(place, error),
+        }
+    }
+
+    /// The problem of a load order, told with the module of `tree` it is about.
+    #[must_use]
+    pub fn of_order(tree: &ModuleTree<'_>, fault: OrderFault) -> Problem {
+        let place = match &fault {
+            OrderFault::NeededMissing { module, .. } | OrderFault::DepFileStale { module, .. } => {
+                tree.shown(tree.path(*module))
+            }
+            OrderFault::NotFound { name, .. } => format!("module {name}"),
+            OrderFault::TooDeep { module } => format!("module {module}"),
+            OrderFault::Cycle { .. } | OrderFault::Lookup(_) => tree.shown(&ImagePath::default()),
+        };
+        match fault {
+            OrderFault::Lookup(error) => Problem::of_lookup(place, error),
+            fault => Problem::new(place, fault),
+        }
+    }
+
+    /// The problem with a line of a manifest's text, by the name of the manifest or its file.
+    #[must_use]
+    pub fn of_manifest(name: &str, fault: ManifestFault) -> Problem {
+        let ManifestFault { line, column, what } = fault;
+        Problem::new(format!("{name}:{line}:{column}"), what)
+    }
+}
+
+impl Explain for Fault {
+    fn is_judgement(&self) -> bool {
+        match self {
             Fault::Lookup(error)
             | Fault::Module(ModuleFault::Lookup(error))
             | Fault::Order(OrderFault::Lookup(error)) => !error.is_io(),
@@ -141,10 +203,8 @@ impl Problem {
         }
     }
 
-    /// What was found.
-    #[must_use]
-    pub fn found(&self) -> String {
-        match &self.fault {
+    fn found(&self) -> String {
+        match self {
             Fault::Lookup(error) => error.to_string(),
             Fault::Program { fault, .. } => fault.to_string(),
             Fault::Module(fault) => fault.to_string(),
@@ -161,7 +221,7 @@ impl Problem {
                     any_of.join(", ")
                 )
             }
-            Fault::BinaryMissing { .. } => "not there".to_owned(),
+            Fault::BinaryMissing { .. } | Fault::FileMissing { .. } => "not there".to_owned(),
             Fault::LibraryMissing {
                 needed,
                 misfit: None,
@@ -185,13 +245,13 @@ impl Problem {
             }
             Fault::RootUnsupported { device, .. } => format!("root device {device}"),
             Fault::EntryTooLarge(path) => format!("{path} is 4 GiB or more"),
+            Fault::Manifest(kind) => kind.found(),
         }
     }
 
-    /// What was expected instead.
-    #[must_use]
-    pub fn expected(&self) -> String {
-        match &self.fault {
+    fn expected(&self) -> String {
+        match self {
+            Fault::Lookup(LookupError::WrongKind { wanted, .. }) => format!("{wanted} in the root"),
             Fault::Lookup(_) => "a readable file inside the root".to_owned(),
             Fault::Program {
                 fault: ElfFault::WrongType { expected, .. },
@@ -211,12 +271,14 @@ impl Problem {
             Fault::ArchNotSaid => "an architecture: x86_64, i386 or aarch64".to_owned(),
             Fault::NoVermagic => "a vermagic, by which the kernel knows its modules".to_owned(),
             Fault::Vermagic { expected, .. } => format!("`{expected}`"),
-            Fault::Order(OrderFault::NotFound { .. }) | Fault::DriverMissing { .. } => {
-                "a module of the tree, an alias of one, or a built-in driver".to_owned()
+            Fault::DriverMissing { .. } => A_DRIVER.to_owned(),
+            Fault::Order(fault) => order_expected(fault).to_owned(),
+            Fault::BinaryMissing { searched, .. } if searched.is_empty() => {
+                "it in a directory given with --bins".to_owned()
             }
-            Fault::Order(OrderFault::Cycle { .. }) => "prerequisites that end".to_owned(),
-            Fault::Order(_) => "everything a module needs".to_owned(),
-            Fault::BinaryMissing { searched, .. } => format!("one of {}", searched.join(", ")),
+            Fault::BinaryMissing { searched, .. } | Fault::FileMissing { searched } => {
+                format!("one of {}", searched.join(", "))
+            }
             Fault::LibraryMissing { searched, .. } => {
                 format!("it in one of {}", searched.join(", "))
             }
@@ -226,20 +288,17 @@ impl Problem {
             Fault::Compression { compression, .. } => {
                 format!("kernel {} or later", compression.first_kernel())
             }
-            Fault::RootUnsupported { .. } => "a root device the init can open".to_owned(),
+            Fault::RootUnsupported { manifest, .. } => format!(
+                "a disk or a partition: {manifest} activates no volume group and starts no array"
+            ),
             Fault::EntryTooLarge(_) => "a file a cpio entry can hold".to_owned(),
+            Fault::Manifest(kind) => kind.expected(),
         }
     }
 
-    /// What to do about it.
-    #[must_use]
-    pub fn advice(&self) -> String {
-        match &self.fault {
-            Fault::Lookup(LookupError::Io(_)) => "check the file's permissions".to_owned(),
-            Fault::Lookup(LookupError::Dangling { .. } | LookupError::Loop { .. }) => {
-                "mend the link; its target is looked up inside the root, as in a chroot".to_owned()
-            }
-            Fault::Lookup(_) => "check the path, and the root that was given".to_owned(),
+    fn advice(&self) -> String {
+        match self {
+            Fault::Lookup(error) => lookup_advice(error).to_owned(),
             Fault::Program {
                 fault,
                 guest,
@@ -250,12 +309,13 @@ impl Problem {
                 "take it out, or take it from the package of this very kernel".to_owned()
             }
             Fault::ArchContradicted { .. } => "leave --arch out, or name the other tree".to_owned(),
-            Fault::ArchUnknown { .. } => "this architecture is not supported".to_owned(),
-            Fault::ArchNotSaid => "give --arch".to_owned(),
+            Fault::ArchUnknown { .. } => {
+                "check --root and --kernel; no other architecture is supported".to_owned()
+            }
+            Fault::ArchNotSaid => "say which with --arch".to_owned(),
             Fault::Order(fault) => order_advice(fault),
             Fault::DriverMissing { any_of, .. } => {
-                let name = any_of.first().map_or("NAME", String::as_str);
-                format!("if the kernel has it built in, say --builtin {name}")
+                unpack_the_rest(any_of.first().map_or("NAME", String::as_str))
             }
             Fault::BinaryMissing { package, .. } => format!(
                 "take it from the guest's distribution (package {package}) and give its directory with --bins"
@@ -264,14 +324,63 @@ impl Problem {
                 "unpack the library's package into the root, or take a static binary".to_owned()
             }
             Fault::AppletsMissing(_) => "take a busybox built with them".to_owned(),
-            Fault::Plan(_) => "change the manifest".to_owned(),
+            Fault::Plan(_) => {
+                "leave one of the two out, of the manifest or of what is asked for".to_owned()
+            }
             Fault::Init(_) => "change the option or the configuration it comes from".to_owned(),
             Fault::Compression { .. } => "leave --compress out: every kernel reads gzip".to_owned(),
-            Fault::RootUnsupported { manifest, .. } => {
-                format!("the manifest {manifest} cannot do that; el4 and el5 can")
+            Fault::RootUnsupported { .. } => {
+                "give a plain root device; the init of el4 and el5 can do more".to_owned()
             }
             Fault::EntryTooLarge(_) => "leave it out of the image".to_owned(),
+            Fault::FileMissing { .. } => {
+                "put it into the root, or leave it out of the manifest".to_owned()
+            }
+            Fault::Manifest(kind) => kind.advice(),
         }
+    }
+}
+
+const A_DRIVER: &str = "a module of the tree, an alias of one, or a built-in driver";
+
+fn unpack_the_rest(driver: &str) -> String {
+    format!("unpack the rest of the kernel's packages; if it is built in, say --builtin {driver}")
+}
+
+fn lookup_advice(error: &LookupError) -> &'static str {
+    match error {
+        LookupError::Io(error) => medium_advice(error),
+        LookupError::At { source, .. } => lookup_advice(source),
+        LookupError::Dangling { .. } | LookupError::Loop { .. } => {
+            "mend the link; its target is looked up inside the root, as in a chroot"
+        }
+        LookupError::Missing => "check the path, and the root that was given",
+        LookupError::WrongKind { .. } | LookupError::TooLarge { .. } => {
+            "take it away, and unpack the package it should come from again"
+        }
+        LookupError::BadTarget(_) => "give it a shorter name, without `..`",
+    }
+}
+
+/// What to do when the system does not let a file be read.
+#[must_use]
+pub fn medium_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "check the path",
+        io::ErrorKind::PermissionDenied => "give the user who runs this the right to read it",
+        io::ErrorKind::IsADirectory => "name a file; this is a directory",
+        io::ErrorKind::NotADirectory => "check the path; a part of it is no directory",
+        io::ErrorKind::Other => "check that it is the file you mean",
+        _ => "check the disk it is on",
+    }
+}
+
+/// A question for one of `nearest`, or, where there is none, something else to do.
+#[must_use]
+pub fn did_you_mean(nearest: &[String], otherwise: impl FnOnce() -> String) -> String {
+    match nearest {
+        [] => otherwise(),
+        nearest => format!("did you mean {}?", nearest.join(" or ")),
     }
 }
 
@@ -291,31 +400,40 @@ fn program_advice(fault: &ElfFault, guest: Arch, package: Option<&str>) -> Strin
     }
 }
 
-fn order_advice(fault: &OrderFault) -> String {
+fn order_expected(fault: &OrderFault) -> &'static str {
     match fault {
-        OrderFault::NotFound { nearest, .. } if !nearest.is_empty() => {
-            format!("did you mean {}?", nearest.join(" or "))
-        }
-        OrderFault::NotFound { name, .. } => {
-            format!("check the name; if the kernel has it built in, say --builtin {name}")
-        }
-        OrderFault::NeededMissing { needed, .. } => format!(
-            "unpack the rest of the kernel's packages; if it is built in, say --builtin {needed}"
-        ),
-        OrderFault::DepFileStale { .. } | OrderFault::Cycle { .. } => {
-            "make modules.dep anew with depmod in the root, or delete it".to_owned()
-        }
-        OrderFault::TooDeep { .. } => "mend modules.softdep".to_owned(),
-        OrderFault::Lookup(_) => "check the files of the module directory".to_owned(),
+        OrderFault::NotFound { .. } => A_DRIVER,
+        OrderFault::NeededMissing { .. } => "everything a module needs",
+        OrderFault::DepFileStale { .. } => "modules.dep to list everything a module needs",
+        OrderFault::Cycle { .. } => "prerequisites that end",
+        OrderFault::TooDeep { .. } => "soft dependencies that end",
+        OrderFault::Lookup(_) => "a module directory that can be read",
     }
 }
 
-impl fmt::Display for Problem {
+fn order_advice(fault: &OrderFault) -> String {
+    match fault {
+        OrderFault::NotFound { name, nearest } => did_you_mean(nearest, || {
+            format!("check the name; if the kernel has it built in, say --builtin {name}")
+        }),
+        OrderFault::NeededMissing { needed, .. } => unpack_the_rest(&needed.to_string()),
+        OrderFault::DepFileStale { .. } => {
+            "make modules.dep anew with depmod in the root, or delete it".to_owned()
+        }
+        OrderFault::Cycle { .. } => {
+            "delete modules.dep if there is one, else unpack the kernel's packages again".to_owned()
+        }
+        OrderFault::TooDeep { .. } => "mend modules.softdep".to_owned(),
+        OrderFault::Lookup(error) => lookup_advice(error).to_owned(),
+    }
+}
+
+impl<F: Explain> fmt::Display for Problem<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.place)?;
-        writeln!(f, "    found:    {}", self.found())?;
-        writeln!(f, "    expected: {}", self.expected())?;
-        write!(f, "    do:       {}", self.advice())
+        writeln!(f, "    found:    {}", self.fault.found())?;
+        writeln!(f, "    expected: {}", self.fault.expected())?;
+        write!(f, "    do:       {}", self.fault.advice())
     }
 }
 
@@ -328,6 +446,12 @@ impl From<LookupError> for Fault {
 impl From<OrderFault> for Fault {
     fn from(fault: OrderFault) -> Self {
         Fault::Order(fault)
+    }
+}
+
+impl From<FaultKind> for Fault {
+    fn from(kind: FaultKind) -> Self {
+        Fault::Manifest(kind)
     }
 }
 

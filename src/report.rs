@@ -1,4 +1,5 @@
-//! What went into an image: for people as text, for pipelines as JSON.
+//! What went into an image, or why there is none: for people as text, for pipelines as JSON
+//! (docs/report.md has every field).
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -7,10 +8,14 @@ use serde::Serialize;
 
 use crate::assemble::{Assembly, Request};
 use crate::plan::{Plan, Purpose};
+use crate::problem::{Explain, Problem};
 
 /// The version of the JSON's form: it grows when a field changes meaning or goes, not when one is
 /// added.
 pub const SCHEMA_VERSION: u32 = 1;
+
+/// The program that says so, and its version.
+pub const GENERATOR: &str = concat!("xinitrd ", env!("CARGO_PKG_VERSION"));
 
 /// The report of one build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -111,6 +116,57 @@ pub struct ImageReport {
     pub sha256: String,
 }
 
+/// Why a command did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefusalReport {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The program that refused, and its version.
+    pub generator: String,
+    /// Always true: what tells this document from the others.
+    pub refused: bool,
+    /// Everything that stood in the way.
+    pub problems: Vec<ProblemReport>,
+}
+
+/// One thing that stood in the way, each part a line of text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProblemReport {
+    /// The file, or the thing, it is wrong with.
+    pub place: String,
+    /// What was found.
+    pub found: String,
+    /// What was expected instead.
+    pub expected: String,
+    /// What to do about it.
+    #[serde(rename = "do")]
+    pub advice: String,
+}
+
+impl RefusalReport {
+    /// The document of these problems.
+    #[must_use]
+    pub fn of(problems: Vec<ProblemReport>) -> RefusalReport {
+        RefusalReport {
+            schema_version: SCHEMA_VERSION,
+            generator: GENERATOR.to_owned(),
+            refused: true,
+            problems,
+        }
+    }
+}
+
+impl<F: Explain> From<&Problem<F>> for ProblemReport {
+    fn from(Problem { place, fault }: &Problem<F>) -> Self {
+        ProblemReport {
+            place: place.clone(),
+            found: fault.found(),
+            expected: fault.expected(),
+            advice: fault.advice(),
+        }
+    }
+}
+
 impl Report {
     /// The report of an assembly that has not been written yet.
     #[must_use]
@@ -121,7 +177,7 @@ impl Report {
     ) -> Report {
         Report {
             schema_version: SCHEMA_VERSION,
-            generator: concat!("xinitrd ", env!("CARGO_PKG_VERSION")).to_owned(),
+            generator: GENERATOR.to_owned(),
             kernel: request.kernel.clone(),
             release: assembly.release.clone(),
             arch: assembly.arch.to_string(),

@@ -1,5 +1,6 @@
 //! The executables: found, proved to be the guest's, and followed to the libraries they need.
 
+use memchr::memmem;
 use sha2::{Digest, Sha256};
 
 use super::Assembler;
@@ -13,6 +14,9 @@ use crate::plan::{Entry, Node, Purpose};
 use crate::problem::Fault;
 use crate::report::BinaryReport;
 use crate::root::LookupError;
+
+/// How far from one applet's name the others are looked for first: all of busybox's take 3 KB.
+const AROUND: usize = 16 << 10;
 
 /// A binary that was found.
 struct FoundBinary {
@@ -170,14 +174,23 @@ impl Assembler<'_> {
     }
 }
 
-/// Those of `wanted` that stand nowhere in `bytes` as a C string of their own.
+/// Those of `wanted` that stand nowhere in `bytes` as a C string of their own. Such strings lie
+/// close together: each is looked for around the one before, and only then in the whole.
 fn missing_strings(wanted: &[String], bytes: &[u8]) -> Vec<String> {
-    let mut missing = wanted.to_vec();
-    for string in bytes.split(|&b| b == 0).filter(|string| !string.is_empty()) {
-        if missing.is_empty() {
-            break;
+    let mut missing = Vec::new();
+    let mut around = bytes;
+    for name in wanted {
+        let string = [b"\0", name.as_bytes(), b"\0"].concat();
+        if memmem::find(around, &string).is_some() {
+            continue;
         }
-        missing.retain(|name| name.as_bytes() != string);
+        match memmem::find(bytes, &string) {
+            Some(at) => {
+                let end = bytes.len().min(at + AROUND);
+                around = bytes.get(at.saturating_sub(AROUND)..end).unwrap_or(bytes);
+            }
+            None => missing.push(name.clone()),
+        }
     }
     missing
 }
@@ -202,5 +215,22 @@ fn report(
         sha256: crate::report::hex(&Sha256::digest(bytes)),
         dynamic,
         kind: guest.elf().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_counts_wherever_it_stands_if_it_stands_alone() {
+        let far = [
+            b"\0cat\0dd\0".as_slice(),
+            &[1; 5 * AROUND],
+            b"\0sh\0catalog\0x",
+        ]
+        .concat();
+        let wanted = ["cat", "dd", "sh", "cata", "x", "cat"].map(str::to_owned);
+        assert_eq!(missing_strings(&wanted, &far), ["cata", "x"]);
     }
 }

@@ -64,8 +64,10 @@ impl Assembler<'_> {
                 Ok(None) => match otherwise {
                     Some(text) => (text.clone().into_bytes(), manifest.to_owned()),
                     None => {
+                        let searched = candidates.iter().map(|path| self.root.shown(path));
+                        let searched = searched.collect();
                         return self
-                            .problem(file.path.to_string(), Fault::Lookup(LookupError::Missing));
+                            .problem(file.path.to_string(), Fault::FileMissing { searched });
                     }
                 },
                 Err((place, error)) => return self.problem(place, error),

@@ -5,6 +5,7 @@ use crate::image_path::ImagePath;
 use crate::init::{Boot, InitFault, ModuleLoad, busybox, nash};
 use crate::manifest::InitKind;
 use crate::plan::Purpose;
+use crate::problem::Fault;
 
 impl Assembler<'_> {
     /// Writes the init of the manifest's kind, for these modules, into the plan.
@@ -16,6 +17,7 @@ impl Assembler<'_> {
             InitKind::Busybox => busybox_files(&boot),
         };
         match written {
+            Err(InitFault::Inactive { .. }) => self.root_unsupported(),
             Err(fault) => self.problem("/init", fault),
             Ok(files) => {
                 for (path, mode, text) in files {
@@ -25,6 +27,12 @@ impl Assembler<'_> {
                 }
             }
         }
+    }
+
+    fn root_unsupported(&mut self) {
+        let device = self.request.root_device.clone().unwrap_or_default();
+        let manifest = self.request.manifest.name.clone();
+        self.problem("--root-device", Fault::RootUnsupported { device, manifest });
     }
 
     fn boot(&self, loads: &[ModuleLoad]) -> Boot {

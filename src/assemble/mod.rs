@@ -17,7 +17,8 @@ use crate::compress::Compression;
 use crate::image_path::ImagePath;
 use crate::kernel_version::KernelVersion;
 use crate::kmod::config::ModprobeConfig;
-use crate::kmod::tree::{ModuleTree, Note};
+use crate::kmod::note::Note;
+use crate::kmod::tree::ModuleTree;
 use crate::manifest::Manifest;
 use crate::plan::{Entry, Node, Plan, Purpose};
 use crate::problem::{Fault, Problem};
@@ -65,6 +66,12 @@ pub struct Request {
     pub threads: NonZeroUsize,
 }
 
+/// The directory of a kernel's modules in its root.
+#[must_use]
+pub fn module_directory(kernel: &str) -> ImagePath {
+    ImagePath::new(format!("lib/modules/{kernel}")).unwrap_or_default()
+}
+
 impl Request {
     /// The root file system's type: as asked, or as the manifest has it.
     #[must_use]
@@ -103,42 +110,36 @@ struct Assembler<'a> {
     problems: Vec<Problem>,
 }
 
-/// Decides what goes into an image.
+/// Decides what goes into an image. `bins` are the directories that binaries are looked for in
+/// first; where one of them cannot be had there are none, and no binary is judged.
 ///
 /// # Errors
-/// Every problem there is.
+/// Every problem there is; and, without one more, that there are no `bins`.
 pub fn assemble(
     request: &Request,
     root: &Root,
-    bins: &[Root],
-    tree: &mut ModuleTree<'_>,
+    bins: Option<&[Root]>,
 ) -> Result<Assembly, Vec<Problem>> {
     let mut assembler = Assembler {
         request,
         root,
-        bins,
+        bins: bins.unwrap_or_default(),
         plan: Plan::default(),
         problems: Vec::new(),
     };
     assembler.check_compression();
-    assembler.check_root_device();
-    let modules = assembler.modules(tree);
+    let mut tree = assembler.open_tree();
+    let modules = tree.as_mut().map(|tree| assembler.modules(tree));
+    let modules = modules.unwrap_or_default();
     assembler.structure();
-    let arch = modules.arch.or(request.arch);
-    let binaries = arch
-        .map(|arch| assembler.binaries(arch))
-        .unwrap_or_default();
+    let sampled = || tree.as_ref().and_then(sampled_arch);
+    let arch = modules.arch.or_else(sampled).or(request.arch);
+    let binaries = arch.zip(bins).map(|(arch, _)| assembler.binaries(arch));
     assembler.init(&modules.loads);
-    if let Err(faults) = assembler.plan.add_parents() {
-        assembler.problems.extend(
-            faults
-                .into_iter()
-                .map(|fault| Problem::new("the plan", fault)),
-        );
-    }
+    assembler.add_parents();
     let Assembler { plan, problems, .. } = assembler;
-    match arch {
-        Some(arch) if problems.is_empty() => Ok(Assembly {
+    match (tree, arch, binaries) {
+        (Some(tree), Some(arch), Some(binaries)) if problems.is_empty() => Ok(Assembly {
             plan,
             arch,
             release: modules.release,
@@ -151,9 +152,47 @@ pub fn assemble(
     }
 }
 
-impl Assembler<'_> {
+/// What the first modules of a tree are for, where they agree: enough to judge binaries by when the
+/// modules asked for cannot be told.
+fn sampled_arch(tree: &ModuleTree<'_>) -> Option<Arch> {
+    const SAMPLE: usize = 8;
+    let sample = tree.ids().take(SAMPLE);
+    let mut kinds: Vec<_> = sample
+        .filter_map(|id| tree.ask(id, |file| file.kind))
+        .collect();
+    kinds.dedup();
+    match kinds.as_slice() {
+        [kind] => Arch::of_elf(*kind),
+        _ => None,
+    }
+}
+
+impl<'r> Assembler<'r> {
     fn problem(&mut self, place: impl Into<String>, fault: impl Into<Fault>) {
         self.problems.push(Problem::new(place, fault));
+    }
+
+    /// The kernel's modules; that they cannot be told is a problem like any other.
+    fn open_tree(&mut self) -> Option<ModuleTree<'r>> {
+        let Request {
+            config, threads, ..
+        } = self.request;
+        let directory = module_directory(&self.request.kernel);
+        match ModuleTree::open(self.root, &directory, config.clone(), *threads) {
+            Ok(tree) => Some(tree),
+            Err(error) => {
+                let place = self.root.shown(&directory);
+                self.problems.push(Problem::of_lookup(place, error));
+                None
+            }
+        }
+    }
+
+    /// Gives every entry a directory to lie in.
+    fn add_parents(&mut self) {
+        for fault in self.plan.add_parents().err().unwrap_or_default() {
+            self.problem(fault.path().to_string(), fault);
+        }
     }
 
     /// Puts an entry into the plan.
@@ -162,7 +201,7 @@ impl Assembler<'_> {
             return self.problem(entry.origin, Fault::EntryTooLarge(path));
         }
         if let Err(fault) = self.plan.add(path, entry) {
-            self.problem("the plan", fault);
+            self.problem(fault.path().to_string(), fault);
         }
     }
 

@@ -1,6 +1,8 @@
 //! The index files modprobe reads, for the modules of an image: the guest's kernel asks for more
 //! of them by name or alias (`request_module`) once it runs.
 
+use std::collections::HashMap;
+
 use super::Assembler;
 use crate::image_path::ImagePath;
 use crate::kmod::order::LoadOrder;
@@ -42,26 +44,19 @@ impl Assembler<'_> {
     ) -> Vec<u8> {
         let skip = top.as_bytes().len() + 1;
         let path = |id: ModuleId| {
-            let packed = tree
-                .file(id)
-                .as_ref()
-                .as_ref()
-                .is_ok_and(|file| file.packed.is_some());
+            let packed = tree.ask(id, |file| file.packed.is_some()) == Some(true);
             let path = self.image_path(tree, id, top, packed);
             path.as_bytes().get(skip..).unwrap_or_default().to_vec()
         };
+        let paths: HashMap<ModuleId, Vec<u8>> = ids.iter().map(|&id| (id, path(id))).collect();
         let mut text = Vec::new();
         for &id in ids {
             text.extend(path(id));
             text.push(b':');
-            for &need in order
-                .needs_of(id)
-                .iter()
-                .rev()
-                .filter(|need| ids.contains(need))
-            {
+            let needs = order.needs_of(id).iter().rev();
+            for need in needs.filter_map(|need| paths.get(need)) {
                 text.push(b' ');
-                text.extend(path(need));
+                text.extend(need);
             }
             text.push(b'\n');
         }

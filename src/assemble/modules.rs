@@ -1,8 +1,7 @@
 //! Which modules go in, the proof that they are the kernel's own, and where in the image they lie.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
-use std::rc::Rc;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
@@ -16,7 +15,7 @@ use crate::kmod::order::{LoadOrder, OrderFault, Resolver};
 use crate::kmod::tree::{ModuleId, ModuleTree};
 use crate::manifest::{InitKind, ModuleLayout};
 use crate::plan::Purpose;
-use crate::problem::Fault;
+use crate::problem::{Fault, Problem};
 use crate::report::ModuleReport;
 use crate::root::LookupError;
 
@@ -61,8 +60,9 @@ impl Assembler<'_> {
         if request.manifest.modules.layout == ModuleLayout::Tree {
             self.module_index(tree, &order, &top);
         }
+        let loaded: HashSet<ModuleId> = order.load.iter().copied().collect();
         for &id in &sound {
-            self.place(tree, id, &top, order.load.contains(&id), &mut modules);
+            self.place(tree, id, &top, loaded.contains(&id), &mut modules);
         }
         modules
     }
@@ -104,18 +104,8 @@ impl Assembler<'_> {
             Ok(order) => return Some(order),
             Err(faults) => faults,
         };
-        for fault in faults {
-            let place = match &fault {
-                OrderFault::NeededMissing { module, .. }
-                | OrderFault::DepFileStale { module, .. } => tree.shown(tree.path(*module)),
-                OrderFault::NotFound { name, .. } => format!("module {name}"),
-                OrderFault::TooDeep { module } => format!("module {module}"),
-                OrderFault::Cycle { .. } | OrderFault::Lookup(_) => {
-                    tree.shown(&ImagePath::default())
-                }
-            };
-            self.problem(place, fault);
-        }
+        let problems = faults.into_iter().map(|f| Problem::of_order(tree, f));
+        self.problems.extend(problems);
         None
     }
 
@@ -168,24 +158,18 @@ impl Assembler<'_> {
 
     /// The modules that could be read; what is wrong with the others is a problem.
     fn readable(&mut self, tree: &ModuleTree<'_>, ids: &[ModuleId]) -> Vec<ModuleId> {
-        let mut readable = Vec::with_capacity(ids.len());
-        for &id in ids {
-            let file = tree.take_file(id);
-            if file.is_ok() {
-                tree.put_back(id, file);
-                readable.push(id);
-            } else if let Ok(Err(fault)) = Rc::try_unwrap(file) {
-                let place = tree.shown(tree.path(id));
-                self.problem(place, located(fault));
-            }
+        let faults = tree.take_faults(ids);
+        let bad: HashSet<ModuleId> = faults.iter().map(|(id, _)| *id).collect();
+        for (id, fault) in faults {
+            self.problem(tree.shown(tree.path(id)), located(fault));
         }
-        readable
+        ids.iter().copied().filter(|id| !bad.contains(id)).collect()
     }
 
     fn judge_kinds(&mut self, tree: &ModuleTree<'_>, ids: &[ModuleId]) -> Option<Arch> {
         let kinds: Vec<(ModuleId, ElfKind)> = ids
             .iter()
-            .filter_map(|&id| Some((id, kind_of(tree, id)?)))
+            .filter_map(|&id| Some((id, tree.ask(id, |file| file.kind)?)))
             .collect();
         let usual = most_common(kinds.iter().map(|(_, kind)| *kind));
         let expected = match (self.request.arch, usual) {
@@ -277,7 +261,7 @@ impl Assembler<'_> {
         loaded: bool,
         modules: &mut Modules,
     ) {
-        let Ok(Ok(file)) = Rc::try_unwrap(tree.take_file(id)) else {
+        let Some(file) = tree.take_file(id) else {
             // It was read and judged; should it be gone now, the image must not go without it.
             let place = tree.shown(tree.path(id));
             return self.problem(place, Fault::Lookup(LookupError::Missing));
@@ -338,10 +322,6 @@ fn require_file_system(resolver: &mut Resolver<'_, '_>, name: &str) {
     if !resolver.want(name) && !resolver.want(&format!("fs-{name}")) {
         resolver.require(name);
     }
-}
-
-fn kind_of(tree: &ModuleTree<'_>, id: ModuleId) -> Option<ElfKind> {
-    tree.file(id).as_ref().as_ref().ok().map(|file| file.kind)
 }
 
 /// A module fault as a problem's fault: one of look-up is told as such.

@@ -1,8 +1,6 @@
 //! What a root device's name says of the help it needs.
 
 use super::Assembler;
-use crate::manifest::InitKind;
-use crate::problem::Fault;
 
 /// A root device, by what has to be done before it can be mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,18 +83,6 @@ impl Assembler<'_> {
             .root_device
             .as_deref()
             .map_or(RootDevice::Plain, RootDevice::parse)
-    }
-
-    /// Only the nash scripts activate volume groups and start arrays.
-    pub(super) fn check_root_device(&mut self) {
-        let request = self.request;
-        let Some(device) = &request.root_device else {
-            return;
-        };
-        if request.manifest.init == InitKind::Busybox && self.root_device() != RootDevice::Plain {
-            let (device, manifest) = (device.clone(), request.manifest.name.clone());
-            self.problem("--root-device", Fault::RootUnsupported { device, manifest });
-        }
     }
 }
 

@@ -4,59 +4,64 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use sha2::{Digest, Sha256};
 
-use super::{
-    choose_kernel, in_root, json, manifests, modprobe_config, module_directory, open_root,
-    output_error, print, read_text, threads,
-};
+use super::guest::{Guest, open_root};
+use super::obstacles::Obstacles;
+use super::{is_closed, json, manifests, output_error, read_text, shown, threads, write_out};
 use crate::assemble::{Assembly, Request, assemble};
 use crate::cli::BuildArgs;
 use crate::compress::Encoding;
-use crate::error::Error;
+use crate::error::{Error, Obstacle};
 use crate::host::output::{Output, Signals, check_target};
 use crate::image;
 use crate::kernel_version::KernelVersion;
-use crate::kmod::tree::ModuleTree;
+use crate::kmod::config::ModprobeConfig;
 use crate::manifest::{self, Manifest};
+use crate::measured::Measured;
+use crate::problem::Problem;
 use crate::report::{ImageReport, Report, hex};
 use crate::root::Root;
 
 /// Builds the image `args` ask for, and prints its report.
 ///
 /// # Errors
-/// Every problem with what it is to be made of; or that it cannot be written.
+/// Everything that stands in the way: of what the image is to be made of, and of writing it.
 pub fn run(args: &BuildArgs) -> Result<(), Error> {
-    let root = open_root(&args.kernel.root)?;
-    let bins = args
-        .bins
-        .iter()
-        .map(|bins| open_root(bins))
-        .collect::<Result<Vec<_>, _>>()?;
-    let kernel = choose_kernel(&args.kernel, &root)?;
-    let encoding = encoding(args)?;
-    let output = args
-        .output
-        .clone()
-        .unwrap_or_else(|| format!("initrd-{kernel}.img").into());
-    if !args.dry_run && output != Path::new("-") {
-        check_target(&output, args.force).map_err(|source| cannot_write(&output, source))?;
-    }
-    let (request, reason) = request(args, &root, kernel)?;
+    let mut obstacles = Obstacles::default();
+    let Guest {
+        root,
+        kernel,
+        config,
+    } = Guest::open(&args.kernel, &mut obstacles);
+    let bins = open_bins(args, &mut obstacles);
+    let encoding = obstacles.keep(encoding(args));
+    let output = output(args, kernel.as_deref(), &mut obstacles);
+    obstacles.keep(check_source_date());
+    let request = request(args, kernel, config, &mut obstacles);
 
-    let directory = module_directory(&request.kernel);
-    let tree = ModuleTree::open(&root, &directory, request.config.clone(), request.threads);
-    let mut tree = in_root(&root, &directory, tree)?;
-    let assembly = assemble(&request, &root, &bins, &mut tree).map_err(Error::Refused)?;
+    let assembled = root.zip(request).and_then(|(root, (request, reason))| {
+        let assembly = obstacles.keep_all(assemble(&request, &root, bins.as_deref()))?;
+        let report = Report::planned(&request, &assembly, reason);
+        Some((assembly, report))
+    });
+    let ready = assembled.zip(encoding).zip(output);
+    let (((assembly, mut report), encoding), output) = obstacles.none_before(ready)?;
 
-    let mut report = Report::planned(&request, &assembly, reason);
     if !args.dry_run {
         report.image = Some(write(&assembly, &encoding, &output, args.force)?);
     }
     show(args, &report, &output)
 }
 
-fn encoding(args: &BuildArgs) -> Result<Encoding, Error> {
+/// The directories with the guest's programs; or, where one cannot be had, none at all.
+fn open_bins(args: &BuildArgs, obstacles: &mut Obstacles) -> Option<Vec<Root>> {
+    let open = |path: &PathBuf| open_root("--bins", "the guest's programs", path);
+    let opened = args.bins.iter().map(|path| obstacles.keep(open(path)));
+    // Gathered before they are taken together, so that each is tried.
+    opened.collect::<Vec<_>>().into_iter().collect()
+}
+
+fn encoding(args: &BuildArgs) -> Result<Encoding, Problem<Obstacle>> {
     let compression = args.compress;
     let default = if args.best {
         compression.best_level()
@@ -65,20 +70,55 @@ fn encoding(args: &BuildArgs) -> Result<Encoding, Error> {
     };
     let level = args.level.unwrap_or(default);
     Encoding::new(compression, level, threads(&args.kernel))
-        .map_err(|error| Error::Usage(error.to_string()))
+        .map_err(|bad| Problem::new(format!("--level {level}"), Obstacle::Level(bad)))
 }
 
-/// What was typed, as what it means.
+/// Where the image goes, if that can be told and written to.
+fn output(args: &BuildArgs, kernel: Option<&str>, obstacles: &mut Obstacles) -> Option<PathBuf> {
+    let default = || kernel.map(|kernel| format!("initrd-{kernel}.img").into());
+    let output = args.output.clone().or_else(default)?;
+    if !args.dry_run && !is_stdout(&output) {
+        let tried = try_output(&output, args.force);
+        obstacles.keep(tried.map_err(|error| cannot_write(&output, error)))?;
+    }
+    Some(output)
+}
+
+fn is_stdout(output: &Path) -> bool {
+    output == Path::new("-")
+}
+
+/// Makes a file without a name where `output` will be: nothing less tells whether one can be made.
+fn try_output(output: &Path, force: bool) -> io::Result<()> {
+    check_target(output, force)?;
+    let directory = output.parent().filter(|parent| *parent != Path::new(""));
+    tempfile::tempfile_in(directory.unwrap_or(Path::new("."))).map(drop)
+}
+
+fn cannot_write(output: &Path, source: io::Error) -> Problem<Obstacle> {
+    Problem::new(shown(output), Obstacle::Output(source))
+}
+
+fn check_source_date() -> Result<(), Problem<Obstacle>> {
+    source_date_epoch().map(drop).map_err(|_| {
+        let text = std::env::var("SOURCE_DATE_EPOCH").unwrap_or_default();
+        Problem::new("SOURCE_DATE_EPOCH", Obstacle::SourceDate(text))
+    })
+}
+
+/// What was typed, as what it means, and why its manifest was chosen; if that can be told.
 fn request(
     args: &BuildArgs,
-    root: &Root,
-    kernel: String,
-) -> Result<(Request, Option<String>), Error> {
-    let version: KernelVersion = kernel
-        .parse()
-        .map_err(|error: crate::kernel_version::NotAVersion| Error::Usage(error.to_string()))?;
-    let (manifest, reason) = choose_manifest(&args.manifest, version)?;
+    kernel: Option<String>,
+    config: ModprobeConfig,
+    obstacles: &mut Obstacles,
+) -> Option<(Request, Option<String>)> {
+    let version = kernel.as_deref().map(version_of);
+    let version = version.and_then(|version| obstacles.keep(version));
+    let chosen = obstacles.keep_all(choose_manifest(&args.manifest, version));
+    let (kernel, version, Chosen { manifest, reason }) = (kernel?, version?, chosen??);
     let request = Request {
+        kernel,
         version,
         manifest,
         arch: args.arch,
@@ -93,59 +133,76 @@ fn request(
         root_options: args.root_options.clone(),
         keep_compressed: args.keep_compressed,
         compression: args.compress,
-        config: modprobe_config(&args.kernel, root)?,
+        config,
         threads: threads(&args.kernel),
-        kernel,
     };
-    Ok((request, reason))
+    Some((request, reason))
 }
 
+fn version_of(kernel: &str) -> Result<KernelVersion, Problem<Obstacle>> {
+    let unknown = |error| Problem::new(format!("kernel {kernel}"), Obstacle::KernelVersion(error));
+    kernel.parse().map_err(unknown)
+}
+
+/// A manifest, and why it was taken where nobody named it.
+struct Chosen {
+    manifest: Manifest,
+    reason: Option<String>,
+}
+
+/// The manifest named; or the one for the kernel's version, where there is one.
 fn choose_manifest(
     name: &str,
-    version: KernelVersion,
-) -> Result<(Manifest, Option<String>), Error> {
+    version: Option<KernelVersion>,
+) -> Result<Option<Chosen>, Vec<Problem<Obstacle>>> {
+    let place = || format!("--manifest {}", shown(Path::new(name)));
     if name == "auto" {
-        let choice = manifest::choose(version).map_err(|error| Error::Usage(error.to_string()))?;
-        return Ok((choice.manifest, Some(choice.reason)));
+        let choice = version.map(manifest::choose).transpose();
+        let choice = choice.map_err(|none| one(place(), Obstacle::NoneServes(none)))?;
+        return Ok(choice.map(|choice| Chosen {
+            manifest: choice.manifest,
+            reason: Some(choice.reason),
+        }));
     }
     let text = match manifest::find(name) {
         Some(shipped) => shipped.text.to_owned(),
-        None if name.contains(['/', '.']) => read_manifest(Path::new(name))?,
-        None => return Err(manifests::unknown(name)),
+        None if name.contains(['/', '.']) => {
+            read_manifest(Path::new(name)).map_err(|obstacle| one(place(), obstacle))?
+        }
+        None => return Err(one(place(), manifests::unknown(name))),
     };
-    let faults = |faults| Error::Manifest {
-        name: name.to_owned(),
-        faults,
-    };
-    Ok((manifest::parse(&text).map_err(faults)?, None))
+    let manifest = manifest::parse(&text).map_err(|faults| {
+        let problem = |fault| Problem::of_manifest(name, fault).into();
+        faults.into_iter().map(problem).collect::<Vec<_>>()
+    })?;
+    let reason = None;
+    Ok(Some(Chosen { manifest, reason }))
 }
 
-fn read_manifest(path: &Path) -> Result<String, Error> {
-    let read = read_text(path).and_then(|text| String::from_utf8(text).map_err(io::Error::other));
-    read.map_err(|source| Error::Host {
-        operation: "read",
-        path: path.to_path_buf(),
-        source,
-    })
+fn one(place: String, obstacle: Obstacle) -> Vec<Problem<Obstacle>> {
+    vec![Problem::new(place, obstacle)]
 }
 
-fn cannot_write(path: &Path, source: io::Error) -> Error {
-    Error::Host {
-        operation: "write",
-        path: path.to_path_buf(),
-        source,
-    }
+fn read_manifest(path: &Path) -> Result<String, Obstacle> {
+    let expected = "a manifest";
+    let bytes = read_text(path).map_err(|source| Obstacle::Text { expected, source })?;
+    String::from_utf8(bytes).map_err(|_| Obstacle::NotUtf8)
 }
 
 /// Writes the image to its file, or to standard output.
 fn write(
     assembly: &Assembly,
     encoding: &Encoding,
-    output: &PathBuf,
+    output: &Path,
     force: bool,
 ) -> Result<ImageReport, Error> {
-    let signals = Signals::catch().map_err(|source| cannot_write(output, source))?;
-    let written = if output == Path::new("-") {
+    let refused = |source| match is_stdout(output) {
+        true if is_closed(&source) => Error::ClosedOutput,
+        true => Error::one("standard output", Obstacle::Stream(source)),
+        false => Error::Refused(vec![cannot_write(output, source)]),
+    };
+    let signals = Signals::catch().map_err(refused)?;
+    let written = if is_stdout(output) {
         serialise(assembly, encoding, io::stdout().lock()).map(|(_, image)| image)
     } else {
         Output::create(output, force, signals.clone())
@@ -154,11 +211,10 @@ fn write(
     };
     let image = written.map_err(|source| match signals.caught() {
         Some(signal) => Error::Interrupted { signal },
-        None if output == Path::new("-") => output_error(source),
-        None => cannot_write(output, source),
+        None => refused(source),
     })?;
     Ok(ImageReport {
-        path: output.display().to_string(),
+        path: shown(output),
         ..image
     })
 }
@@ -171,25 +227,21 @@ fn serialise<W: Write>(
 ) -> io::Result<(W, ImageReport)> {
     let archive = image::archive(&assembly.plan, source_date_epoch()?)?;
     let progress = progress_bar(archive.len());
-    let mut measured = Measured {
-        out,
-        digest: Sha256::new(),
-        size: 0,
-    };
+    let mut measured = Measured::new(out)?;
     image::write(&archive, encoding, &mut measured, &|done| {
         progress.set_position(done)
     })?;
-    measured.flush()?;
+    let (out, size, digest) = measured.finish()?;
     progress.finish_and_clear();
     let report = ImageReport {
         path: String::new(),
         compression: encoding.compression().name().to_owned(),
         level: encoding.level(),
         archive_size: archive.len(),
-        size: measured.size,
-        sha256: hex(&measured.digest.finalize()),
+        size,
+        sha256: hex(&digest),
     };
-    Ok((measured.out, report))
+    Ok((out, report))
 }
 
 /// The time every entry gets: `SOURCE_DATE_EPOCH` (reproducible-builds.org), else 0.
@@ -214,48 +266,37 @@ fn progress_bar(length: u64) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// A writer that counts and digests what goes through it.
-struct Measured<W> {
-    out: W,
-    digest: Sha256,
-    size: u64,
-}
-
-impl<W: Write> Write for Measured<W> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let written = self.out.write(buf)?;
-        self.digest.update(buf.get(..written).unwrap_or(buf));
-        self.size += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
-}
-
 /// Prints the report: to standard error when the image itself went to standard output.
 fn show(args: &BuildArgs, report: &Report, output: &Path) -> Result<(), Error> {
     if args.quiet {
         return Ok(());
     }
-    let mut text = if args.json {
-        json(report)?
-    } else {
-        report.to_string()
-    };
-    if args.verbose && !args.json {
-        for entry in &report.entries {
-            text += &format!(
-                "entry       {:>9} {} <- {}\n",
-                entry.size, entry.path, entry.source
-            );
+    let printed = report_text(args, report).and_then(|text| match is_stdout(output) {
+        true if !args.dry_run => io::stderr().write_all(text.as_bytes()),
+        _ => write_out(&text),
+    });
+    printed.map_err(|source| match &report.image {
+        None => output_error(source),
+        Some(image) => {
+            let image = match is_stdout(output) {
+                true => "the image".to_owned(),
+                false => image.path.clone(),
+            };
+            Error::one("the report", Obstacle::ReportLost { image, source })
         }
+    })
+}
+
+fn report_text(args: &BuildArgs, report: &Report) -> io::Result<String> {
+    if args.json {
+        return json(report);
     }
-    if output == Path::new("-") && !args.dry_run {
-        return io::stderr()
-            .write_all(text.as_bytes())
-            .map_err(output_error);
+    let mut text = report.to_string();
+    for entry in report.entries.iter().filter(|_| args.verbose) {
+        text += &format!(
+            "entry       {:>9} {} <- {}\n",
+            entry.size, entry.path, entry.source
+        );
     }
-    print(&text)
+    Ok(text)
 }

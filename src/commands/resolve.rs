@@ -1,21 +1,28 @@
 //! `xinitrd resolve`: the load order alone.
 
+use std::io::{self, Write};
+
 use serde::Serialize;
 
-use super::{
-    choose_kernel, in_root, json, modprobe_config, module_directory, open_root, print, threads,
-};
+use super::guest::Guest;
+use super::obstacles::Obstacles;
+use super::{json, output_error, print, threads};
+use crate::assemble::module_directory;
 use crate::cli::ResolveArgs;
 use crate::error::Error;
+use crate::kmod::config::ModprobeConfig;
 use crate::kmod::name::ModuleName;
 use crate::kmod::order::{LoadOrder, Resolver};
 use crate::kmod::tree::{ModuleId, ModuleTree};
-use crate::report::SCHEMA_VERSION;
+use crate::problem::Problem;
+use crate::report::{GENERATOR, SCHEMA_VERSION};
+use crate::root::Root;
 
 /// The load order, for pipelines.
 #[derive(Serialize)]
 struct Resolved {
     schema_version: u32,
+    generator: &'static str,
     kernel: String,
     modules: Vec<ResolvedModule>,
     builtin: Vec<String>,
@@ -34,40 +41,61 @@ struct ResolvedModule {
 /// # Errors
 /// When one is not to be found, the order cannot be made, or something cannot be read.
 pub fn run(args: &ResolveArgs) -> Result<(), Error> {
-    let root = open_root(&args.kernel.root)?;
-    let kernel = choose_kernel(&args.kernel, &root)?;
-    let config = modprobe_config(&args.kernel, &root)?;
-    let directory = module_directory(&kernel);
-    let tree = ModuleTree::open(&root, &directory, config, threads(&args.kernel));
-    let mut tree = in_root(&root, &directory, tree)?;
+    let mut obstacles = Obstacles::default();
+    let guest = Guest::open(&args.kernel, &mut obstacles);
+    let resolved = guest.root.as_ref().zip(guest.kernel);
+    let resolved = resolved.and_then(|(root, kernel)| {
+        let tree = open_tree(args, root, &kernel, guest.config);
+        let mut tree = obstacles.keep(tree)?;
+        let order = obstacles.keep_all(load_order(args, &mut tree))?;
+        Some((kernel, tree, order))
+    });
+    let (kernel, tree, order) = obstacles.none_before(resolved)?;
+    if args.json {
+        return print(&json(&document(kernel, &tree, &order)).map_err(output_error)?);
+    }
+    for note in tree.notes() {
+        // `eprintln!` would panic on a standard error that is full or closed.
+        let _ = writeln!(io::stderr(), "xinitrd: note: {note}");
+    }
+    print(&if args.tree {
+        forest(&tree, &order)
+    } else {
+        lines(&tree, &order)
+    })
+}
+
+fn open_tree<'r>(
+    args: &ResolveArgs,
+    root: &'r Root,
+    kernel: &str,
+    config: ModprobeConfig,
+) -> Result<ModuleTree<'r>, Problem> {
+    let directory = module_directory(kernel);
+    let tree = ModuleTree::open(root, &directory, config, threads(&args.kernel));
+    let mut tree = tree.map_err(|error| Problem::of_lookup(root.shown(&directory), error))?;
     for name in &args.kernel.builtin {
         tree.assume_builtin(ModuleName::new(name));
     }
-    let mut resolver = Resolver::new(&mut tree);
-    args.modules.iter().for_each(|name| resolver.require(name));
-    let order = resolver.finish_load_order().map_err(Error::Order)?;
-    if !args.json {
-        tree.notes()
-            .iter()
-            .for_each(|note| eprintln!("xinitrd: note: {note}"));
-    }
-    let host_path = |id: ModuleId| tree.shown(tree.path(id));
-    if args.json {
-        print(&json(&resolved(kernel, &tree, &order))?)
-    } else if args.tree {
-        print(&forest(&tree, &order))
-    } else {
-        print(
-            &order
-                .load
-                .iter()
-                .map(|&id| host_path(id) + "\n")
-                .collect::<String>(),
-        )
-    }
+    Ok(tree)
 }
 
-fn resolved(kernel: String, tree: &ModuleTree<'_>, order: &LoadOrder) -> Resolved {
+fn load_order(args: &ResolveArgs, tree: &mut ModuleTree<'_>) -> Result<LoadOrder, Vec<Problem>> {
+    let mut resolver = Resolver::new(tree);
+    args.modules.iter().for_each(|name| resolver.require(name));
+    resolver.finish_load_order().map_err(|faults| {
+        let problem = |fault| Problem::of_order(tree, fault);
+        faults.into_iter().map(problem).collect()
+    })
+}
+
+/// The modules' paths, one a line.
+fn lines(tree: &ModuleTree<'_>, order: &LoadOrder) -> String {
+    let paths = order.load.iter().map(|&id| tree.shown(tree.path(id)));
+    paths.map(|path| path + "\n").collect()
+}
+
+fn document(kernel: String, tree: &ModuleTree<'_>, order: &LoadOrder) -> Resolved {
     let name = |id: ModuleId| tree.name(id).to_string();
     let module = |&id: &ModuleId| ResolvedModule {
         name: name(id),
@@ -76,6 +104,7 @@ fn resolved(kernel: String, tree: &ModuleTree<'_>, order: &LoadOrder) -> Resolve
     };
     Resolved {
         schema_version: SCHEMA_VERSION,
+        generator: GENERATOR,
         kernel,
         modules: order.load.iter().map(module).collect(),
         builtin: order.builtin.iter().map(ToString::to_string).collect(),

@@ -1,8 +1,6 @@
 //! A rope written in any of the compressions.
 
-use std::io::{self, BufWriter, Write};
-use std::num::NonZeroUsize;
-use std::ops::Range;
+use std::io::{self, Write};
 
 use lzma_rust2::{CheckType, XzOptions, XzWriter};
 
@@ -11,10 +9,6 @@ use crate::rope::Rope;
 
 /// What of the rope is handed on at once, so that progress is told within large files too.
 const CHUNK: usize = 1 << 20;
-/// What small slices, an entry's header and padding, are gathered into before they are written.
-const WRITE_BUFFER: usize = 128 << 10;
-/// What buffers of the workers may take together; it bounds the number of workers.
-const WORKER_MEMORY: usize = 64 << 20;
 /// The most workers that zstd takes on a 32-bit machine (`ZSTDMT_NBWORKERS_MAX`).
 const ZSTD_WORKERS: usize = 64;
 /// The smallest dictionary that lzma-rust2 takes.
@@ -22,8 +16,9 @@ const XZ_MIN_DICTIONARY: u64 = 4096;
 
 /// Writes `rope` to `out` as `encoding` says.
 ///
-/// `out` gets the compressed bytes in order, from the calling thread alone; `progress` is told
-/// from there, too, how many bytes of the rope are done.
+/// `out` gets the compressed bytes in order, from the calling thread alone, and some of them, such
+/// as an entry's header, in small pieces: it should be buffered. `progress` is told from there, too,
+/// how many bytes of the rope are done.
 ///
 /// The bytes are the same at any number of threads. Beyond the rope, gzip, lz4 and none take at
 /// most about 64 MiB; xz and zstd take what their dictionary or window needs at that level, which
@@ -41,35 +36,10 @@ pub fn encode(
 ) -> io::Result<()> {
     match encoding.compression() {
         Compression::Gzip => gzip::encode(rope, encoding, out, progress),
-        Compression::None => store(rope, out, progress),
+        Compression::None => copy(rope, out, progress),
         Compression::Xz => xz(rope, encoding, out, progress),
         Compression::Zstd => zstd(rope, encoding, out, progress),
         Compression::Lz4 => lz4::encode(rope, encoding, out, progress),
-    }
-}
-
-/// How many workers fit in the memory that is allowed, each taking `each` bytes.
-pub(super) fn workers(encoding: &Encoding, each: usize) -> NonZeroUsize {
-    let fitting = NonZeroUsize::new(WORKER_MEMORY / each.max(1)).unwrap_or(NonZeroUsize::MIN);
-    encoding.threads().min(fitting)
-}
-
-/// The bytes of `range`, gathered in `scratch` unless they are one slice anyway.
-pub(super) fn gather<'a>(
-    rope: &'a Rope<'_>,
-    range: Range<u64>,
-    scratch: &'a mut Vec<u8>,
-) -> &'a [u8] {
-    let wanted = (rope.len().min(range.end)).saturating_sub(range.start);
-    match rope.slices(range.clone()).next() {
-        Some(first) if first.len() as u64 == wanted => first,
-        _ => {
-            scratch.clear();
-            for slice in rope.slices(range) {
-                scratch.extend_from_slice(slice);
-            }
-            scratch
-        }
     }
 }
 
@@ -84,14 +54,6 @@ fn copy(rope: &Rope<'_>, out: &mut dyn Write, progress: &(dyn Fn(u64) + Sync)) -
         }
     }
     Ok(())
-}
-
-fn store(rope: &Rope<'_>, out: &mut dyn Write, progress: &(dyn Fn(u64) + Sync)) -> io::Result<()> {
-    let mut buffered = BufWriter::with_capacity(WRITE_BUFFER, out);
-    let written = copy(rope, &mut buffered, progress).and_then(|()| buffered.flush());
-    // Taken apart, lest its drop writes once more after an error.
-    let _ = buffered.into_parts();
-    written
 }
 
 /// One stream of one block: what lzma-rust2 writes is the same at any number of threads because

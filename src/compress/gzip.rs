@@ -12,8 +12,7 @@ use libdeflater::{CompressionLvl, Compressor};
 
 use super::Encoding;
 use super::deflate_blocks::{LastBlock, last_block};
-use super::encode::{gather, workers};
-use super::ordered::in_order;
+use super::pieces::{Piece, Pieces};
 use crate::rope::Rope;
 
 /// What is compressed apart: `docs/compression.md` has the sizes that were tried.
@@ -29,15 +28,9 @@ const THOROUGH_WORKER: usize = 13 << 20;
 const NEAR_OPTIMAL: u8 = 10;
 
 /// A piece compressed, and the checksum of its content.
-struct Piece {
-    deflated: Vec<u8>,
+struct Deflated {
+    bytes: Vec<u8>,
     crc: Hasher,
-}
-
-/// What a worker keeps from piece to piece.
-struct Worker {
-    compressor: Compressor,
-    scratch: Vec<u8>,
 }
 
 /// Writes `rope` as one member and nothing after it.
@@ -49,56 +42,40 @@ pub(super) fn encode(
 ) -> io::Result<()> {
     let level = CompressionLvl::new(i32::from(encoding.level()))
         .map_err(|error| io::Error::other(format!("libdeflate's level: {error:?}")))?;
-    let new_worker = || Worker {
-        compressor: Compressor::new(level),
-        scratch: Vec::new(),
-    };
-    let each = if encoding.level() < NEAR_OPTIMAL {
+    let worker = if encoding.level() < NEAR_OPTIMAL {
         FAST_WORKER
     } else {
         THOROUGH_WORKER
     };
-    // An empty rope has one piece, too: the block that ends the stream.
-    let pieces = rope.len().div_ceil(PIECE).max(1);
     let mut crc = Hasher::new();
-    let mut done = 0;
     out.write_all(&HEADER)?;
-    in_order(
-        pieces,
-        workers(encoding, each),
-        new_worker,
-        |worker, index| worker.compress(rope, index, index + 1 == pieces),
-        |piece| {
+    Pieces::new(rope, PIECE, encoding.threads(), worker).work(
+        || Compressor::new(level),
+        deflate,
+        |piece: Deflated| {
             crc.combine(&piece.crc);
-            out.write_all(&piece.deflated)?;
-            done += PIECE;
-            progress(done.min(rope.len()));
-            Ok(())
+            out.write_all(&piece.bytes)
         },
+        progress,
     )?;
     out.write_all(&crc.finalize().to_le_bytes())?;
     // ISIZE is the size modulo 2^32 (RFC 1952, 2.3.1).
     out.write_all(&(rope.len() as u32).to_le_bytes())
 }
 
-impl Worker {
-    fn compress(&mut self, rope: &Rope<'_>, index: u64, is_last: bool) -> io::Result<Piece> {
-        let start = index * PIECE;
-        let content = gather(rope, start..start + PIECE, &mut self.scratch);
-        let mut crc = Hasher::new();
-        crc.update(content);
-        let mut deflated = vec![0; self.compressor.deflate_compress_bound(content.len())];
-        let length = self
-            .compressor
-            .deflate_compress(content, &mut deflated)
-            .map_err(io::Error::other)?;
-        deflated.truncate(length);
-        if !is_last {
-            let last = last_block(&deflated).map_err(io::Error::other)?;
-            make_continuable(&mut deflated, last);
-        }
-        Ok(Piece { deflated, crc })
+fn deflate(compressor: &mut Compressor, piece: Piece<'_>) -> io::Result<Deflated> {
+    let mut crc = Hasher::new();
+    crc.update(piece.content);
+    let mut bytes = vec![0; compressor.deflate_compress_bound(piece.content.len())];
+    let length = compressor
+        .deflate_compress(piece.content, &mut bytes)
+        .map_err(io::Error::other)?;
+    bytes.truncate(length);
+    if !piece.is_last {
+        let last = last_block(&bytes).map_err(io::Error::other)?;
+        make_continuable(&mut bytes, last);
     }
+    Ok(Deflated { bytes, crc })
 }
 
 /// Lets another deflate stream follow this one, as `Z_SYNC_FLUSH` does.

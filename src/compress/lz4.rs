@@ -6,9 +6,8 @@
 use std::io::{self, Write};
 
 use super::Encoding;
-use super::encode::{gather, workers};
 use super::lz4_block::{BlockEncoder, bound};
-use super::ordered::in_order;
+use super::pieces::{Piece, Pieces};
 use crate::rope::Rope;
 
 const MAGIC: u32 = 0x184c_2102;
@@ -25,25 +24,21 @@ pub(super) fn encode(
     progress: &(dyn Fn(u64) + Sync),
 ) -> io::Result<()> {
     out.write_all(&MAGIC.to_le_bytes())?;
-    let mut done = 0;
-    in_order(
-        rope.len().div_ceil(BLOCK),
-        workers(encoding, WORKER),
-        || (BlockEncoder::new(), Vec::new()),
-        |(encoder, scratch), index| {
-            let start = index * BLOCK;
-            let content = gather(rope, start..start + BLOCK, scratch);
-            let mut block = Vec::with_capacity(bound(content.len()));
-            encoder.encode(content, &mut block);
+    if rope.is_empty() {
+        return Ok(());
+    }
+    Pieces::new(rope, BLOCK, encoding.threads(), WORKER).work(
+        BlockEncoder::new,
+        |encoder: &mut BlockEncoder, piece: Piece<'_>| {
+            let mut block = Vec::with_capacity(bound(piece.content.len()));
+            encoder.encode(piece.content, &mut block);
             Ok(block)
         },
         |block: Vec<u8>| {
             let length = u32::try_from(block.len()).map_err(io::Error::other)?;
             out.write_all(&length.to_le_bytes())?;
-            out.write_all(&block)?;
-            done += BLOCK;
-            progress(done.min(rope.len()));
-            Ok(())
+            out.write_all(&block)
         },
+        progress,
     )
 }

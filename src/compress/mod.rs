@@ -15,6 +15,7 @@ mod gzip;
 mod lz4;
 mod lz4_block;
 mod ordered;
+mod pieces;
 mod unpack;
 
 use std::num::NonZeroUsize;

@@ -1,7 +1,7 @@
 //! Writing a file so that it is there whole, or not at all.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::NamedTempFile;
 
 /// A file on its way: a temporary one beside the target, gone when this is dropped before
-/// [`Output::commit`].
+/// [`Output::commit`]. It is not buffered.
 pub struct Output {
-    file: BufWriter<NamedTempFile>,
+    file: NamedTempFile,
     target: PathBuf,
     force: bool,
     signals: Signals,
@@ -72,7 +72,6 @@ impl Output {
         let file = tempfile::Builder::new()
             .prefix(".xinitrd-")
             .tempfile_in(directory)?;
-        let file = BufWriter::with_capacity(1 << 18, file);
         Ok(Output {
             file,
             target: target.to_path_buf(),
@@ -92,7 +91,6 @@ impl Output {
             force,
             signals,
         } = self;
-        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.as_file()
             .set_permissions(std::fs::Permissions::from_mode(0o644))?;
         file.as_file().sync_all()?;

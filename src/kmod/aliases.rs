@@ -1,11 +1,12 @@
 //! Aliases: patterns that stand for modules, and the match between them and a name.
 
+use super::lines::lines;
 use super::name::ModuleName;
 
 /// A pattern and the module it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alias {
-    /// The pattern, normalised (see [`normalise`]).
+    /// The pattern.
     pub pattern: Vec<u8>,
     /// The module.
     pub module: ModuleName,
@@ -16,39 +17,73 @@ impl Alias {
     #[must_use]
     pub fn new(pattern: &[u8], module: ModuleName) -> Self {
         Alias {
-            pattern: normalise(pattern),
+            pattern: pattern.to_vec(),
             module,
         }
     }
 
-    /// Whether `name`, normalised, matches the pattern.
+    /// Whether `name`, normalised (see [`normalise`]), matches the pattern.
     #[must_use]
     pub fn matches(&self, name: &[u8]) -> bool {
         glob(&self.pattern, name)
     }
 }
 
-/// Reads the text of a `modules.alias`: `alias PATTERN MODULE` a line, `#` begins a comment.
+/// The aliases of a whole tree, in the form of a `modules.alias`: `alias PATTERN MODULE` a line, `#`
+/// begins a comment.
 ///
-/// Patterns may hold spaces (`modules.alias` of some kernels has them); the module is the last
-/// word. Lines of another form are passed over, as modprobe does.
-#[must_use]
-pub fn parse(text: &[u8]) -> Vec<Alias> {
-    let lines = text.split(|&b| b == b'\n');
-    lines
-        .filter_map(|line| {
-            let rest = line.trim_ascii().strip_prefix(b"alias ")?.trim_ascii();
-            let space = rest.iter().rposition(u8::is_ascii_whitespace)?;
-            let (pattern, module) = rest.split_at_checked(space)?;
-            Some(Alias::new(
-                pattern.trim_ascii(),
-                ModuleName::new(module.trim_ascii()),
-            ))
-        })
-        .collect()
+/// They stay text: a distribution's kernel has twenty thousand, of which an image asks for a few.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AliasIndex {
+    text: Vec<u8>,
 }
 
-/// Turns every `-` into `_` but within brackets, as kmod compares aliases.
+impl AliasIndex {
+    /// The index with this text. Lines of another form are passed over, as modprobe does.
+    #[must_use]
+    pub fn new(text: Vec<u8>) -> AliasIndex {
+        AliasIndex { text }
+    }
+
+    /// Adds an alias.
+    pub fn push(&mut self, pattern: &[u8], module: &ModuleName) {
+        let line = [b"alias ", pattern, b" ", module.as_bytes(), b"\n"];
+        line.iter()
+            .for_each(|part| self.text.extend_from_slice(part));
+    }
+
+    /// The modules that `name` may stand for, in the order of the lines.
+    pub fn matching(&self, name: &[u8]) -> impl Iterator<Item = ModuleName> {
+        let name = normalise(name);
+        lines(&self.text).filter_map(move |line| {
+            let (pattern, module) = alias(Some(line).filter(|line| may_match(line, &name))?)?;
+            glob(pattern, &name).then(|| ModuleName::new(module))
+        })
+    }
+}
+
+/// Whether the first byte of a line's pattern leaves it open that `name` matches: nearly all lines
+/// are ruled out by it, at a fraction of the cost of taking them apart.
+fn may_match(line: &[u8], name: &[u8]) -> bool {
+    match line.get(ALIAS.len()).copied() {
+        Some(b'*' | b'?' | b'[' | b'\\' | b' ') => true,
+        first => first.map(underscored) == name.first().copied(),
+    }
+}
+
+/// What a line begins with.
+const ALIAS: &[u8] = b"alias ";
+
+/// The pattern, which may hold spaces (`modules.alias` of some kernels has them), and the module,
+/// which is the last word.
+fn alias(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = line.strip_prefix(ALIAS)?.trim_ascii();
+    let space = rest.iter().rposition(u8::is_ascii_whitespace)?;
+    let (pattern, module) = rest.split_at_checked(space)?;
+    Some((pattern.trim_ascii(), module.trim_ascii()))
+}
+
+/// A name with every `-` but those within brackets turned into `_`, as kmod compares aliases.
 #[must_use]
 pub fn normalise(alias: &[u8]) -> Vec<u8> {
     let mut bracketed = false;
@@ -57,14 +92,15 @@ pub fn normalise(alias: &[u8]) -> Vec<u8> {
         match byte {
             b'[' => bracketed = true,
             b']' => bracketed = false,
-            b'-' if !bracketed => *byte = b'_',
+            _ if !bracketed => *byte = underscored(*byte),
             _ => {}
         }
     }
     normalised
 }
 
-/// Whether `name` matches `pattern` as `fnmatch(3)` without flags would have it.
+/// Whether `name`, normalised, matches `pattern` as `fnmatch(3)` without flags would have it; the
+/// pattern is normalised on the way.
 ///
 /// Takes time in proportion to the product of the lengths at worst: the last `*` is the only one
 /// that is ever taken back.
@@ -107,10 +143,15 @@ fn one<'p, 't>(pattern: &'p [u8], text: &'t [u8]) -> Option<(&'p [u8], &'t [u8])
             None => (byte == b'[').then_some((rest, text)),
         },
         [b'\\', literal, rest @ ..] | [literal, rest @ ..] => {
-            (*literal == byte).then_some((rest, text))
+            (underscored(*literal) == byte).then_some((rest, text))
         }
         [] => None,
     }
+}
+
+/// Outside of brackets `-` and `_` are one.
+fn underscored(byte: u8) -> u8 {
+    if byte == b'-' { b'_' } else { byte }
 }
 
 /// Whether `byte` is in the set that `rest`, past its `[`, begins with; and what follows the set.
@@ -159,6 +200,7 @@ mod tests {
             ("*a*b", "zzazzb", true),
             ("a\\*", "a*", true),
             ("a\\*", "ab", false),
+            ("a-b", "a_b", true),
             ("", "", true),
             ("", "a", false),
         ];
@@ -178,18 +220,19 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_read_and_garbage_is_passed_over() {
+    fn an_index_answers_with_every_module_in_order_and_passes_garbage_over() {
         let text = b"# comment\nalias xen:vbd xen_blkfront\nalias x[a-b]-c foo-bar\n\nalias\nalias onlyone\n\xff\xfe";
-        let want = [
-            Alias {
-                pattern: b"xen:vbd".to_vec(),
-                module: ModuleName::new("xen_blkfront"),
-            },
-            Alias {
-                pattern: b"x[a-b]_c".to_vec(),
-                module: ModuleName::new("foo_bar"),
-            },
-        ];
-        assert_eq!(parse(text), want);
+        let mut index = AliasIndex::new([&text[..], b"\n"].concat());
+        index.push(b"xen:*", &ModuleName::new("other"));
+        for (name, want) in [
+            ("xen:vbd", vec!["xen_blkfront", "other"]),
+            ("xa-c", vec!["foo_bar"]),
+            ("xa_c", vec!["foo_bar"]),
+            ("onlyone", vec![]),
+        ] {
+            let found: Vec<ModuleName> = index.matching(name.as_bytes()).collect();
+            let want: Vec<ModuleName> = want.into_iter().map(ModuleName::new).collect();
+            assert_eq!(found, want, "{name}");
+        }
     }
 }

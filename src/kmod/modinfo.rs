@@ -1,11 +1,13 @@
 //! `.modinfo`: the `tag=value` strings a module carries, and the dependencies written in them.
 
+use std::sync::Arc;
+
 use super::name::ModuleName;
 
-/// The strings of one `.modinfo`, in order.
+/// The strings of one `.modinfo`, in order. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Modinfo {
-    fields: Vec<(Vec<u8>, Vec<u8>)>,
+    section: Arc<[u8]>,
 }
 
 /// Modules to be loaded before and after another, if they can be (`modprobe.d(5)`, `softdep`).
@@ -18,28 +20,18 @@ pub struct Softdep {
 }
 
 impl Modinfo {
-    /// Splits the bytes of a `.modinfo` section; strings without a `=` are passed over.
+    /// The bytes of a `.modinfo` section; strings without a `=` are passed over.
     #[must_use]
-    pub fn parse(section: &[u8]) -> Modinfo {
-        let fields = section.split(|&b| b == 0).filter_map(|field| {
-            let equals = field.iter().position(|&b| b == b'=')?;
-            Some((
-                field.get(..equals)?.to_vec(),
-                field.get(equals + 1..)?.to_vec(),
-            ))
-        });
+    pub fn new(section: Vec<u8>) -> Modinfo {
         Modinfo {
-            fields: fields.collect(),
+            section: section.into(),
         }
     }
 
     /// Every value of `tag`, in order.
     pub fn all<'m>(&'m self, tag: &'m str) -> impl Iterator<Item = &'m [u8]> {
-        let fields = self
-            .fields
-            .iter()
-            .filter(move |(name, _)| name == tag.as_bytes());
-        fields.map(|(_, value)| value.as_slice())
+        let fields = self.section.split(|&b| b == 0);
+        fields.filter_map(move |field| field.strip_prefix(tag.as_bytes())?.strip_prefix(b"="))
     }
 
     /// The first value of `tag`, as text.
@@ -109,9 +101,10 @@ mod tests {
 
     #[test]
     fn fields_are_read_in_order_and_noise_is_passed_over() {
-        let info = Modinfo::parse(
+        let info = Modinfo::new(
             b"license=GPL\0\0\0depends=jbd2,crc16,mb-cache\0noise\0softdep=pre: crc32c post: x y\0\
-              alias=fs-ext4\0alias=ext3\0vermagic=6.1.0 SMP \0weakdep=a b\0depends",
+              alias=fs-ext4\0alias=ext3\0vermagic=6.1.0 SMP \0weakdep=a b\0depends"
+                .to_vec(),
         );
         let names: Vec<_> = info.depends().iter().map(ToString::to_string).collect();
         assert_eq!(names, ["jbd2", "crc16", "mb_cache"]);
@@ -130,6 +123,6 @@ mod tests {
 
     #[test]
     fn a_module_without_dependencies_has_none() {
-        assert_eq!(Modinfo::parse(b"depends=\0").depends(), []);
+        assert_eq!(Modinfo::new(b"depends=\0".to_vec()).depends(), []);
     }
 }

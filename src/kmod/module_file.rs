@@ -79,7 +79,7 @@ fn load_one(files: &dyn Files, path: &ImagePath) -> Result<ModuleFile, ModuleFau
         (None, raw)
     };
     let facts = ModuleFacts::read(&bytes.as_slice())?;
-    let modinfo = Modinfo::parse(&facts.modinfo);
+    let modinfo = Modinfo::new(facts.modinfo);
     Ok(ModuleFile {
         packed,
         bytes,
@@ -95,5 +95,5 @@ fn scan_one(files: &dyn Files, path: &ImagePath) -> Result<Modinfo, ModuleFault>
     if detect(&magic).is_some() {
         return Ok(load_one(files, path)?.modinfo);
     }
-    Ok(Modinfo::parse(&ModuleFacts::read(file.as_ref())?.modinfo))
+    Ok(Modinfo::new(ModuleFacts::read(file.as_ref())?.modinfo))
 }

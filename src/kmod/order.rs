@@ -9,7 +9,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::modinfo::Softdep;
 use super::name::ModuleName;
-use super::tree::{Found, ModuleId, ModuleTree, Note};
+use super::note::Note;
+use super::tree::{Found, ModuleId, ModuleTree};
 use crate::root::LookupError;
 
 /// The deepest nesting of soft dependencies that is followed; real ones reach 3.
@@ -92,6 +93,7 @@ pub struct Resolver<'t, 'r> {
     tree: &'t mut ModuleTree<'r>,
     order: LoadOrder,
     loaded: HashSet<ModuleId>,
+    included: HashSet<ModuleId>,
     /// Modules whose turn has come, as kmod marks them.
     visited: HashSet<ModuleId>,
     faults: Vec<OrderFault>,
@@ -107,6 +109,7 @@ impl<'t, 'r> Resolver<'t, 'r> {
             tree,
             order: LoadOrder::default(),
             loaded: HashSet::new(),
+            included: HashSet::new(),
             visited: HashSet::new(),
             faults: Vec::new(),
             left_out: Vec::new(),
@@ -150,7 +153,7 @@ impl<'t, 'r> Resolver<'t, 'r> {
     pub fn include(&mut self, id: ModuleId) {
         let needs = self.needs(id);
         for id in needs.into_iter().chain([id]) {
-            if !self.order.include.contains(&id) {
+            if self.included.insert(id) {
                 self.order.include.push(id);
             }
         }
@@ -257,7 +260,7 @@ impl<'t, 'r> Resolver<'t, 'r> {
                         .for_each(|id| self.probe_soft_one(user, id, depth));
                 }
                 Ok(Found::Builtin(name)) => self.count_as_builtin(name),
-                Ok(Found::Nothing) => self.tree.remark(Note::SoftdepMissing {
+                Ok(Found::Nothing) => self.tree.note(Note::SoftdepMissing {
                     module: self.tree.name(user).clone(),
                     wanted: name.clone(),
                 }),
@@ -268,7 +271,7 @@ impl<'t, 'r> Resolver<'t, 'r> {
 
     fn probe_soft_one(&mut self, user: ModuleId, id: ModuleId, depth: usize) {
         if self.visited.contains(&id) && !self.loaded.contains(&id) {
-            self.tree.remark(Note::SoftCycle {
+            self.tree.note(Note::SoftCycle {
                 module: self.tree.name(user).clone(),
                 wanted: self.tree.name(id).clone(),
             });
@@ -282,7 +285,7 @@ impl<'t, 'r> Resolver<'t, 'r> {
             return known.clone();
         }
         let needs = match self.tree.listed_needs(id) {
-            Some(listed) => listed.to_vec(),
+            Some(listed) => listed,
             None => Closure::of(self, id),
         };
         self.order.needs.insert(id, needs.clone());
@@ -306,7 +309,7 @@ impl<'t, 'r> Resolver<'t, 'r> {
     /// Holds what `modules.dep` lists for a loaded module against what the module itself says: what
     /// only the module says would be missing in the guest, what only the list says is noted.
     fn compare_with_dep(&mut self, id: ModuleId) {
-        let Some(listed) = self.tree.listed_needs(id).map(<[ModuleId]>::to_vec) else {
+        let Some(listed) = self.tree.listed_needs(id) else {
             return;
         };
         let own = self.own_needs(id);
@@ -316,11 +319,11 @@ impl<'t, 'r> Resolver<'t, 'r> {
         }
         let mut reachable: HashSet<ModuleId> = own.iter().copied().collect();
         for &need in &own {
-            reachable.extend(self.tree.listed_needs(need).unwrap_or_default());
+            reachable.extend(self.needs(need));
         }
         for &extra in listed.iter().filter(|need| !reachable.contains(need)) {
             let (module, listed) = (self.tree.name(id).clone(), self.tree.name(extra).clone());
-            self.tree.remark(Note::OnlyListed { module, listed });
+            self.tree.note(Note::OnlyListed { module, listed });
         }
     }
 
@@ -331,13 +334,8 @@ impl<'t, 'r> Resolver<'t, 'r> {
         let mut circles = Vec::new();
         for &id in &self.order.load {
             before.insert(id);
-            let late = self
-                .tree
-                .listed_needs(id)
-                .unwrap_or_default()
-                .iter()
-                .copied();
-            let late = late.filter(|need| !before.contains(need) && self.loaded.contains(need));
+            let needs = self.order.needs_of(id).iter().copied();
+            let late = needs.filter(|need| !before.contains(need) && self.loaded.contains(need));
             circles.extend(late.map(|need| [id, need, id]));
         }
         for circle in circles {

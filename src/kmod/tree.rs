@@ -7,15 +7,18 @@
 use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
-use std::rc::Rc;
 
-use super::aliases::{self, Alias, normalise};
+use indexmap::{IndexMap, IndexSet};
+
+use super::aliases::AliasIndex;
 use super::builtin::Builtin;
 use super::config::ModprobeConfig;
-use super::dep_file::{self, DepLine};
+use super::dep_file::{DepFile, Needs};
+use super::lines::lines;
 use super::modinfo::{Modinfo, Softdep};
 use super::module_file::{self, ModuleFault, ModuleFile};
 use super::name::{ModuleName, is_module_file};
+use super::note::Note;
 use crate::image_path::{BadPath, ImagePath};
 use crate::root::{LookupError, Root};
 
@@ -28,9 +31,8 @@ pub struct ModuleId(usize);
 struct Module {
     /// Relative to the module directory.
     path: ImagePath,
-    name: ModuleName,
-    /// What `modules.dep` says it needs, first to be loaded first.
-    needs: Option<Vec<ModuleId>>,
+    /// Where `modules.dep` says what it needs.
+    listed: Option<Needs>,
 }
 
 /// What a name stands for.
@@ -44,61 +46,6 @@ pub enum Found {
     Nothing,
 }
 
-/// Something seen in a tree that does not stop a build and that its owner may want to know.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Note {
-    /// Lines of an index file that are none.
-    #[error("{file}: {count} lines are not of its format, the first is line {first}; passed over")]
-    Garbage {
-        /// The file.
-        file: String,
-        /// How many.
-        count: usize,
-        /// The number of the first, from 1.
-        first: usize,
-    },
-    /// A module file that `modules.dep` does not list.
-    #[error("{module} is not in modules.dep, which seems older: run depmod in the root")]
-    NotInDep {
-        /// Its path in the module directory.
-        module: ImagePath,
-    },
-    /// `modules.dep` lists a need that the module's own `depends=` does not lead to.
-    #[error("{module}: modules.dep says it needs {listed}, the module itself does not")]
-    OnlyListed {
-        /// The module.
-        module: ModuleName,
-        /// What only `modules.dep` says it needs.
-        listed: ModuleName,
-    },
-    /// A soft dependency that nothing provides.
-    #[error(
-        "{module}: its soft dependency {wanted} is not in the tree; left out, as modprobe does"
-    )]
-    SoftdepMissing {
-        /// The module.
-        module: ModuleName,
-        /// What it would like.
-        wanted: String,
-    },
-    /// Soft dependencies that go round in a circle.
-    #[error("{module}: its soft dependency {wanted} leads back to itself; the circle is cut there")]
-    SoftCycle {
-        /// The module.
-        module: ModuleName,
-        /// The dependency that leads back.
-        wanted: ModuleName,
-    },
-    /// A module that could not be read while aliases were looked for.
-    #[error("{module}: {fault}; its aliases are unknown")]
-    Unreadable {
-        /// Its path in the module directory.
-        module: ImagePath,
-        /// Why.
-        fault: String,
-    },
-}
-
 /// Soft or weak dependencies by module.
 type ByModule<T> = HashMap<ModuleName, Vec<T>>;
 
@@ -107,18 +54,18 @@ pub struct ModuleTree<'r> {
     root: &'r Root,
     directory: ImagePath,
     threads: NonZeroUsize,
-    modules: Vec<Module>,
-    by_name: HashMap<ModuleName, ModuleId>,
-    by_path: HashMap<ImagePath, ModuleId>,
+    /// By name, each at its strongest path; a [`ModuleId`] is a place in it.
+    modules: IndexMap<ModuleName, Module>,
+    dep_file: DepFile,
     builtin: Builtin,
     assumed_builtin: HashSet<ModuleName>,
     config: ModprobeConfig,
     softdeps: Option<ByModule<Softdep>>,
-    weakdeps: Option<ByModule<String>>,
-    aliases: OnceCell<Vec<Alias>>,
-    files: RefCell<HashMap<ModuleId, Rc<Result<ModuleFile, ModuleFault>>>>,
+    weakdeps: Option<ByModule<Vec<String>>>,
+    aliases: OnceCell<AliasIndex>,
+    files: RefCell<HashMap<ModuleId, Result<ModuleFile, ModuleFault>>>,
     walked: bool,
-    notes: RefCell<Vec<Note>>,
+    notes: RefCell<IndexSet<Note>>,
 }
 
 /// Where modules that override the kernel's own lie, the strongest first (`depmod.d(5)`, and the
@@ -153,73 +100,55 @@ impl<'r> ModuleTree<'r> {
             root,
             directory: directory.clone(),
             threads,
-            modules: Vec::new(),
-            by_name: HashMap::new(),
-            by_path: HashMap::new(),
+            modules: IndexMap::new(),
+            dep_file: DepFile::default(),
             builtin: Builtin::parse(builtin.as_deref(), builtin_modinfo.as_deref()),
             assumed_builtin: HashSet::new(),
             config,
-            softdeps: index("modules.softdep")?.map(|text| parse_softdeps(&text)),
-            weakdeps: index("modules.weakdep")?.map(|text| parse_weakdeps(&text)),
+            softdeps: index("modules.softdep")?.map(|text| by_module(config_of(&text).softdeps)),
+            weakdeps: index("modules.weakdep")?.map(|text| by_module(config_of(&text).weakdeps)),
             aliases: OnceCell::new(),
             files: RefCell::default(),
             walked: false,
             notes: RefCell::default(),
         };
         if let Some(text) = index("modules.alias")? {
-            tree.aliases = OnceCell::from(aliases::parse(&text));
+            tree.aliases = OnceCell::from(AliasIndex::new(text));
         }
         match index("modules.dep")? {
-            Some(text) => tree.index_dep_file(&text)?,
+            Some(text) => tree.index_dep_file(text)?,
             None => tree.walk_all()?,
         }
         Ok(tree)
     }
 
-    fn index_dep_file(&mut self, text: &[u8]) -> Result<(), LookupError> {
-        let (lines, garbage) = dep_file::parse(text);
-        if let Some(&first) = garbage.first() {
-            let file = self.shown(&ImagePath::new("modules.dep")?);
-            self.note(Note::Garbage {
-                file,
-                count: garbage.len(),
-                first,
-            });
-        }
-        for line in &lines {
-            self.add(line.module.clone());
-        }
-        for DepLine { module, needs } in lines {
-            let needs = needs.into_iter().rev().map(|path| self.add(path)).collect();
-            let id = self.add(module);
-            if let Some(module) = self.modules.get_mut(id.0) {
-                module.needs.get_or_insert(needs);
+    fn index_dep_file(&mut self, text: Vec<u8>) -> Result<(), LookupError> {
+        let dep_file = DepFile::new(text);
+        let mut garbage = Vec::new();
+        for line in dep_file.lines() {
+            match line {
+                Ok((path, needs)) => {
+                    self.add(path, Some(needs));
+                }
+                Err(number) => garbage.push(number),
             }
         }
+        self.dep_file = dep_file;
+        self.note_garbage(&garbage);
         for directory in OVERRIDES {
             self.walk_into(&self.directory.join(directory)?)?;
         }
-        self.prefer_overrides();
         Ok(())
     }
 
-    /// Has every need mean the strongest module of its name: a `modules.dep` older than an override
-    /// still names the kernel's own.
-    fn prefer_overrides(&mut self) {
-        let strongest: Vec<ModuleId> = (0..self.modules.len())
-            .map(|n| {
-                self.by_name
-                    .get(self.name(ModuleId(n)))
-                    .copied()
-                    .unwrap_or(ModuleId(n))
-            })
-            .collect();
-        for need in self
-            .modules
-            .iter_mut()
-            .flat_map(|module| module.needs.iter_mut().flatten())
-        {
-            *need = strongest.get(need.0).copied().unwrap_or(*need);
+    /// Notes that lines of `modules.dep` are none.
+    fn note_garbage(&self, lines: &[usize]) {
+        if let Some(&first) = lines.first() {
+            self.note(Note::Garbage {
+                file: self.shown(&ImagePath::new("modules.dep").unwrap_or_default()),
+                count: lines.len(),
+                first,
+            });
         }
     }
 
@@ -230,93 +159,85 @@ impl<'r> ModuleTree<'r> {
     }
 
     fn walk_into(&mut self, directory: &ImagePath) -> Result<(), LookupError> {
-        let depth = self.directory.components().count();
-        let indexed = !self.modules.is_empty();
         let paths = match self.root.walk(directory, &is_module_file) {
             Err(error) if error.is_missing() => return Ok(()),
             found => found?,
         };
-        for path in self.in_modules_order(paths, depth)? {
-            if !self.by_path.contains_key(&path) {
-                if indexed {
-                    self.note(Note::NotInDep {
-                        module: path.clone(),
-                    });
-                }
-                self.add(path);
+        for path in self.in_modules_order(self.unknown(paths)?)? {
+            if !self.dep_file.is_empty() {
+                let module = self.shown(&path);
+                self.note(Note::NotInDep { module });
             }
+            self.add(path, None);
         }
         Ok(())
     }
 
-    /// Paths made relative to the module directory, in the order of `modules.order`, which is the
-    /// kernel's link order and decides which of several modules behind one alias comes first.
-    fn in_modules_order(
-        &self,
-        paths: Vec<ImagePath>,
-        depth: usize,
-    ) -> Result<Vec<ImagePath>, LookupError> {
-        let text = self.index("modules.order")?.unwrap_or_default();
-        let position: HashMap<Vec<u8>, usize> = text
-            .split(|&b| b == b'\n')
-            .enumerate()
-            .map(|(n, line)| (line.to_vec(), n))
-            .collect();
-        let mut relative = Vec::with_capacity(paths.len());
+    /// Those of `paths` that would be a module's, made relative to the module directory.
+    fn unknown(&self, paths: Vec<ImagePath>) -> Result<Vec<ImagePath>, BadPath> {
+        let depth = self.directory.components().count();
+        let mut unknown = Vec::with_capacity(paths.len());
         for path in paths {
             let below: Vec<&[u8]> = path.components().skip(depth).collect();
             let path = ImagePath::new(below.join(&b'/'))?;
-            let unpacked = super::name::unpacked_file_name(path.as_bytes());
-            let order = position.get(unpacked).copied().unwrap_or(usize::MAX);
-            relative.push((order, path));
+            if !self.has(&ModuleName::new(path.file_name()), &path) {
+                unknown.push(path);
+            }
         }
-        relative.sort_unstable();
-        Ok(relative.into_iter().map(|(_, path)| path).collect())
+        Ok(unknown)
     }
 
-    /// Adds the module at `path`, or finds it: the strongest path of a name is what the name means.
-    fn add(&mut self, path: ImagePath) -> ModuleId {
-        if let Some(&id) = self.by_path.get(&path) {
-            return id;
+    /// Paths in the order of `modules.order`, which is the kernel's link order and decides which of
+    /// several modules behind one alias comes first.
+    fn in_modules_order(&self, paths: Vec<ImagePath>) -> Result<Vec<ImagePath>, LookupError> {
+        if paths.is_empty() {
+            return Ok(paths);
         }
-        let id = ModuleId(self.modules.len());
+        let text = self.index("modules.order")?.unwrap_or_default();
+        let position: HashMap<&[u8], usize> = lines(&text).zip(0..).collect();
+        let mut ordered: Vec<(usize, ImagePath)> = paths
+            .into_iter()
+            .map(|path| {
+                let unpacked = super::name::unpacked_file_name(path.as_bytes());
+                (position.get(unpacked).copied().unwrap_or(usize::MAX), path)
+            })
+            .collect();
+        ordered.sort_unstable();
+        Ok(ordered.into_iter().map(|(_, path)| path).collect())
+    }
+
+    /// Adds the module at `path`, unless there is one of its name at a path as strong.
+    fn add(&mut self, path: ImagePath, listed: Option<Needs>) -> ModuleId {
         let name = ModuleName::new(path.file_name());
-        let weaker = self
-            .by_name
-            .get(&name)
-            .is_some_and(|&other| rank(self.path(other)) <= rank(&path));
-        if !weaker {
-            self.by_name.insert(name.clone(), id);
+        match self.id(&name) {
+            Some(id) if self.has(&name, &path) => id,
+            _ => ModuleId(self.modules.insert_full(name, Module { path, listed }).0),
         }
-        self.by_path.insert(path.clone(), id);
-        self.modules.push(Module {
-            path,
-            name,
-            needs: None,
-        });
-        id
+    }
+
+    /// Whether there is a module called `name` at a path as strong as `path`.
+    fn has(&self, name: &ModuleName, path: &ImagePath) -> bool {
+        let known = self.modules.get(name);
+        known.is_some_and(|module| rank(&module.path) <= rank(path))
+    }
+
+    fn id(&self, name: &ModuleName) -> Option<ModuleId> {
+        self.modules.get_index_of(name).map(ModuleId)
     }
 
     fn index(&self, name: &str) -> Result<Option<Vec<u8>>, LookupError> {
         read_index(self.root, &self.directory, name)
     }
 
-    fn note(&self, note: Note) {
-        let mut notes = self.notes.borrow_mut();
-        if !notes.contains(&note) {
-            notes.push(note);
-        }
-    }
-
     /// Keeps a note with those of the tree.
-    pub(super) fn remark(&self, note: Note) {
-        self.note(note);
+    pub(super) fn note(&self, note: Note) {
+        self.notes.borrow_mut().insert(note);
     }
 
     /// What was seen on the way, each thing once.
     #[must_use]
     pub fn notes(&self) -> Vec<Note> {
-        self.notes.borrow().clone()
+        self.notes.borrow().iter().cloned().collect()
     }
 
     /// The module's path in the module directory.
@@ -328,13 +249,17 @@ impl<'r> ModuleTree<'r> {
     /// The module's name.
     #[must_use]
     pub fn name(&self, id: ModuleId) -> &ModuleName {
-        &self.module(id).name
+        self.entry(id).0
     }
 
-    // An id is an index into this very list, handed out when the module was pushed to it.
-    #[allow(clippy::indexing_slicing)]
     fn module(&self, id: ModuleId) -> &Module {
-        &self.modules[id.0]
+        self.entry(id).1
+    }
+
+    // An id is a place in this very map, handed out when the module was put there.
+    #[allow(clippy::expect_used)]
+    fn entry(&self, id: ModuleId) -> (&ModuleName, &Module) {
+        self.modules.get_index(id.0).expect("a module of this tree")
     }
 
     /// How a person names a path of the module directory.
@@ -351,14 +276,14 @@ impl<'r> ModuleTree<'r> {
         ImagePath::new([self.directory.as_bytes(), b"/", path.as_bytes()].concat())
     }
 
-    /// Every module's id, in the order of the index.
+    /// Every module, in the order of the index.
     pub fn ids(&self) -> impl Iterator<Item = ModuleId> + use<> {
         (0..self.modules.len()).map(ModuleId)
     }
 
     /// Names of modules and of built-in ones, for suggestions.
     pub fn names(&self) -> impl Iterator<Item = &ModuleName> {
-        self.by_name.keys().chain(self.builtin.names())
+        self.modules.keys().chain(self.builtin.names())
     }
 
     /// The configuration the tree was opened with.
@@ -408,7 +333,7 @@ impl<'r> ModuleTree<'r> {
     }
 
     fn find_indexed(&self, name: &str) -> Found {
-        if let Some(&id) = self.by_name.get(&ModuleName::new(name)) {
+        if let Some(id) = self.id(&ModuleName::new(name)) {
             return Found::Modules(vec![id]);
         }
         let by_alias = self.find_alias(name.as_bytes());
@@ -422,18 +347,9 @@ impl<'r> ModuleTree<'r> {
     }
 
     fn find_alias(&self, name: &[u8]) -> Vec<ModuleId> {
-        let normalised = normalise(name);
         let mut ids: Vec<ModuleId> = Vec::new();
-        for alias in self
-            .aliases()
-            .iter()
-            .filter(|alias| alias.matches(&normalised))
-        {
-            if let Some(&id) = self
-                .by_name
-                .get(&alias.module)
-                .filter(|id| !ids.contains(id))
-            {
+        for module in self.aliases().matching(name) {
+            if let Some(id) = self.id(&module).filter(|id| !ids.contains(id)) {
                 ids.push(id);
             }
         }
@@ -441,19 +357,18 @@ impl<'r> ModuleTree<'r> {
     }
 
     /// All aliases: those of `modules.alias`, or where there is none the modules' own.
-    fn aliases(&self) -> &[Alias] {
+    fn aliases(&self) -> &AliasIndex {
         self.aliases.get_or_init(|| {
             let ids: Vec<ModuleId> = self.ids().collect();
             let infos = module_file::scan(self.root, &self.full_paths(&ids), self.threads);
-            let mut found = Vec::new();
+            let mut found = AliasIndex::default();
             for (id, info) in ids.into_iter().zip(infos) {
                 match info {
-                    Ok(info) => {
-                        let name = self.name(id);
-                        found.extend(info.all("alias").map(|a| Alias::new(a, name.clone())));
-                    }
+                    Ok(info) => info
+                        .all("alias")
+                        .for_each(|alias| found.push(alias, self.name(id))),
                     Err(fault) => self.note(Note::Unreadable {
-                        module: self.path(id).clone(),
+                        module: self.shown(self.path(id)),
                         fault: fault.to_string(),
                     }),
                 }
@@ -474,44 +389,58 @@ impl<'r> ModuleTree<'r> {
             .filter(|id| !self.files.borrow().contains_key(id))
             .collect();
         let loaded = module_file::load(self.root, &self.full_paths(&missing), self.threads);
-        let entries = missing.into_iter().zip(loaded.into_iter().map(Rc::new));
-        self.files.borrow_mut().extend(entries);
+        self.files
+            .borrow_mut()
+            .extend(missing.into_iter().zip(loaded));
     }
 
-    /// The module's file, read once.
-    pub fn file(&self, id: ModuleId) -> Rc<Result<ModuleFile, ModuleFault>> {
+    /// Asks the module's file, which is read once; `None` where it cannot be used.
+    pub fn ask<T>(&self, id: ModuleId, question: impl FnOnce(&ModuleFile) -> T) -> Option<T> {
         self.load(&[id]);
-        let known = self.files.borrow().get(&id).cloned();
-        known.unwrap_or_else(|| Rc::new(Err(ModuleFault::Lookup(LookupError::Missing))))
+        let files = self.files.borrow();
+        files.get(&id)?.as_ref().ok().map(question)
     }
 
-    /// Hands the module's file over; it is read again if it is asked for again.
-    pub fn take_file(&self, id: ModuleId) -> Rc<Result<ModuleFile, ModuleFault>> {
-        let file = self.file(id);
-        self.files.borrow_mut().remove(&id);
-        file
+    /// Hands over what is wrong with those of `ids` that were read and cannot be used.
+    pub fn take_faults(&self, ids: &[ModuleId]) -> Vec<(ModuleId, ModuleFault)> {
+        let mut files = self.files.borrow_mut();
+        let bad = |id: &ModuleId| matches!(files.get(id), Some(Err(_)));
+        let bad: Vec<ModuleId> = ids.iter().copied().filter(bad).collect();
+        let faults = bad
+            .into_iter()
+            .filter_map(|id| Some((id, files.remove(&id)?.err()?)));
+        faults.collect()
     }
 
-    /// Puts back a file that was taken.
-    pub fn put_back(&self, id: ModuleId, file: Rc<Result<ModuleFile, ModuleFault>>) {
-        self.files.borrow_mut().insert(id, file);
+    /// Hands the module's file over.
+    pub fn take_file(&self, id: ModuleId) -> Option<ModuleFile> {
+        self.files.borrow_mut().remove(&id)?.ok()
     }
 
     /// What the module says of itself; nothing where it cannot be read, which is reported when its
     /// file is judged.
     #[must_use]
     pub fn modinfo(&self, id: ModuleId) -> Modinfo {
-        match self.file(id).as_ref() {
-            Ok(file) => file.modinfo.clone(),
-            Err(_) => Modinfo::default(),
-        }
+        self.ask(id, |file| file.modinfo.clone())
+            .unwrap_or_default()
     }
 
     /// What `modules.dep` says the module needs, first to be loaded first; `None` where it has no
-    /// line for it.
-    #[must_use]
-    pub fn listed_needs(&self, id: ModuleId) -> Option<&[ModuleId]> {
-        self.module(id).needs.as_deref()
+    /// line for it. A `modules.dep` older than an override still names the kernel's own module: the
+    /// strongest of its name is meant.
+    pub fn listed_needs(&mut self, id: ModuleId) -> Option<Vec<ModuleId>> {
+        let needs = self.module(id).listed.clone()?;
+        let paths: Option<Vec<ImagePath>> = self.dep_file.needs(&needs).collect();
+        let Some(paths) = paths else {
+            self.note_garbage(&[needs.line]);
+            return None;
+        };
+        let mut ids: Vec<ModuleId> = Vec::with_capacity(paths.len());
+        for path in paths.into_iter().rev() {
+            let known = self.id(&ModuleName::new(path.file_name()));
+            ids.push(known.unwrap_or_else(|| self.add(path, None)));
+        }
+        Some(ids)
     }
 
     /// The module's soft dependencies, configuration first.
@@ -542,7 +471,9 @@ impl<'r> ModuleTree<'r> {
             .filter(|(module, _)| module == name);
         let mut weakdeps: Vec<String> = configured.flat_map(|(_, names)| names.clone()).collect();
         match &self.weakdeps {
-            Some(listed) => weakdeps.extend(listed.get(name).cloned().unwrap_or_default()),
+            Some(listed) => {
+                weakdeps.extend(listed.get(name).into_iter().flatten().flatten().cloned())
+            }
             None => weakdeps.extend(self.modinfo(id).weakdeps()),
         }
         weakdeps
@@ -559,24 +490,17 @@ fn read_index(
     root.at(&path, root.read_if_there(&path))
 }
 
-/// `softdep MODULE pre: A post: B` a line, as in a configuration.
-fn parse_softdeps(text: &[u8]) -> ByModule<Softdep> {
+/// An index file in the form of a configuration, as `modules.softdep` and `modules.weakdep` are.
+fn config_of(text: &[u8]) -> ModprobeConfig {
     let mut config = ModprobeConfig::default();
     config.add(text);
-    let mut by_module = ByModule::new();
-    for (module, softdep) in config.softdeps {
-        by_module.entry(module).or_default().push(softdep);
-    }
-    by_module
+    config
 }
 
-/// `weakdep MODULE A B` a line.
-fn parse_weakdeps(text: &[u8]) -> ByModule<String> {
-    let mut config = ModprobeConfig::default();
-    config.add(text);
+fn by_module<T>(lines: Vec<(ModuleName, T)>) -> ByModule<T> {
     let mut by_module = ByModule::new();
-    for (module, names) in config.weakdeps {
-        by_module.entry(module).or_default().extend(names);
+    for (module, said) in lines {
+        by_module.entry(module).or_default().push(said);
     }
     by_module
 }

@@ -205,6 +205,73 @@ pub enum FaultKind {
     OtherwiseAlone,
 }
 
+impl FaultKind {
+    /// What was found, without what was expected.
+    #[must_use]
+    pub fn found(&self) -> String {
+        match self {
+            FaultKind::UnknownKey { key, .. } => format!("unknown key `{}`", key.escape_debug()),
+            FaultKind::WrongType { key, found, .. } => format!("`{key}` is {found}"),
+            FaultKind::UnknownWord { key, value, .. } => {
+                format!("`{key}` is `{}`", value.escape_debug())
+            }
+            FaultKind::TooMany { key, count, .. } => format!("`{key}` has {count} values"),
+            FaultKind::TargetTooLong { length, .. } => {
+                format!("the target is {length} bytes long")
+            }
+            FaultKind::OutOfRange { key, value, .. } => format!("`{key}` is {value}"),
+            FaultKind::ModeNotOctal { value } => format!("`mode` is {value}"),
+            FaultKind::OneContent => "a file without content, or with two".to_owned(),
+            _ => self.to_string(),
+        }
+    }
+
+    /// What was expected instead.
+    #[must_use]
+    pub fn expected(&self) -> String {
+        match self {
+            FaultKind::Syntax(_) => "TOML 1.1".to_owned(),
+            FaultKind::Missing(key) => format!("`{key}`, which must be said"),
+            FaultKind::UnknownKey { .. } => "a key that manifests have".to_owned(),
+            FaultKind::WrongType { expected, .. } => (*expected).to_owned(),
+            FaultKind::UnknownWord { known, .. } => format!("one of {}", known.join(", ")),
+            FaultKind::Empty(_) => "a text that says something".to_owned(),
+            FaultKind::TooMany { limit, .. } => format!("{limit} at most"),
+            FaultKind::Path { .. } | FaultKind::Root(_) => {
+                "a path inside the image, without `..`".to_owned()
+            }
+            FaultKind::Reserved(_) => "a path that the builder leaves free".to_owned(),
+            FaultKind::Duplicate { .. } => "one entry a path".to_owned(),
+            FaultKind::ParentNoDirectory { .. } => "a directory above each entry".to_owned(),
+            FaultKind::TargetNul => "a target that a link can have".to_owned(),
+            FaultKind::TargetTooLong { limit, .. } => format!("{limit} bytes at most"),
+            FaultKind::OutOfRange { limit, .. } => format!("a number from 0 to {limit}"),
+            FaultKind::ModeNotOctal { .. } => "a mode in octal, as 0o755".to_owned(),
+            FaultKind::Pattern { .. } => "a glob pattern, as `dm-*`".to_owned(),
+            FaultKind::Version(_) => "a kernel's version, as \"2.6.9\" or \"6.1\"".to_owned(),
+            FaultKind::EmptyRange { .. } => "`from` below `before`".to_owned(),
+            FaultKind::BadName { what, .. } => format!("a {what}: letters, digits, `-`, `_`, `.`"),
+            FaultKind::OneContent => "either `text` or `from-root`".to_owned(),
+            FaultKind::OtherwiseAlone => "`from-root` beside it".to_owned(),
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        match self {
+            FaultKind::UnknownKey {
+                nearest: Some(known),
+                ..
+            } => format!("did you mean `{known}`?"),
+            FaultKind::Syntax(_) => "mend the line; what else is wrong is said then".to_owned(),
+            _ => {
+                "change it; `xinitrd manifests busybox` prints a manifest that is right".to_owned()
+            }
+        }
+    }
+}
+
 /// The end of a message about a mistyped word.
 fn meant(nearest: Option<&str>) -> String {
     nearest

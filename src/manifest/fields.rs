@@ -12,6 +12,7 @@ use toml::de::{DeInteger, DeTable, DeValue};
 use super::fault::{FaultKind, Notes, Occupant};
 use crate::image_path::{ImagePath, NAME_LIMIT};
 use crate::kernel_version::{KernelVersion, NotAVersion};
+use crate::nearest::nearest;
 
 /// No shipped manifest has ten; a matcher of thousands costs seconds.
 const PATTERN_LIMIT: usize = 256;
@@ -260,7 +261,7 @@ impl<'t> Fields<'t> {
         for key in self.table.keys() {
             let name = key.get_ref().as_ref();
             if !self.known.contains(&name) {
-                let nearest = nearest(name, &self.known);
+                let nearest = nearest(name, self.known.iter().copied()).into_iter().next();
                 let at = key.span().start;
                 let key = name.to_owned();
                 self.fault(at, FaultKind::UnknownKey { key, nearest });
@@ -390,15 +391,4 @@ fn shown_type(value: &DeValue<'_>) -> &'static str {
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     }
-}
-
-/// The known key most like `key`, where two in three letters agree.
-fn nearest(key: &str, known: &[&'static str]) -> Option<&'static str> {
-    // A mistyped key is about as long as a key; the comparison costs the product of the lengths.
-    if key.len() > 2 * "from-root".len() {
-        return None;
-    }
-    let distance = |name: &&'static str| strsim::damerau_levenshtein(key, name);
-    let best = known.iter().min_by_key(|name| distance(name))?;
-    (distance(best) * 3 <= best.len().max(key.len())).then_some(*best)
 }

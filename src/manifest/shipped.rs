@@ -68,6 +68,14 @@ pub struct NoneServes {
     pub version: KernelVersion,
 }
 
+impl NoneServes {
+    /// The kernels that are served, by manifest.
+    #[must_use]
+    pub fn served(&self) -> String {
+        served()
+    }
+}
+
 /// Chooses the first shipped manifest that serves a kernel.
 ///
 /// # Errors

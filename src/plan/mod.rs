@@ -101,6 +101,16 @@ pub enum PlanFault {
     },
 }
 
+impl PlanFault {
+    /// The path that cannot be had.
+    #[must_use]
+    pub fn path(&self) -> &ImagePath {
+        match self {
+            PlanFault::Conflict { path, .. } | PlanFault::ParentNotDirectory { path, .. } => path,
+        }
+    }
+}
+
 impl Plan {
     /// Adds an entry; one that is there already and the same is no fault.
     ///

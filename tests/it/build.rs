@@ -1,88 +1,21 @@
 //! Whole images: what is in them by GNU cpio and bsdtar, and how the command makes them.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tempfile::TempDir;
-
-use crate::support::{
-    Tool, XINITRD, fed, fetched, kernel_of, testdata, text, utf8, xinitrd, xinitrd_prints,
-};
+use crate::guest::{EL4_KERNEL, EL5_KERNEL, Guest, scratch};
+use crate::support::{Tool, XINITRD, fed, testdata, text, utf8, xinitrd, xinitrd_prints};
 
 const CPIO: Tool = Tool::of("cpio", "cpio");
 const GZIP: Tool = Tool::of("gzip", "gzip");
 const BSDTAR: Tool = Tool::of("bsdtar", "libarchive-tools");
 const PYTHON: Tool = Tool::of("python3", "python3");
+const CP: Tool = Tool::of("cp", "coreutils");
 const STRACE: Tool = Tool::of("strace", "strace");
 const ENV: Tool = Tool::of("env", "coreutils");
-
-const EL4_KERNEL: &str = "2.6.9-67.0.1.ELxenU-x86_64";
-const EL5_KERNEL: &str = "2.6.18-398.el5xen-x86_64";
-
-/// A guest to build for, the place of its image, and the arguments that build it there.
-struct Guest {
-    directory: TempDir,
-    root: PathBuf,
-    bins: PathBuf,
-    arguments: Vec<String>,
-}
-
-impl Guest {
-    fn new(directory: TempDir, root: PathBuf, bins: PathBuf, kernel: &str, more: &[&str]) -> Guest {
-        let [root_text, bins_text] = [&root, &bins].map(|path| text(path));
-        let given = ["build", "--kernel", kernel, "--root", root_text];
-        let loads = ["--bins", bins_text, "--preload", "xenblk"];
-        let arguments = [&given[..], &loads, &["--preload", "xennet"], more].concat();
-        Guest {
-            arguments: arguments.into_iter().map(str::to_owned).collect(),
-            directory,
-            root,
-            bins,
-        }
-    }
-
-    /// The situation of 2008, in a tree of make-tree.py's own.
-    fn of_2008(generation: &str, kernel: &str, variant: &[&str]) -> Guest {
-        let directory = scratch();
-        let root = directory.path().canonicalize().unwrap().join("guest");
-        let script = testdata("el/make-tree.py");
-        let arguments = [text(&script), text(&root), "--generation", generation];
-        PYTHON.run(&[&arguments[..], variant].concat(), b"");
-        let bins = root.join("bins");
-        Guest::new(directory, root, bins, kernel, &["--omit-scsi-modules"])
-    }
-
-    /// Debian 12 with busybox.
-    fn of_debian() -> Guest {
-        let (root, busybox) = (fetched("kernel-6.1-amd64"), fetched("busybox-amd64"));
-        let kernel = kernel_of(&root);
-        Guest::new(scratch(), root, busybox.join("bin"), &kernel, &[])
-    }
-
-    /// A file for an image, in a directory that holds nothing else.
-    fn output(&self) -> PathBuf {
-        let directory = self.directory.path().canonicalize().unwrap().join("out");
-        fs::create_dir_all(&directory).unwrap();
-        directory.join("initrd.img")
-    }
-
-    fn arguments<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
-        let own = self.arguments.iter().map(String::as_str);
-        own.chain(more.iter().copied()).collect()
-    }
-
-    /// Builds the image, and gives it unpacked.
-    fn archive(&self) -> Vec<u8> {
-        let output = self.output();
-        xinitrd_prints(&self.arguments(&["-o", text(&output)]));
-        GZIP.run(&["-dc"], &fs::read(output).unwrap())
-    }
-}
-
-fn scratch() -> TempDir {
-    tempfile::tempdir().unwrap()
-}
 
 /// The names in `archive`, as GNU cpio lists them.
 fn names(archive: &[u8]) -> Vec<String> {
@@ -252,9 +185,43 @@ fn threads_umask_and_environment_do_not_change_a_byte() {
     }
 }
 
+/// A command that runs as a user who owns nothing; as the user of the tests where that is not root.
+fn without_rights(program: &Path) -> Command {
+    const NOBODY: u32 = 65534;
+    let mut command = Command::new(program);
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
+}
+
+#[test]
+fn a_user_without_rights_makes_the_same_image_of_a_copied_tree() {
+    let guest = Guest::of_2008("el4", EL4_KERNEL, &["--with-extra"]);
+    let first = image_under(&guest, "022", "1", &[]);
+    // What is copied is of today, in directories of another order; all may read it.
+    let copy = scratch();
+    fs::set_permissions(copy.path(), Permissions::from_mode(0o755)).unwrap();
+    let (root, program) = (copy.path().join("root"), copy.path().join("program"));
+    CP.run(&["-r", text(&guest.root), text(&root)], b"");
+    fs::copy(XINITRD, &program).unwrap();
+    let bins = root.join("bins");
+    let copied = Guest::new(copy, root, bins, EL4_KERNEL, &["--omit-scsi-modules"]);
+    let output = copied.output();
+    let directory = output.parent().unwrap();
+    fs::set_permissions(directory, Permissions::from_mode(0o777)).unwrap();
+    let done = fed(
+        without_rights(&program).args(copied.arguments(&["-o", text(&output)])),
+        b"",
+    );
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{said}");
+    assert!(first == fs::read(output).unwrap(), "other bytes");
+}
+
 /// What a process on Linux opens on its own account: how its path begins, how its file name begins,
 /// and why.
-const PROCESS_START: [(&str, &str, &str); 11] = [
+const PROCESS_START: [(&str, &str, &str); 12] = [
     (
         "/etc/",
         "ld.so.cache",
@@ -278,6 +245,11 @@ const PROCESS_START: [(&str, &str, &str); 11] = [
         "the same: where control groups are mounted",
     ),
     ("/sys/fs/cgroup/", "cpu.", "the same: what the group allows"),
+    (
+        "/proc/sys/vm/",
+        "overcommit_memory",
+        "the C library's allocator: how a thread's heap is given back",
+    ),
 ];
 
 /// The paths that `trace` says were opened, as the kernel resolved them.

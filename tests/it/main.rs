@@ -7,10 +7,16 @@
     reason = "clippy.toml exempts test functions, but not the helpers they share"
 )]
 
-mod bad_input; // what cannot be built, through the command: exit code, words, nothing left
+mod bad_input; // files an image cannot be made of, through the command: exit code, words, nothing left
 mod build; // images built by the command, read back with cpio, bsdtar and gzip
+mod busybox_init; // the busybox init, function by function, in a real ash
 mod compress; // encoders and decoders against gzip, xz, zstd, lz4 and python's zlib
+mod guest; // what images are built for
+mod interrupted; // writing that cannot go on, through the command
+mod media; // file systems that are full, or read-only
 mod nash; // the scripts of EL4 and EL5, against what their interpreters read
+mod refusals; // everything that stands in the way at once, as text and as a document
 mod resolve; // the load order of every module of real kernels, against modprobe
+mod scene; // a guest of 2008 to spoil, and the command let loose on it
 mod support; // what the tests through the command share
 mod tidy; // who may import whom in the house

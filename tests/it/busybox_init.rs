@@ -1,70 +1,48 @@
 //! The busybox manifest's init, run function by function in a real busybox ash, and read by
 //! shellcheck; its boots are in `tests/boot`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "what helps a test may fail as the test itself may"
-)]
-
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use xinitrd::init::busybox::{APPLETS, INIT};
 
-/// Runs a tool; a missing one fails the test with the name of its Debian package.
-fn run(package: &str, tool: &str, arguments: &[&str], input: &str) -> Output {
-    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap());
-    let mut child = Command::new(tool)
-        .args(arguments)
-        .env("PATH", path)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|e| panic!("{tool}: {e}; apt-get install {package}"));
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(input.as_bytes())
-        .unwrap();
-    child.wait_with_output().unwrap()
-}
+use crate::support::{Tool, fed, utf8};
 
-fn made(package: &str, tool: &str, arguments: &[&str], input: &str) {
-    let output = run(package, tool, arguments, input);
-    assert!(
-        output.status.success(),
-        "{tool}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+const BUSYBOX: Tool = Tool::of("busybox", "busybox-static");
+const SHELLCHECK: Tool = Tool::of("shellcheck", "shellcheck");
+const MKE2FS: Tool = Tool::of("mke2fs", "e2fsprogs");
+const MKFS_XFS: Tool = Tool::of("mkfs.xfs", "xfsprogs");
+const MKFS_BTRFS: Tool = Tool::of("mkfs.btrfs", "btrfs-progs");
+const MKFS_VFAT: Tool = Tool::of("mkfs.vfat", "dosfstools");
+const SFDISK: Tool = Tool::of("sfdisk", "fdisk");
+
+fn run(tool: &Tool, arguments: &[&str], input: &str) -> Output {
+    fed(Command::new(tool.path()).args(arguments), input.as_bytes())
 }
 
 /// The script without its last line, which would start it, and then `body`: what that prints.
 fn ash(body: &str) -> String {
     let functions = INIT.strip_suffix("\nmain \"$@\"\n").unwrap();
     let script = format!("{functions}\nPATH=/nonexistent\n{body}\n");
-    let output = run("busybox-static", "busybox", &["ash"], &script);
+    let output = run(&BUSYBOX, &["ash"], &script);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{body}");
-    String::from_utf8(output.stdout).unwrap()
+    utf8(output.stdout)
 }
 
 #[test]
 fn ash_and_shellcheck_find_no_fault_in_the_script() {
-    for (package, tool, arguments) in [
-        ("busybox-static", "busybox", &["ash", "-n"][..]),
-        ("shellcheck", "shellcheck", &["-s", "sh", "-"]),
+    for (tool, arguments) in [
+        (BUSYBOX, &["ash", "-n"][..]),
+        (SHELLCHECK, &["-s", "sh", "-"]),
     ] {
-        let output = run(package, tool, arguments, INIT);
+        let output = run(&tool, arguments, INIT);
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(
             output.status.success() && output.stderr.is_empty(),
-            "{tool}: {said}"
+            "{arguments:?}: {said}"
         );
     }
 }
@@ -88,8 +66,7 @@ fn code(line: &str) -> String {
 fn the_script_calls_the_applets_that_it_lists_and_no_other() {
     // What ash does itself, and busybox, which the script calls by its own name.
     const OTHERS: &[&str] = &["[", "busybox", "printf", "true", "false"];
-    let output = run("busybox-static", "busybox", &["--list"], "");
-    let list = String::from_utf8(output.stdout).unwrap();
+    let list = utf8(BUSYBOX.run(&["--list"], b""));
     let applets: BTreeSet<&str> = list.lines().filter(|name| !OTHERS.contains(name)).collect();
     let called: BTreeSet<String> = INIT
         .lines()
@@ -192,24 +169,21 @@ fn blank(directory: &Path, name: &str, mebibytes: u64) -> String {
 fn superblocks_that_the_real_mkfs_wrote_are_read() {
     const UUID: &str = "5bd1e995-a3c0-4d2e-9f10-0b1c2d3e4f50";
     let directory = tempfile::tempdir().unwrap();
-    for (package, tool, arguments, mebibytes, read) in [
+    for (tool, arguments, mebibytes, read) in [
         (
-            "e2fsprogs",
-            "mke2fs",
+            MKE2FS,
             &["-q", "-t", "ext2", "-L", "a b", "-U", UUID][..],
             8,
             format!("ext {UUID} a b"),
         ),
         (
-            "e2fsprogs",
-            "mke2fs",
+            MKE2FS,
             &["-q", "-t", "ext4", "-L", "sixteen bytes ok", "-U", UUID],
             8,
             format!("ext {UUID} sixteen bytes ok"),
         ),
         (
-            "xfsprogs",
-            "mkfs.xfs",
+            MKFS_XFS,
             &[
                 "-q",
                 "-f",
@@ -222,36 +196,33 @@ fn superblocks_that_the_real_mkfs_wrote_are_read() {
             format!("xfs {UUID} twelve bytes"),
         ),
         (
-            "btrfs-progs",
-            "mkfs.btrfs",
+            MKFS_BTRFS,
             &["-q", "-L", "any number of bytes", "-U", UUID],
             128,
             format!("btrfs {UUID} any number of bytes"),
         ),
         (
-            "dosfstools",
-            "mkfs.vfat",
+            MKFS_VFAT,
             &["-F", "32", "-n", "A B", "-i", "0badcafe"],
             64,
             "vfat 0bad-cafe A B".to_owned(),
         ),
         (
-            "dosfstools",
-            "mkfs.vfat",
+            MKFS_VFAT,
             &["-F", "16", "-i", "0badcafe"],
             32,
             "vfat 0bad-cafe ".to_owned(),
         ),
-        ("coreutils", "true", &[], 1, "  ".to_owned()),
+        (Tool::of("true", "coreutils"), &[], 1, "  ".to_owned()),
     ] {
-        let disk = blank(directory.path(), tool, mebibytes);
-        made(package, tool, &[arguments, &[&disk]].concat(), "");
+        let disk = blank(directory.path(), "disk", mebibytes);
+        tool.run(&[arguments, &[&disk]].concat(), b"");
         assert_eq!(
             ash(&format!(
                 "superblock {disk}; printf '%s' \"$type $uuid $label\""
             )),
             read,
-            "{tool}"
+            "{arguments:?}"
         );
     }
 }
@@ -267,7 +238,7 @@ fn partition_tables_that_sfdisk_wrote_are_read() {
         (mbr, "00adcafe-02 ".to_owned()),
     ] {
         let disk = blank(directory.path(), "disk", 8);
-        made("fdisk", "sfdisk", &["--quiet", &disk], table);
+        SFDISK.run(&["--quiet", &disk], table.as_bytes());
         let body = format!("table_entry {disk} 2 512; printf '%s' \"$partuuid $partlabel\"");
         assert_eq!(ash(&body), second, "{table}");
     }

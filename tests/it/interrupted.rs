@@ -1,0 +1,154 @@
+//! Writing that cannot go on: a file that may not grow, a reader that goes, a signal.
+
+use std::fs;
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::scene::{LARGE, PATIENCE, Scene, run, under_shell, wait, words};
+
+const LARGE_ARGS: [&str; 6] = ["--with", "large", "--level", "12", "--threads", "1"];
+
+#[test]
+fn a_file_that_may_not_grow_is_taken_away() {
+    let scene = Scene::new(LARGE);
+    let output = run(&mut under_shell(
+        "ulimit -f 2048",
+        &scene.build(&LARGE_ARGS),
+        &scene,
+    ));
+    assert_eq!(output.status.code(), Some(2), "{}", words(&output));
+    let expected = "xinitrd: out/initrd.img
+    found:    File too large (os error 27)
+    expected: a place where a file can be made, and written whole
+    do:       raise the limit on the size of files (ulimit -f)
+1 problem; nothing was written
+";
+    assert_eq!(words(&output), expected);
+    assert_eq!(scene.left(), [""; 0]);
+}
+
+#[test]
+fn a_full_medium_is_told_and_what_of_the_image_is_left() {
+    let scene = Scene::new("");
+    let command = scene.build(&["-o", "-"]);
+    let output = run(&mut under_shell("exec >/dev/full", &command, &scene));
+    assert_eq!(output.status.code(), Some(2));
+    let expected = "xinitrd: standard output
+    found:    No space left on device (os error 28)
+    expected: to take the whole image
+    do:       make room there, or write to another place
+1 problem; what was written is no whole image
+";
+    assert_eq!(words(&output), expected);
+}
+
+#[test]
+fn an_image_whose_report_is_lost_stands_and_is_said_to() {
+    let scene = Scene::new("");
+    let sound = run(&mut scene.build(&[]));
+    assert_eq!(sound.status.code(), Some(0), "{}", words(&sound));
+    let image = fs::read(scene.path("out/initrd.img")).unwrap();
+    for args in [&["-f"][..], &["-f", "--json"]] {
+        fs::write(scene.path("out/initrd.img"), b"old").unwrap();
+        let command = scene.build(args);
+        let output = run(&mut under_shell("exec >/dev/full", &command, &scene));
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let expected = "xinitrd: the report
+    found:    No space left on device (os error 28)
+    expected: a place to print it
+    do:       use the image: it is good; for its report, run this again with -f
+1 problem; out/initrd.img is written, and whole
+";
+        assert_eq!(words(&output), expected, "{args:?}");
+        assert_eq!(fs::read(scene.path("out/initrd.img")).unwrap(), image);
+        assert_eq!(scene.left(), ["initrd.img"]);
+    }
+}
+
+#[test]
+fn words_that_nobody_hears_leave_the_exit_code_as_it_is() {
+    let scene = Scene::new("put(MODULE, b'')");
+    let output = run(&mut under_shell(
+        "exec 2>/dev/full",
+        &scene.build(&[]),
+        &scene,
+    ));
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn notes_that_nobody_hears_do_not_end_a_resolve() {
+    let scene = Scene::new("put(DEP, open(DEP).read() + 'garbage\\n')");
+    let resolve = scene.resolve(&["ext3"]);
+    let heard = run(&mut under_shell("true", &resolve, &scene));
+    assert!(words(&heard).starts_with("xinitrd: note: "), "{heard:?}");
+    let unheard = run(&mut under_shell("exec 2>/dev/full", &resolve, &scene));
+    assert_eq!(unheard.status.code(), Some(0));
+    assert_eq!(unheard.stdout, heard.stdout);
+}
+
+#[test]
+fn a_reader_that_goes_early_ends_it_without_a_word() {
+    let scene = Scene::new(LARGE);
+    let args = [&LARGE_ARGS[..], &["-o", "-"]].concat();
+    let mut child = scene
+        .build(&args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut reader = child.stdout.take().unwrap();
+    reader.read_exact(&mut [0; 1000]).unwrap();
+    drop(reader);
+    let ended = wait(&mut child);
+    let output = child.wait_with_output().unwrap();
+    assert!(ended, "it hangs");
+    assert_eq!(
+        (output.status.code(), words(&output).as_str()),
+        (Some(2), "")
+    );
+    assert_eq!(scene.left(), [""; 0]);
+}
+
+#[test]
+fn a_signal_while_writing_leaves_nothing_and_is_told_by_the_exit_code() {
+    let scene = Scene::new(LARGE);
+    for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1), ("QUIT", 3)] {
+        let mut child = scene
+            .build(&LARGE_ARGS)
+            .arg("--json")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let started = Instant::now();
+        while !is_writing(&scene) && started.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let kill = format!("kill -{signal} {}", child.id());
+        assert!(
+            Command::new("sh")
+                .args(["-c", &kill])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let ended = wait(&mut child);
+        let output = child.wait_with_output().unwrap();
+        assert!(ended, "it goes on after {signal}");
+        let code = output.status.code();
+        assert_eq!(code, Some(128 + number), "{signal}: {}", words(&output));
+        let expected = "xinitrd: interrupted; no image was written\n";
+        assert_eq!(words(&output), expected);
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(document["problems"][0]["found"], format!("signal {number}"));
+        assert_eq!(scene.left(), [""; 0], "{signal}");
+    }
+}
+
+/// Whether something of the image stands in the output's directory already.
+fn is_writing(scene: &Scene) -> bool {
+    let mut entries = fs::read_dir(scene.path("out")).unwrap();
+    entries.any(|entry| entry.unwrap().metadata().is_ok_and(|file| file.len() > 0))
+}
