@@ -255,8 +255,7 @@ case_xen-pvh-6.12() {
     in_root
 }
 
-# Debian has had no 32-bit toolstack since Xen 4.14, and a 64-bit kernel would not serve one:
-# drivers/xen/privcmd.c has no compat_ioctl.
+# A 32-bit toolstack does not work above a 64-bit kernel: drivers/xen/privcmd.c has no compat_ioctl.
 case_xen-dom0-32() {
     local dom0=4.17-i386
     kernel 6.1 && image && in_xen pv
