@@ -9,7 +9,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
 cache=${XINITRD_CACHE:-$top/.cache}
 PATH=$PATH:/usr/sbin:/sbin
-limit=120 # seconds a boot may take
+limit=180 # seconds a boot may take
 
 uuid=5bd1e995-a3c0-4d2e-9f10-0b1c2d3e4f50
 partuuid=0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0

@@ -11,6 +11,8 @@ xen-pvh-6.1        the same, as a PVH guest
 xen-pv-6.12        compressed modules
 xen-pvh-6.12       compressed modules, as a PVH guest
 xen-dom0-32        a dom0 whose programs are 32-bit, but for the toolstack
+xen-partition      a disk that is there as xvda1 alone, as only Xen has it, found by its UUID
+xen-xz             another compression than gzip goes through the toolstack
 xen-no-blkfront    a build refuses; an image without the driver finds no disk
 xen-members-pv     of two gzip members the toolstack takes the first
 xen-members-pvh    the same, as a PVH guest
@@ -26,7 +28,8 @@ xen-cut            a gzip member cut short
 
 # in_xen TYPE [WORD...]: $image and $vmlinux as a guest of this type, pv or pvh, with these words on
 # its command line. Comes back when the guest's console is in $console. A case that wants another $dom0
-# (XEN-ARCHITECTURE, the latter that of its own programs) says so before.
+# (XEN-ARCHITECTURE, the latter that of its own programs) or another name of the guest's $vdisk than
+# xvda says so before.
 in_xen() {
     local boot=$work/dom0-${dom0:-4.17-amd64}
     if [ "$pass" = judging ]; then
@@ -51,9 +54,9 @@ name = "$current"
 type = "$type"
 kernel = "/guests/${vmlinux##*/}"
 ramdisk = "/guests/$current/ramdisk"
-extra = "root=/dev/xvda console=hvc0 panic=2 $*"
+extra = "root=/dev/${vdisk:-xvda} console=hvc0 panic=2 $*"
 memory = 256
-disk = [ "phy:/dev/vdb,xvda,w" ]
+disk = [ "phy:/dev/vdb,${vdisk:-xvda},w" ]
 vif = [ "bridge=guests" ]
 on_reboot = "destroy"
 on_crash = "destroy"
@@ -62,34 +65,46 @@ CONFIG
 
 # ---- Running ----------------------------------------------------------------------------------
 
-# start_xen CASE...: packs the guests and starts their boots in the background, one after another.
+# start_xen CASE...: packs the guests and starts their boots in the background, one after another. What
+# goes wrong here, judging tells.
 start_xen() {
     [ $# -gt 0 ] || return 0
-    local pass=packing dom0='' boot
-    for current; do (set -e && "case_$current") || true; done # judging tells of what fails
-    disk ext4
-    for boot in "$work"/dom0-*/; do
-        prepare_dom0 "${boot%/}"
-    done
+    local pass=packing dom0='' vdisk='' boot
+    set +e
+    for current; do (
+        set -e
+        "case_$current"
+    ) 2>/dev/null; done
+    mapfile -t dom0s < <(find "$work" -maxdepth 1 -name 'dom0-*' | sort)
+    for boot in "${dom0s[@]}"; do (
+        set -e
+        prepare_dom0 "$boot"
+    ) 2>"$boot/log"; done
+    set -e
     (
         trap 'kill "$machine" && wait "$machine"; exit 1' TERM
-        for boot in "$work"/dom0-*/; do boot_dom0 "${boot%/}"; done
+        for boot in "${dom0s[@]}"; do
+            [ ! -e "$boot/guests.tar" ] || boot_dom0 "$boot"
+        done
     ) &
     xen_boots=$!
 }
 
 # prepare_dom0 DIRECTORY: what boot_dom0 needs, under the names that it uses.
 prepare_dom0() {
-    local tree vmlinux version packages programs xen=${1##*/dom0-}
+    local packages programs modules xen=${1##*/dom0-}
+    disk ext4
+    : >"$1/dom0.console"
+    : >"$1/guests.console"
     packages=$("$top/testdata/fetch.sh" "xen-${xen%-*}-amd64")
     programs=$("$top/testdata/fetch.sh" "busybox-${xen#*-}")
+    modules=$("$top/testdata/fetch.sh" kernel-6.1-amd64-depmod)
     kernel 6.1
-    tree=$("$top/testdata/fetch.sh" kernel-6.1-amd64-depmod)
-    "$here/xen/make-dom0.sh" "$packages" "$tree" "$programs" "$1/initramfs"
     ln -s "$vmlinux" "$1/vmlinux"
+    "$here/xen/make-dom0.sh" "$packages" "$modules" "$programs" "$1/initramfs"
     gzip -dc "$packages"/boot/xen-*.gz >"$1/xen"
-    tar -C "$1/guests" -chf "$1/guests.tar" .
     ln -s "$work/ext4.disk" "$1/root.disk"
+    tar -C "$1/guests" -chf "$1/guests.tar" .
 }
 
 # boot_dom0 DIRECTORY: its consoles come into the directory. Bare file names, because -initrd has its own
@@ -109,11 +124,12 @@ boot_dom0() {
             -drive if=none,id=root,file=root.disk,format=raw,snapshot=on \
             -device virtio-blk-pci,drive=root \
             -kernel xen -append 'console=com1 com1=115200,8n1 dom0_mem=768M,max:768M' \
-            -initrd 'vmlinux console=hvc0 panic=1,initramfs' 2>qemu-errors
+            -initrd 'vmlinux console=hvc0 panic=1,initramfs' 2>>log
     ) &
     machine=$!
-    wait "$machine" || echo "qemu ended with $?" >>"$1/qemu-errors"
-    printf '%s guests, and their dom0, in %s s\n' "$guests" "$(since "$started")" >"$1/summary"
+    wait "$machine" || echo "qemu ended with $?" >>"$1/log"
+    printf 'the boot of %s and %s of these: %s s\n' "${1##*/}" "$guests" "$(since "$started")" \
+        >"$1/summary"
 }
 
 # ---- Judging ----------------------------------------------------------------------------------
@@ -121,9 +137,10 @@ boot_dom0() {
 # finish_xen CASE...
 finish_xen() {
     [ $# -gt 0 ] || return 0
-    local pass=judging dom0='' name
+    local pass=judging dom0='' vdisk='' name
     wait "$xen_boots" || true
     for name; do run_case "$name"; done
+    for name in "${dom0s[@]}"; do cat "$name/summary" 2>/dev/null || true; done
 }
 
 # take_console DIRECTORY: this guest's part of what its dom0 sent.
@@ -134,13 +151,13 @@ take_console() {
         inside { print }
         $1 == "<<<" { inside = $2 == name }' >"$console"
     [ ! -e "$work/seconds" ] || return 0
-    problem "dom0 did not get to the guest's end; $(cat "$1/qemu-errors")"
+    problem "dom0 did not get to the guest's end: $(tail -n 1 "$1/log")"
     tail -n 20 "$1/dom0.console" >>"$console"
 }
 
 # in_root: the guest came to its root and to its network by the drivers in its image.
 in_root() {
-    reached '/dev/xvda ext4 ro,.* pid=1 by=/sbin/init'
+    reached "/dev/${vdisk:-xvda} ext4 ro,.* pid=1 by=/sbin/init"
     says 'XINITRD-NETWORK-REACHED eth0 by vif'
     never_says '^xinitrd: module'
 }
@@ -233,38 +250,66 @@ small_last() {
 # ---- The cases --------------------------------------------------------------------------------
 
 case_xen-pv-6.1() {
-    kernel 6.1 && image && in_xen pv
+    kernel 6.1
+    image
+    in_xen pv
     in_root
     says 'dom0: Xen 4.17, kernel x86_64, 64-bit user space'
     unpacked_by_toolstack
 }
 
 case_xen-pvh-6.1() {
-    kernel 6.1 && image && in_xen pvh
+    kernel 6.1
+    image
+    in_xen pvh
     in_root
     unpacked_by_toolstack
 }
 
 case_xen-pv-6.12() {
-    kernel 6.12 && image && in_xen pv
+    kernel 6.12
+    image
+    in_xen pv
     in_root
 }
 
 case_xen-pvh-6.12() {
-    kernel 6.12 && image && in_xen pvh
+    kernel 6.12
+    image
+    in_xen pvh
     in_root
 }
 
 # A 32-bit toolstack does not work above a 64-bit kernel: drivers/xen/privcmd.c has no compat_ioctl.
 case_xen-dom0-32() {
     local dom0=4.17-i386
-    kernel 6.1 && image && in_xen pv
+    kernel 6.1
+    image
+    in_xen pv
     in_root
     says 'dom0: Xen 4.17, kernel x86_64, 32-bit user space'
 }
 
+case_xen-partition() {
+    local vdisk=xvda1
+    kernel 6.1
+    image
+    in_xen pv "root=UUID=$uuid"
+    in_root
+}
+
+case_xen-xz() {
+    kernel 6.1
+    image --compress xz
+    in_xen pv
+    unpacked_by_kernel
+    in_root
+}
+
 case_xen-no-blkfront() {
-    kernel 6.1 && tree_without_blkfront && without_blkfront
+    kernel 6.1
+    tree_without_blkfront
+    without_blkfront
     refused 'no block driver: none of xen:vbd, xen-blkfront' --root "$bare"
     in_xen pv rootwait=2
     says 'xenbus_probe_frontend: Device with no driver: device/vbd/51712' \
@@ -273,12 +318,18 @@ case_xen-no-blkfront() {
 }
 
 case_xen-members-pv() {
-    kernel 6.1 && image && changed small_first && in_xen pv
+    kernel 6.1
+    image
+    changed small_first
+    in_xen pv
     first_member_alone
 }
 
 case_xen-members-pvh() {
-    kernel 6.1 && image && changed small_first && in_xen pvh
+    kernel 6.1
+    image
+    changed small_first
+    in_xen pvh
     first_member_alone
 }
 
@@ -289,7 +340,10 @@ first_member_alone() {
 }
 
 case_xen-members-raw() {
-    kernel 6.1 && image && changed small_last && in_xen pv
+    kernel 6.1
+    image
+    changed small_last
+    in_xen pv
     says 'xc: error: .*xc_dom_do_gunzip: inflate failed'
     unpacked_by_kernel
     in_root
@@ -297,26 +351,38 @@ case_xen-members-raw() {
 
 case_xen-members-4.20() {
     local dom0=4.20-amd64
-    kernel 6.1 && image && changed small_first && in_xen pv
+    kernel 6.1
+    image
+    changed small_first
+    in_xen pv
     says 'dom0: Xen 4.20'
     unpacked_by_kernel
     in_root
 }
 
 case_xen-padded() {
-    kernel 6.1 && image && changed with_zeros && in_xen pv
+    kernel 6.1
+    image
+    changed with_zeros
+    in_xen pv
     says 'xc: error: .*xc_dom_do_gunzip: inflate failed'
     unpacked_by_kernel
     in_root
 }
 
 case_xen-tail-pv() {
-    kernel 6.1 && image && changed with_false_length && in_xen pv
+    kernel 6.1
+    image
+    changed with_false_length
+    in_xen pv
     not_created
 }
 
 case_xen-tail-pvh() {
-    kernel 6.1 && image && changed with_false_length && in_xen pvh
+    kernel 6.1
+    image
+    changed with_false_length
+    in_xen pvh
     not_created
 }
 
@@ -326,7 +392,10 @@ not_created() {
 }
 
 case_xen-cut() {
-    kernel 6.1 && image && changed cut && in_xen pv
+    kernel 6.1
+    image
+    changed cut
+    in_xen pv
     says 'Initramfs unpacking failed: read error' \
         'Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block\(0,0\)'
 }
