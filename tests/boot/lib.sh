@@ -79,7 +79,7 @@ kernel() {
 
 # image OPTION...: an image of $tree's kernel in $image, built once for the same options.
 image() {
-    image=$work/$(printf '%s ' "$version" "$@" | cksum | tr ' ' -).img
+    image=$work/$(printf '%s ' "$tree" "$version" "$@" | cksum | tr ' ' -).img
     [ -e "$image" ] || "$XINITRD" build --kernel "$version" --root "$tree" --bins "$busybox" \
         -q -o "$image" "$@"
 }

@@ -6,6 +6,7 @@
 # --install  installs the missing Debian packages (as root)
 # --quick    two cases under QEMU alone, one under Xen
 # XINITRD    the xinitrd program (default: target/release/xinitrd, built when missing)
+# XINITRD_I386  a static i386 build of it; where it is given, one more case builds in a 32-bit dom0
 #
 # The cases, each a function below, and what each proves; those under Xen are in xen/cases.sh, and run
 # in the background meanwhile:

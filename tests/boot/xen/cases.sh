@@ -23,13 +23,15 @@ xen-tail-pv        bytes after the gzip member taken for a length: no guest is c
 xen-tail-pvh       the same, as a PVH guest
 xen-cut            a gzip member cut short
 '
+[ -z "${XINITRD_I386:-}" ] || XEN_CASES+='xen-build-in-dom0  the i386 program makes the image in a 32-bit dom0, byte for byte as here
+'
 
 # ---- Packing ----------------------------------------------------------------------------------
 
 # in_xen TYPE [WORD...]: $image and $vmlinux as a guest of this type, pv or pvh, with these words on
 # its command line. Comes back when the guest's console is in $console. A case that wants another $dom0
 # (XEN-ARCHITECTURE, the latter that of its own programs) or another name of the guest's $vdisk than
-# xvda says so before.
+# xvda, or the image made in dom0 by a $builder, says so before.
 in_xen() {
     local boot=$work/dom0-${dom0:-4.17-amd64}
     if [ "$pass" = judging ]; then
@@ -45,7 +47,13 @@ in_xen() {
 pack() {
     local guest=$1/guests/$current type=$2
     mkdir -p "$guest"
-    cp "$image" "$guest/ramdisk"
+    if [ -n "$builder" ]; then
+        cp "$builder" "$guest/xinitrd"
+        cp -a "$tree" "$guest/tree"
+        cp -a "$busybox" "$guest/bins"
+    else
+        cp "$image" "$guest/ramdisk"
+    fi
     ln -f -s "$vmlinux" "$1/guests"
     shift 2
     echo "$limit" >"$guest/seconds"
@@ -69,7 +77,7 @@ CONFIG
 # goes wrong here, judging tells.
 start_xen() {
     [ $# -gt 0 ] || return 0
-    local pass=packing dom0='' vdisk='' boot
+    local pass=packing dom0='' vdisk='' builder='' boot
     set +e
     for current; do (
         set -e
@@ -137,7 +145,7 @@ boot_dom0() {
 # finish_xen CASE...
 finish_xen() {
     [ $# -gt 0 ] || return 0
-    local pass=judging dom0='' vdisk='' name
+    local pass=judging dom0='' vdisk='' builder='' name
     wait "$xen_boots" || true
     for name; do run_case "$name"; done
     for name in "${dom0s[@]}"; do cat "$name/summary" 2>/dev/null || true; done
@@ -187,22 +195,22 @@ without_blkfront() {
     image --manifest "$manifest"
 }
 
-# tree_without_blkfront: what the image takes from $tree, but for the driver of disks, in $bare.
-tree_without_blkfront() {
-    bare=$work/bare
-    [ ! -d "$bare" ] || return 0
-    mkdir -p "$bare/lib/modules/$version"
-    (cd "$tree/lib/modules/$version" &&
-        cp -a --parents modules.* kernel/arch/x86/crypto kernel/crypto kernel/lib kernel/fs/ext4 \
-            kernel/fs/jbd2 kernel/fs/mbcache.ko kernel/drivers/net/xen-netfront.ko \
-            "$bare/lib/modules/$version")
+# small_tree MODULE...: what an image takes from $tree, and of its drivers these, as $tree.
+small_tree() {
+    local small=$work/tree-$#
+    if [ ! -d "$small" ]; then
+        mkdir -p "$small/lib/modules/$version"
+        (cd "$tree/lib/modules/$version" &&
+            cp -a --parents modules.* kernel/arch/x86/crypto kernel/crypto kernel/lib kernel/fs/ext4 \
+                kernel/fs/jbd2 kernel/fs/mbcache.ko "$@" "$small/lib/modules/$version")
+    fi
+    tree=$small
 }
 
-# refused REGEX OPTION...: a build with these options ends with 1 and says this.
+# refused REGEX: a build from $tree ends with 1 and says this.
 refused() {
     local words status=0
-    words=$("$XINITRD" build --manifest busybox --bins "$busybox" "${@:2}" -o "$work/refused.img" 2>&1) ||
-        status=$?
+    words=$("$XINITRD" build --root "$tree" --bins "$busybox" -o "$work/refused.img" 2>&1) || status=$?
     [ "$status" = 1 ] || problem "a build that is to be refused ended with $status"
     grep -Eq "$1" <<<"$words" || problem "the build did not say: $1"
     [ ! -e "$work/refused.img" ] || problem 'the build wrote an image'
@@ -232,7 +240,7 @@ with_zeros() {
 
 # The last four bytes say 4 GiB, which the toolstack takes for no length; by other ones it would
 # come to the same after trying.
-cut() {
+cut_short() {
     head -c 900000 "$image"
     printf '\377\377\377\377'
 }
@@ -290,6 +298,16 @@ case_xen-dom0-32() {
     says 'dom0: Xen 4.17, kernel x86_64, 32-bit user space'
 }
 
+case_xen-build-in-dom0() {
+    local dom0=4.17-i386 builder=$XINITRD_I386
+    kernel 6.1
+    small_tree kernel/drivers/net/xen-netfront.ko kernel/drivers/block/xen-blkfront.ko
+    image
+    in_xen pv
+    says "dom0: ramdisk $(sha256sum <"$image" | cut -d ' ' -f 1)"
+    in_root
+}
+
 case_xen-partition() {
     local vdisk=xvda1
     kernel 6.1
@@ -308,9 +326,9 @@ case_xen-xz() {
 
 case_xen-no-blkfront() {
     kernel 6.1
-    tree_without_blkfront
+    small_tree kernel/drivers/net/xen-netfront.ko
+    refused 'no block driver: none of xen:vbd, xen-blkfront'
     without_blkfront
-    refused 'no block driver: none of xen:vbd, xen-blkfront' --root "$bare"
     in_xen pv rootwait=2
     says 'xenbus_probe_frontend: Device with no driver: device/vbd/51712' \
         'xinitrd: no root: root=/dev/xvda did not appear' 'xinitrd: block devices: none' \
@@ -394,7 +412,7 @@ not_created() {
 case_xen-cut() {
     kernel 6.1
     image
-    changed cut
+    changed cut_short
     in_xen pv
     says 'Initramfs unpacking failed: read error' \
         'Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block\(0,0\)'
