@@ -132,6 +132,20 @@ xen() {
         libuuid1 libyajl2 libzstd1 zlib1g
 }
 
+# with_needs PACKAGE...: they and all they depend on, with the state of the last apt_setup. The C
+# library is left to the machine: its loader knows no other.
+with_needs() {
+    apt-cache -c "$state/apt.conf" depends --recurse --no-recommends --no-suggests --no-enhances \
+        --no-conflicts --no-breaks --no-replaces "$@" | grep -v '^[ |<]' | grep -vx libc6 | sort -u
+}
+
+# rust_i686 DIRECTORY: a Rust compiler with its library's source, and a C compiler for i386.
+rust_i686() {
+    apt_setup bookworm amd64
+    # shellcheck disable=SC2046 # a word a package
+    unpack "$1" $(with_needs rustc-web rust-web-src gcc-i686-linux-gnu libc6-dev-i386-cross)
+}
+
 # fetch NAME: into the cache, which holds a name either whole or not at all.
 fetch() {
     [ ! -d "$cache/$1" ] || return 0
@@ -141,6 +155,7 @@ fetch() {
     kernel-6.12-amd64) kernel trixie "$directory" ;;
     kernel-*-depmod) with_depmod "${1%-depmod}" "$temporary/$1" ;;
     busybox-amd64 | busybox-i386) busybox_static "${1#busybox-}" "$directory" ;;
+    rust-i686) rust_i686 "$directory" ;;
     xen-4.17-amd64) xen bookworm 4.17 "$directory" ;;
     xen-4.20-amd64) xen trixie 4.20 "$directory" ;;
     *) die "no input is called $1; testdata/README.md lists them" ;;
