@@ -23,7 +23,8 @@ xen-tail-pv        bytes after the gzip member taken for a length: no guest is c
 xen-tail-pvh       the same, as a PVH guest
 xen-cut            a gzip member cut short
 '
-[ -z "${XINITRD_I386:-}" ] || XEN_CASES+='xen-build-in-dom0  the i386 program makes the image in a 32-bit dom0, byte for byte as here
+[ -z "${XINITRD_I386:-}" ] || XEN_CASES+='
+xen-build-in-dom0  the i386 program makes the image in a 32-bit dom0, byte for byte as outside
 '
 
 # ---- Packing ----------------------------------------------------------------------------------
@@ -405,7 +406,8 @@ case_xen-tail-pvh() {
 }
 
 not_created() {
-    says 'xc: error: .*segment module0 too large .*: Out of memory' 'libxl: error: .*cannot \(re-\)build domain'
+    says 'xc: error: .*segment module0 too large .*: Out of memory' \
+        'libxl: error: .*cannot \(re-\)build domain'
     never_says 'Linux version'
 }
 
