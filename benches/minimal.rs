@@ -1,198 +1,196 @@
 //! The minimal Xen image of a Debian kernel, built by xinitrd and by what else there is, in turn.
 //!
 //! `cargo bench --bench minimal -- [ROUNDS]` prints, for each builder, the median wall time over
-//! ROUNDS (default 9), its ratio to xinitrd's, and the bytes out. The floor is this program itself,
-//! started anew: it reads the same files and compresses them with the same encoder, and decides
-//! nothing. The script is what an administrator would write with modprobe, cpio and gzip.
+//! ROUNDS (default 9), its ratio to xinitrd's, the bytes out and the peak of memory. Every builder
+//! is to put in the same three modules and what they need, of the same fetched kernel. The script
+//! is what an administrator would write with modprobe, cpio and gzip.
+//!
+//! mkinitramfs, dracut and tiny-initramfs know no other place for a kernel than /lib/modules and
+//! /boot (dracut's --kmoddir puts the modules under that directory's own path in the image), so
+//! they run where benches/run.sh has put it there.
 
-#![allow(
-    clippy::indexing_slicing,
-    reason = "a benchmark indexes its own tables"
-)]
-
-use std::env;
 use std::fs;
-use std::io;
-use std::num::NonZeroUsize;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, ExitCode};
 
-use xinitrd::compress::{Compression, Encoding, encode};
-use xinitrd::rope::Rope;
+use xinitrd::compress::Compression;
 
-type Failure = Box<dyn std::error::Error>;
+use common::{Entrant, Failure, fetched, kernel_of, printed, race, shell, text};
 
-/// What every builder is to put in.
+mod common;
+
 const MODULES: [&str; 3] = ["xen-blkfront", "xen-netfront", "ext4"];
+const COMPRESSION: Compression = Compression::Gzip;
 
-/// A builder by name, and the command that runs it once.
-type Builder = (&'static str, Vec<String>);
-
-fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).filter(|a| a != "--bench").collect();
-    let done = match arguments.split_first() {
-        Some((first, files)) if first == "floor" => floor(files),
-        first => compare(first.and_then(|(n, _)| n.parse().ok()).unwrap_or(9)),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("minimal: {error}");
-            ExitCode::FAILURE
-        }
-    }
+/// What all builders are given.
+struct Job {
+    root: PathBuf,
+    bins: PathBuf,
+    kernel: String,
+    /// For the builders' configuration.
+    work: PathBuf,
+    output: PathBuf,
 }
 
-/// Reads `files` but the last, compresses them together, and writes the last.
-fn floor(files: &[String]) -> Result<(), Failure> {
-    let (output, inputs) = files.split_last().ok_or("floor: no output named")?;
-    let contents = inputs
-        .iter()
-        .map(fs::read)
-        .collect::<io::Result<Vec<_>>>()?;
-    let mut rope = Rope::new();
-    contents
-        .iter()
-        .for_each(|content| rope.push(content.as_slice()));
-    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let encoding = Encoding::new(
-        Compression::Gzip,
-        Compression::Gzip.default_level(),
-        threads,
-    )?;
-    let mut out = fs::File::create(output)?;
-    encode(&rope, &encoding, &mut out, &|_| {})?;
-    Ok(out.sync_all()?)
+fn main() -> ExitCode {
+    common::main(9, compare)
 }
 
 fn compare(rounds: usize) -> Result<(), Failure> {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = fetched(top, "kernel-6.1-amd64-depmod")?;
-    let bins = fetched(top, "busybox-amd64")?.join("bin");
-    let kernel = only_name(&root.join("lib/modules"))?;
+    let root = fetched("kernel-6.1-amd64-depmod")?;
     let work = tempfile::tempdir()?;
-    let output = work.path().join("image");
-    let builders = builders(&root, &bins, &kernel, &output)?;
-    let mut times = vec![Vec::new(); builders.len()];
-    let mut sizes = vec![0; builders.len()];
-    for round in 0..=rounds {
-        for (index, (name, command)) in builders.iter().enumerate() {
-            let time = run(name, command)?;
-            sizes[index] = fs::metadata(&output)?.len();
-            fs::remove_file(&output)?;
-            // The first round only warms the page cache.
-            if round > 0 {
-                times[index].push(time);
-            }
-        }
-    }
-    print(&builders, &times, &sizes);
+    let job = Job {
+        bins: fetched("busybox-amd64")?.join("bin"),
+        kernel: kernel_of(&root)?,
+        work: work.path().to_owned(),
+        output: work.path().join("image"),
+        root,
+    };
+    let mut entrants = ours(&job)?;
+    entrants.extend(scripts(&job));
+    entrants.extend(peers(&job)?);
+    let wanted = MODULES.map(|module| format!("{module}.ko"));
+    let title = format!("The minimal image of {}", job.kernel);
+    race(&title, &entrants, &job.output, &wanted, rounds)?;
     Ok(())
 }
 
-fn builders(
-    root: &Path,
-    bins: &Path,
-    kernel: &str,
-    output: &Path,
-) -> Result<Vec<Builder>, Failure> {
-    let text = |path: &Path| path.display().to_string();
-    let (root_text, bins_text, output_text) = (text(root), text(bins), text(output));
-    let xinitrd = |extra: &[&str]| {
-        let base = [
-            env!("CARGO_BIN_EXE_xinitrd"),
-            "build",
-            "-q",
-            "--kernel",
-            kernel,
-            "--root",
-        ];
-        let rest = [root_text.as_str(), "--bins", &bins_text, "-o", &output_text];
-        base.iter()
-            .chain(&rest)
-            .chain(extra)
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-    };
-    let mut floor = vec![text(&env::current_exe()?), "floor".to_owned()];
-    floor.extend(load_order(root, kernel)?);
-    floor.push(text(&bins.join("busybox")));
-    floor.push(output_text.clone());
-    let script = |level: &str| {
-        let lines = format!(
-            "set -eu; t=$(mktemp -d); mkdir -p $t/bin $t/lib; cp {bins_text}/busybox $t/bin/\n\
-             for m in {}; do PATH=$PATH:/usr/sbin modprobe -C /dev/null -d {root_text} -S {kernel} --show-depends $m; done |\n\
-             while read -r _ f _; do cp $f $t/lib/; done\n\
-             (cd $t && find . | cpio -o -H newc --quiet | gzip {level}) > {output_text}; rm -r $t",
-            MODULES.join(" ")
-        );
-        vec!["sh".to_owned(), "-c".to_owned(), lines]
-    };
+fn ours(job: &Job) -> Result<Vec<Entrant>, Failure> {
+    let (root, bins, output) = (text(&job.root), text(&job.bins), text(&job.output));
+    let build = ["build", "-q", "--kernel", &job.kernel, "--root", &root];
+    let build = [build.as_slice(), &["--bins", &bins, "-o", &output]].concat();
+    let best = [build.as_slice(), &["--best"]].concat();
+    let list = job.work.join("floor");
+    let busybox = text(&job.bins.join("busybox"));
+    fs::write(&list, format!("{}{busybox}\n", load_order(job)?))?;
+    let default_level = (COMPRESSION, COMPRESSION.default_level());
+    let best_level = (COMPRESSION, COMPRESSION.best_level());
     Ok(vec![
-        ("xinitrd", xinitrd(&[])),
-        ("xinitrd --best", xinitrd(&["--best"])),
-        ("floor", floor),
-        ("script, gzip -6", script("-6")),
-        ("script, gzip -9", script("-9")),
+        Entrant::ours("xinitrd", "floor", &build),
+        Entrant::floor("floor", default_level, &list, &job.output)?,
+        Entrant::ours("xinitrd --best", "floor, best level", &best),
+        Entrant::floor("floor, best level", best_level, &list, &job.output)?,
     ])
 }
 
-/// The files that loading [`MODULES`] takes.
-fn load_order(root: &Path, kernel: &str) -> Result<Vec<String>, Failure> {
-    let found = Command::new(env!("CARGO_BIN_EXE_xinitrd"))
-        .args(["resolve", "--kernel", kernel, "--root"])
-        .arg(root)
-        .args(MODULES)
-        .output()?;
-    Ok(String::from_utf8(found.stdout)?
-        .lines()
-        .map(str::to_owned)
-        .collect())
+/// The files that loading [`MODULES`] takes, one a line.
+fn load_order(job: &Job) -> Result<String, Failure> {
+    let mut resolve = Command::new(env!("CARGO_BIN_EXE_xinitrd"));
+    let resolve = resolve.args(["resolve", "--kernel", &job.kernel, "--root"]);
+    printed(resolve.arg(&job.root).args(MODULES))
 }
 
-fn fetched(top: &Path, name: &str) -> Result<PathBuf, Failure> {
-    let found = Command::new(top.join("testdata/fetch.sh"))
-        .arg(name)
-        .stderr(Stdio::inherit())
-        .output()?;
-    if !found.status.success() {
-        return Err(format!("testdata/fetch.sh {name} failed").into());
-    }
-    Ok(PathBuf::from(String::from_utf8(found.stdout)?.trim()))
+fn scripts(job: &Job) -> [Entrant; 2] {
+    [("script, gzip -6", "-6"), ("script, gzip -9", "-9")].map(|(name, level)| {
+        let lines = format!(
+            "t=$(mktemp -d); mkdir -p $t/bin $t/lib; cp {}/busybox $t/bin/\n\
+             for m in {}; do modprobe -C /dev/null -d {} -S {} --show-depends $m; done |\n\
+             while read -r _ f _; do cp $f $t/lib/; done\n\
+             (cd $t && find . | cpio -o -H newc --quiet | gzip {level}) > {}; rm -r $t",
+            text(&job.bins),
+            MODULES.join(" "),
+            text(&job.root),
+            job.kernel,
+            text(&job.output),
+        );
+        Entrant::peer(name, ("modprobe", "apt-get install kmod"), &shell(&lines))
+    })
 }
 
-fn only_name(directory: &Path) -> Result<String, Failure> {
-    let entry = fs::read_dir(directory)?.next().ok_or("no kernel")??;
-    Ok(entry.file_name().to_string_lossy().into_owned())
+fn peers(job: &Job) -> Result<Vec<Entrant>, Failure> {
+    let elsewhere = (!in_place(job)).then(|| {
+        let kernel = &job.kernel;
+        format!("/lib/modules/{kernel} is not the fetched kernel; benches/run.sh puts it there")
+    });
+    let system_wide = [mkinitramfs(job)?, dracut(job), tiny_initramfs(job)];
+    let mut peers: Vec<_> = system_wide
+        .map(|peer| peer.unless(elsewhere.clone()))
+        .into();
+    peers.push(booster(job)?);
+    Ok(peers)
 }
 
-fn run(name: &str, command: &[String]) -> Result<Duration, Failure> {
-    let (program, arguments) = command.split_first().ok_or("no command")?;
-    let start = Instant::now();
-    let status = Command::new(program)
-        .args(arguments)
-        .stdout(Stdio::null())
-        .status()?;
-    if !status.success() {
-        return Err(format!("{name} failed: {status}").into());
-    }
-    Ok(start.elapsed())
-}
-
-fn print(builders: &[Builder], times: &[Vec<Duration>], sizes: &[u64]) {
-    let median = |times: &Vec<Duration>| {
-        let mut sorted = times.clone();
-        sorted.sort_unstable();
-        sorted[sorted.len() / 2].as_secs_f64() * 1000.0
+/// Whether the system's kernel of that name is the fetched one.
+fn in_place(job: &Job) -> bool {
+    let index = |root: &Path| {
+        let modules = root.join("lib/modules").join(&job.kernel);
+        let file = fs::metadata(modules.join("modules.dep")).ok()?;
+        Some((file.dev(), file.ino()))
     };
-    let own = median(&times[0]);
-    println!(
-        "{:<16} {:>9} {:>7} {:>10}",
-        "builder", "ms", "ratio", "bytes"
-    );
-    for ((builder, times), size) in builders.iter().zip(times).zip(sizes) {
-        let ms = median(times);
-        println!("{:<16} {ms:>9.1} {:>7.2} {size:>10}", builder.0, ms / own);
+    let ours = index(&job.root);
+    ours.is_some() && index(Path::new("/")) == ours
+}
+
+/// With a configuration that asks for no drivers but the listed ones.
+fn mkinitramfs(job: &Job) -> Result<Entrant, Failure> {
+    let configuration = job.work.join("mkinitramfs");
+    for directory in ["conf.d", "hooks", "scripts"] {
+        fs::create_dir_all(configuration.join(directory))?;
     }
+    let settings = "MODULES=list\nBUSYBOX=auto\nKEYMAP=n\nCOMPRESS=gzip\nFSTYPE=auto\n";
+    fs::write(configuration.join("initramfs.conf"), settings)?;
+    fs::write(configuration.join("modules"), MODULES.join("\n"))?;
+    let (configuration, output) = (text(&configuration), text(&job.output));
+    Ok(Entrant::peer(
+        "mkinitramfs",
+        ("mkinitramfs", "apt-get install initramfs-tools-core"),
+        &[
+            "mkinitramfs",
+            "-d",
+            &configuration,
+            "-o",
+            &output,
+            &job.kernel,
+        ],
+    ))
+}
+
+/// The fewest of its modules that load a driver.
+fn dracut(job: &Job) -> Entrant {
+    let output = text(&job.output);
+    let what = ["-m", "base kernel-modules", "--drivers", &MODULES.join(" ")];
+    let how = "dracut -q --force --no-hostonly --no-hostonly-cmdline --no-early-microcode --gzip";
+    let how: Vec<_> = how.split(' ').collect();
+    let command = [how.as_slice(), &what, &[&output, &job.kernel]].concat();
+    Entrant::peer(
+        "dracut",
+        ("dracut", "apt-get install dracut-core"),
+        &command,
+    )
+}
+
+fn tiny_initramfs(job: &Job) -> Entrant {
+    let modules = format!("--include-modules={}", MODULES.join(","));
+    let (output, kernel) = (text(&job.output), job.kernel.as_str());
+    Entrant::peer(
+        "tiny-initramfs",
+        ("mktirfs", "apt-get install tiny-initramfs-core"),
+        &[
+            "mktirfs", "-o", &output, "-m", "no", "-M", "no", &modules, kernel,
+        ],
+    )
+}
+
+/// Without the modules that it would add for the host, and with busybox in the place of its own
+/// `/init`, for what is compared is the packing.
+fn booster(job: &Job) -> Result<Entrant, Failure> {
+    let configuration = job.work.join("booster.yaml");
+    // It knows modules by the kernel's names for them.
+    let modules = MODULES.join(",").replace('-', "_");
+    let settings = format!("modules: -*,{modules}\ncompression: gzip\n");
+    fs::write(&configuration, settings)?;
+    let tree = text(&job.root.join("lib/modules").join(&job.kernel));
+    let init = text(&job.bins.join("busybox"));
+    let (configuration, output) = (text(&configuration), text(&job.output));
+    let command = [
+        ["booster", "build", "--force"].as_slice(),
+        &["--kernel-version", &job.kernel, "--modules-dir", &tree],
+        &["--init-binary", &init, "--config", &configuration, &output],
+    ];
+    Ok(Entrant::peer(
+        "booster",
+        ("booster", "Debian has no package of it"),
+        &command.concat(),
+    ))
 }

@@ -16,6 +16,7 @@ pub mod cli;
 pub mod commands;
 pub mod compress;
 pub mod cpio;
+pub mod digest;
 pub mod elf;
 pub mod error;
 pub mod host;

@@ -7,7 +7,9 @@ use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
+
+use crate::digest::Digest;
 
 /// What is written, and digested, at a time.
 const BUFFER: usize = 256 << 10;
@@ -21,7 +23,7 @@ pub struct Measured<W> {
     buffer: Vec<u8>,
     written: SyncSender<Vec<u8>>,
     digested: Receiver<Vec<u8>>,
-    digester: JoinHandle<[u8; 32]>,
+    digester: JoinHandle<Digest>,
 }
 
 impl<W: Write> Measured<W> {
@@ -44,7 +46,7 @@ impl<W: Write> Measured<W> {
                 // Once nothing more is written nobody takes it.
                 let _ = give_back.send(buffer);
             }
-            digest.finalize().into()
+            digest.into()
         })?;
         Ok(Measured {
             out,
@@ -61,7 +63,7 @@ impl<W: Write> Measured<W> {
     ///
     /// # Errors
     /// Those of the writer.
-    pub fn finish(mut self) -> io::Result<(W, u64, [u8; 32])> {
+    pub fn finish(mut self) -> io::Result<(W, u64, Digest)> {
         self.pass_on()?;
         self.out.flush()?;
         drop(self.written);
@@ -114,7 +116,7 @@ mod tests {
             let (out, size, digest) = measured.finish().unwrap();
             assert_eq!((out.len(), size), (length, length as u64));
             assert!(out == bytes);
-            assert_eq!(digest, <[u8; 32]>::from(Sha256::digest(&bytes)));
+            assert_eq!(digest, Digest::of(&bytes));
         }
     }
 

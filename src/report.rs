@@ -2,11 +2,12 @@
 //! (docs/report.md has every field).
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde::Serialize;
 
-use crate::assemble::{Assembly, Request};
+use crate::assemble::{Assembly, PlacedBinary, PlacedModule, Request};
+use crate::digest::Digest;
 use crate::plan::{Plan, Purpose};
 use crate::problem::{Explain, Problem};
 
@@ -35,11 +36,11 @@ pub struct Report {
     /// Why this manifest, when the program chose it.
     pub manifest_reason: Option<String>,
     /// Modules, in load order; then those that go in without being loaded.
-    pub modules: Vec<ModuleReport>,
+    pub modules: Vec<PlacedModule>,
     /// Drivers that are built into the kernel.
     pub builtin: Vec<String>,
     /// Executables and libraries.
-    pub binaries: Vec<BinaryReport>,
+    pub binaries: Vec<PlacedBinary>,
     /// Every entry, in the order of the archive.
     pub entries: Vec<EntryReport>,
     /// Bytes of content by what they are for.
@@ -48,42 +49,6 @@ pub struct Report {
     pub image: Option<ImageReport>,
     /// What its maker should know.
     pub notes: Vec<String>,
-}
-
-/// A module.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ModuleReport {
-    /// Its name, as the kernel lists it.
-    pub name: String,
-    /// Where it lies in the image.
-    pub path: String,
-    /// The file it was read from.
-    pub source: String,
-    /// Its size in the image, in bytes.
-    pub size: u64,
-    /// Its vermagic.
-    pub vermagic: String,
-    /// Its options.
-    pub options: String,
-    /// Whether `/init` loads it.
-    pub loaded: bool,
-}
-
-/// An executable or a library.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct BinaryReport {
-    /// Where it lies in the image.
-    pub path: String,
-    /// The file it was read from.
-    pub source: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Its SHA-256.
-    pub sha256: String,
-    /// Whether it needs a loader or libraries, or is one.
-    pub dynamic: bool,
-    /// Class and machine.
-    pub kind: String,
 }
 
 /// An entry of the archive.
@@ -113,7 +78,7 @@ pub struct ImageReport {
     /// The image's size in bytes.
     pub size: u64,
     /// The image's SHA-256.
-    pub sha256: String,
+    pub sha256: Digest,
 }
 
 /// Why a command did not do what it was asked.
@@ -210,16 +175,6 @@ fn content(plan: &Plan) -> BTreeMap<Purpose, u64> {
         *sizes.entry(entry.purpose).or_default() += entry.data().len() as u64;
     }
     sizes
-}
-
-/// Bytes as lower-case hexadecimal digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 impl fmt::Display for Report {

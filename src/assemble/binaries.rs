@@ -1,10 +1,10 @@
 //! The executables: found, proved to be the guest's, and followed to the libraries they need.
 
 use memchr::memmem;
-use sha2::{Digest, Sha256};
 
-use super::Assembler;
+use super::{Assembler, PlacedBinary};
 use crate::arch::Arch;
+use crate::digest::Digest;
 use crate::elf::ElfFault;
 use crate::elf::program::{ProgramFacts, Role};
 use crate::image_path::ImagePath;
@@ -12,7 +12,6 @@ use crate::libraries::{Libraries, Library};
 use crate::manifest::Binary;
 use crate::plan::{Entry, Node, Purpose};
 use crate::problem::Fault;
-use crate::report::BinaryReport;
 use crate::root::LookupError;
 
 /// How far from one applet's name the others are looked for first: all of busybox's take 3 KB.
@@ -28,7 +27,7 @@ struct FoundBinary {
 
 impl Assembler<'_> {
     /// Puts every binary that applies, and its libraries, into the plan.
-    pub(super) fn binaries(&mut self, guest: Arch) -> Vec<BinaryReport> {
+    pub(super) fn binaries(&mut self, guest: Arch) -> Vec<PlacedBinary> {
         let request = self.request;
         let (root, bins) = (self.root, self.bins);
         let libraries = match Libraries::new(root, bins, guest) {
@@ -52,7 +51,7 @@ impl Assembler<'_> {
         spec: &Binary,
         guest: Arch,
         libraries: &Libraries<'_>,
-        reports: &mut Vec<BinaryReport>,
+        reports: &mut Vec<PlacedBinary>,
     ) {
         let found = match self.find_binary(spec) {
             Ok(found) => found,
@@ -98,7 +97,7 @@ impl Assembler<'_> {
         );
     }
 
-    fn library(&mut self, library: Library, guest: Arch, reports: &mut Vec<BinaryReport>) {
+    fn library(&mut self, library: Library, guest: Arch, reports: &mut Vec<PlacedBinary>) {
         let Library {
             path,
             bytes,
@@ -207,12 +206,12 @@ fn report(
     bytes: &[u8],
     dynamic: bool,
     guest: Arch,
-) -> BinaryReport {
-    BinaryReport {
+) -> PlacedBinary {
+    PlacedBinary {
         path: path.to_string(),
         source: origin.to_owned(),
         size: bytes.len() as u64,
-        sha256: crate::report::hex(&Sha256::digest(bytes)),
+        sha256: Digest::of(bytes),
         dynamic,
         kind: guest.elf().to_string(),
     }

@@ -8,6 +8,7 @@ mod files;
 mod init;
 mod module_index;
 mod modules;
+mod placed;
 mod root_device;
 
 use std::num::NonZeroUsize;
@@ -22,9 +23,9 @@ use crate::kmod::tree::ModuleTree;
 use crate::manifest::Manifest;
 use crate::plan::{Entry, Node, Plan, Purpose};
 use crate::problem::{Fault, Problem};
-use crate::report::{BinaryReport, ModuleReport};
 use crate::root::Root;
 
+pub use placed::{PlacedBinary, PlacedModule};
 pub use root_device::RootDevice;
 
 /// What is asked for, apart from the files themselves.
@@ -92,11 +93,11 @@ pub struct Assembly {
     /// The kernel's release, as its modules have it: what `uname -r` says in the guest.
     pub release: String,
     /// The modules, in load order, then those that go in without being loaded.
-    pub modules: Vec<ModuleReport>,
+    pub modules: Vec<PlacedModule>,
     /// Drivers that were asked for, or needed, and are built in.
     pub builtin: Vec<String>,
     /// Executables and libraries.
-    pub binaries: Vec<BinaryReport>,
+    pub binaries: Vec<PlacedBinary>,
     /// What does not stop the build and should be known.
     pub notes: Vec<Note>,
 }

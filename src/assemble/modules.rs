@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
-use super::{Assembler, RootDevice};
+use super::{Assembler, PlacedModule, RootDevice};
 use crate::arch::{Arch, ElfKind};
 use crate::image_path::ImagePath;
 use crate::init::ModuleLoad;
@@ -16,7 +16,6 @@ use crate::kmod::tree::{ModuleId, ModuleTree};
 use crate::manifest::{InitKind, ModuleLayout};
 use crate::plan::Purpose;
 use crate::problem::{Fault, Problem};
-use crate::report::ModuleReport;
 use crate::root::LookupError;
 
 /// What became of the modules.
@@ -29,7 +28,7 @@ pub(super) struct Modules {
     /// What `/init` loads.
     pub loads: Vec<ModuleLoad>,
     /// What is reported of each.
-    pub reports: Vec<ModuleReport>,
+    pub reports: Vec<PlacedModule>,
     /// What was built in.
     pub builtin: Vec<String>,
 }
@@ -277,7 +276,7 @@ impl Assembler<'_> {
         };
         let options = self.request.config.options_of(tree.name(id));
         let origin = tree.shown(tree.path(id));
-        modules.reports.push(ModuleReport {
+        modules.reports.push(PlacedModule {
             name: tree.name(id).to_string(),
             path: path.to_string(),
             source: origin.clone(),

@@ -1,25 +1,22 @@
 //! `xinitrd build`: read, decide, write.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::guest::{Guest, open_root};
 use super::obstacles::Obstacles;
-use super::{is_closed, json, manifests, output_error, read_text, shown, threads, write_out};
-use crate::assemble::{Assembly, Request, assemble};
+use super::writing::{Writing, cannot_write, is_stdout, mtime, write};
+use super::{json, manifests, output_error, read_text, shown, threads, write_out};
+use crate::assemble::{Request, assemble};
 use crate::cli::BuildArgs;
 use crate::compress::Encoding;
 use crate::error::{Error, Obstacle};
-use crate::host::output::{Output, Signals, check_target};
-use crate::image;
+use crate::host::output::probe;
 use crate::kernel_version::KernelVersion;
 use crate::kmod::config::ModprobeConfig;
 use crate::manifest::{self, Manifest};
-use crate::measured::Measured;
 use crate::problem::Problem;
-use crate::report::{ImageReport, Report, hex};
+use crate::report::Report;
 use crate::root::Root;
 
 /// Builds the image `args` ask for, and prints its report.
@@ -34,9 +31,7 @@ pub fn run(args: &BuildArgs) -> Result<(), Error> {
         config,
     } = Guest::open(&args.kernel, &mut obstacles);
     let bins = open_bins(args, &mut obstacles);
-    let encoding = obstacles.keep(encoding(args));
-    let output = output(args, kernel.as_deref(), &mut obstacles);
-    obstacles.keep(check_source_date());
+    let writing = writing(args, kernel.as_deref(), &mut obstacles);
     let request = request(args, kernel, config, &mut obstacles);
 
     let assembled = root.zip(request).and_then(|(root, (request, reason))| {
@@ -44,13 +39,12 @@ pub fn run(args: &BuildArgs) -> Result<(), Error> {
         let report = Report::planned(&request, &assembly, reason);
         Some((assembly, report))
     });
-    let ready = assembled.zip(encoding).zip(output);
-    let (((assembly, mut report), encoding), output) = obstacles.none_before(ready)?;
+    let ((assembly, mut report), writing) = obstacles.none_before(assembled.zip(writing))?;
 
     if !args.dry_run {
-        report.image = Some(write(&assembly, &encoding, &output, args.force)?);
+        report.image = Some(write(&assembly.plan, &writing)?);
     }
-    show(args, &report, &output)
+    show(args, &report, &writing.output)
 }
 
 /// The directories with the guest's programs; or, where one cannot be had, none at all.
@@ -59,6 +53,19 @@ fn open_bins(args: &BuildArgs, obstacles: &mut Obstacles) -> Option<Vec<Root>> {
     let opened = args.bins.iter().map(|path| obstacles.keep(open(path)));
     // Gathered before they are taken together, so that each is tried.
     opened.collect::<Vec<_>>().into_iter().collect()
+}
+
+/// How the image is to be written, if that can be told.
+fn writing(args: &BuildArgs, kernel: Option<&str>, obstacles: &mut Obstacles) -> Option<Writing> {
+    let encoding = obstacles.keep(encoding(args));
+    let output = output(args, kernel, obstacles);
+    let mtime = obstacles.keep(mtime());
+    Some(Writing {
+        output: output?,
+        force: args.force,
+        encoding: encoding?,
+        mtime: mtime?,
+    })
 }
 
 fn encoding(args: &BuildArgs) -> Result<Encoding, Problem<Obstacle>> {
@@ -78,32 +85,10 @@ fn output(args: &BuildArgs, kernel: Option<&str>, obstacles: &mut Obstacles) -> 
     let default = || kernel.map(|kernel| format!("initrd-{kernel}.img").into());
     let output = args.output.clone().or_else(default)?;
     if !args.dry_run && !is_stdout(&output) {
-        let tried = try_output(&output, args.force);
+        let tried = probe(&output, args.force);
         obstacles.keep(tried.map_err(|error| cannot_write(&output, error)))?;
     }
     Some(output)
-}
-
-fn is_stdout(output: &Path) -> bool {
-    output == Path::new("-")
-}
-
-/// Makes a file without a name where `output` will be: nothing less tells whether one can be made.
-fn try_output(output: &Path, force: bool) -> io::Result<()> {
-    check_target(output, force)?;
-    let directory = output.parent().filter(|parent| *parent != Path::new(""));
-    tempfile::tempfile_in(directory.unwrap_or(Path::new("."))).map(drop)
-}
-
-fn cannot_write(output: &Path, source: io::Error) -> Problem<Obstacle> {
-    Problem::new(shown(output), Obstacle::Output(source))
-}
-
-fn check_source_date() -> Result<(), Problem<Obstacle>> {
-    source_date_epoch().map(drop).map_err(|_| {
-        let text = std::env::var("SOURCE_DATE_EPOCH").unwrap_or_default();
-        Problem::new("SOURCE_DATE_EPOCH", Obstacle::SourceDate(text))
-    })
 }
 
 /// What was typed, as what it means, and why its manifest was chosen; if that can be told.
@@ -187,83 +172,6 @@ fn read_manifest(path: &Path) -> Result<String, Obstacle> {
     let expected = "a manifest";
     let bytes = read_text(path).map_err(|source| Obstacle::Text { expected, source })?;
     String::from_utf8(bytes).map_err(|_| Obstacle::NotUtf8)
-}
-
-/// Writes the image to its file, or to standard output.
-fn write(
-    assembly: &Assembly,
-    encoding: &Encoding,
-    output: &Path,
-    force: bool,
-) -> Result<ImageReport, Error> {
-    let refused = |source| match is_stdout(output) {
-        true if is_closed(&source) => Error::ClosedOutput,
-        true => Error::one("standard output", Obstacle::Stream(source)),
-        false => Error::Refused(vec![cannot_write(output, source)]),
-    };
-    let signals = Signals::catch().map_err(refused)?;
-    let written = if is_stdout(output) {
-        serialise(assembly, encoding, io::stdout().lock()).map(|(_, image)| image)
-    } else {
-        Output::create(output, force, signals.clone())
-            .and_then(|file| serialise(assembly, encoding, file))
-            .and_then(|(file, image)| file.commit().map(|()| image))
-    };
-    let image = written.map_err(|source| match signals.caught() {
-        Some(signal) => Error::Interrupted { signal },
-        None => refused(source),
-    })?;
-    Ok(ImageReport {
-        path: shown(output),
-        ..image
-    })
-}
-
-/// Writes the image to `out`, measuring what goes by.
-fn serialise<W: Write>(
-    assembly: &Assembly,
-    encoding: &Encoding,
-    out: W,
-) -> io::Result<(W, ImageReport)> {
-    let archive = image::archive(&assembly.plan, source_date_epoch()?)?;
-    let progress = progress_bar(archive.len());
-    let mut measured = Measured::new(out)?;
-    image::write(&archive, encoding, &mut measured, &|done| {
-        progress.set_position(done)
-    })?;
-    let (out, size, digest) = measured.finish()?;
-    progress.finish_and_clear();
-    let report = ImageReport {
-        path: String::new(),
-        compression: encoding.compression().name().to_owned(),
-        level: encoding.level(),
-        archive_size: archive.len(),
-        size,
-        sha256: hex(&digest),
-    };
-    Ok((out, report))
-}
-
-/// The time every entry gets: `SOURCE_DATE_EPOCH` (reproducible-builds.org), else 0.
-fn source_date_epoch() -> io::Result<u32> {
-    match std::env::var("SOURCE_DATE_EPOCH") {
-        Err(_) => Ok(0),
-        Ok(text) => text.parse().map_err(|_| {
-            io::Error::other(format!(
-                "SOURCE_DATE_EPOCH is `{text}`, no number of seconds below 2^32"
-            ))
-        }),
-    }
-}
-
-/// A bar on standard error where that is a terminal, and nothing where it is not.
-fn progress_bar(length: u64) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}");
-    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// Prints the report: to standard error when the image itself went to standard output.

@@ -5,6 +5,7 @@ mod guest;
 pub mod manifests;
 pub mod obstacles;
 pub mod resolve;
+mod writing;
 
 use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;

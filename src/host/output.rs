@@ -65,13 +65,9 @@ impl Output {
     /// beside it.
     pub fn create(target: &Path, force: bool, signals: Signals) -> io::Result<Output> {
         check_target(target, force)?;
-        let directory = match target.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
         let file = tempfile::Builder::new()
             .prefix(".xinitrd-")
-            .tempfile_in(directory)?;
+            .tempfile_in(directory_of(target))?;
         Ok(Output {
             file,
             target: target.to_path_buf(),
@@ -101,7 +97,10 @@ impl Output {
             file.persist_noclobber(&target)
         };
         persisted.map_err(|error| error.error)?;
-        sync_directory(&target)
+        // The rename itself is on the medium when its directory is. Where a file system cannot do
+        // that the image is there all the same.
+        let _ = File::open(directory_of(&target)).and_then(|directory| directory.sync_all());
+        Ok(())
     }
 }
 
@@ -116,30 +115,31 @@ impl Write for Output {
     }
 }
 
-/// Whether `target` may be written to.
+/// Tells whether a file can be made where `target` will be, by making one without a name: nothing
+/// less does.
 ///
 /// # Errors
-/// When it is a directory, or is there and `force` is not given.
-pub fn check_target(target: &Path, force: bool) -> io::Result<()> {
+/// As [`Output::create`].
+pub fn probe(target: &Path, force: bool) -> io::Result<()> {
+    check_target(target, force)?;
+    tempfile::tempfile_in(directory_of(target)).map(drop)
+}
+
+fn check_target(target: &Path, force: bool) -> io::Result<()> {
     match std::fs::symlink_metadata(target) {
         Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        Ok(_) if !force => Err(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            "it is there already; -f replaces it",
-        )),
+        Ok(_) if !force => Err(io::ErrorKind::AlreadyExists.into()),
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// The rename itself is on the medium only when its directory is.
-fn sync_directory(target: &Path) -> io::Result<()> {
-    let directory = match target.parent() {
+fn directory_of(target: &Path) -> &Path {
+    match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    };
-    File::open(directory)?.sync_all()
+    }
 }
 
 #[cfg(test)]

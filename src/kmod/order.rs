@@ -97,6 +97,8 @@ pub struct Resolver<'t, 'r> {
     /// Modules whose turn has come, as kmod marks them.
     visited: HashSet<ModuleId>,
     faults: Vec<OrderFault>,
+    /// The circles among them, each from its first module on.
+    circles: HashSet<Vec<ModuleId>>,
     /// What later `softdep` lines name.
     left_out: Vec<String>,
 }
@@ -112,6 +114,7 @@ impl<'t, 'r> Resolver<'t, 'r> {
             included: HashSet::new(),
             visited: HashSet::new(),
             faults: Vec::new(),
+            circles: HashSet::new(),
             left_out: Vec::new(),
         }
     }
@@ -210,6 +213,19 @@ impl<'t, 'r> Resolver<'t, 'r> {
 
     fn fail(&mut self, fault: OrderFault) {
         self.faults.push(fault);
+    }
+
+    /// Tells a circle once, from whichever of its members it was met.
+    fn fail_circle(&mut self, mut circle: Vec<ModuleId>) {
+        let first = circle.iter().min().copied();
+        let position = circle.iter().position(|id| Some(*id) == first);
+        circle.rotate_left(position.unwrap_or(0));
+        let again = circle.first().copied();
+        if self.circles.insert(circle.clone()) {
+            let names = circle.into_iter().chain(again);
+            let circle = names.map(|id| self.tree.name(id).clone()).collect();
+            self.fail(OrderFault::Cycle { circle });
+        }
     }
 
     fn count_as_builtin(&mut self, name: ModuleName) {
@@ -336,12 +352,11 @@ impl<'t, 'r> Resolver<'t, 'r> {
             before.insert(id);
             let needs = self.order.needs_of(id).iter().copied();
             let late = needs.filter(|need| !before.contains(need) && self.loaded.contains(need));
-            circles.extend(late.map(|need| [id, need, id]));
+            circles.extend(late.map(|need| vec![id, need]));
         }
-        for circle in circles {
-            let circle = circle.map(|id| self.tree.name(id).clone()).to_vec();
-            self.fail(OrderFault::Cycle { circle });
-        }
+        circles
+            .into_iter()
+            .for_each(|circle| self.fail_circle(circle));
     }
 }
 
@@ -389,9 +404,7 @@ impl Closure {
         }
         if self.open.contains(&id) {
             let way = self.way.iter().map(|(id, _)| *id);
-            let circle = way.skip_while(|other| *other != id).chain([id]);
-            let circle = circle.map(|id| resolver.tree.name(id).clone()).collect();
-            resolver.fail(OrderFault::Cycle { circle });
+            resolver.fail_circle(way.skip_while(|other| *other != id).collect());
         }
     }
 }
