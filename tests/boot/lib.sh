@@ -1,0 +1,269 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with run.sh
+# What all boots share: setting up, kernels, images, root disks, running a case and judging it.
+# run.sh sources this.
+#
+# A case is a function `case_NAME`. It boots something into the file $console and says with `says`,
+# `never_says` and `reached` what must be there; whatever else is wrong, `problem` takes.
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+cache=${XINITRD_CACHE:-$top/.cache}
+PATH=$PATH:/usr/sbin:/sbin
+limit=180 # seconds a boot may take
+
+uuid=5bd1e995-a3c0-4d2e-9f10-0b1c2d3e4f50
+partuuid=0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0
+label='xinitrd root'
+
+# ---- Setting up -------------------------------------------------------------------------------
+
+# What is needed: a program, and the Debian package that has it.
+TOOLS='
+qemu-system-x86_64 qemu-system-x86
+mke2fs             e2fsprogs
+sfdisk             fdisk
+mkfs.xfs           xfsprogs
+mkfs.btrfs         btrfs-progs
+python3            python3
+zstd               zstd
+cpio               cpio
+modprobe           kmod
+'
+
+missing_packages() {
+    while read -r tool package; do
+        [ -z "$tool" ] || command -v "$tool" >/dev/null || printf '%s ' "$package"
+    done <<<"$TOOLS"
+}
+
+set_up() {
+    local missing
+    missing=$(missing_packages)
+    if [ -n "$missing" ] && [ "$install" = yes ]; then
+        # shellcheck disable=SC2086 # a list of packages
+        apt-get install -y -q --no-install-recommends $missing >&2
+        missing=$(missing_packages)
+    fi
+    [ -z "$missing" ] || die "missing: apt-get install $missing(or run with --install, as root)"
+    : "${XINITRD:=$top/target/release/xinitrd}"
+    [ -x "$XINITRD" ] || (cd "$top" && cargo build --release --quiet)
+    busybox=$("$top/testdata/fetch.sh" busybox-amd64)/bin
+    work=$(mktemp -d)
+    trap clean_up EXIT
+    trap 'exit 1' HUP INT TERM
+}
+
+# clean_up: with the boots that are still under way in the background.
+clean_up() {
+    local job
+    for job in $(jobs -p); do kill "$job" 2>/dev/null && wait "$job" || true; done
+    rm -rf "$work"
+}
+
+die() {
+    printf 'run.sh: %s\n' "$*" >&2
+    exit 2
+}
+
+# kernel GENERATION: the tree in $tree, its version in $version, its uncompressed kernel in $vmlinux.
+kernel() {
+    tree=$("$top/testdata/fetch.sh" "kernel-$1-amd64")
+    version=$(ls "$tree/lib/modules")
+    vmlinux=$cache/vmlinux-$version
+    [ -e "$vmlinux" ] && return
+    python3 "$here/vmlinux.py" "$tree/boot/vmlinuz-$version" "$vmlinux.$$"
+    mv "$vmlinux.$$" "$vmlinux"
+}
+
+# ---- Images and disks -------------------------------------------------------------------------
+
+# image OPTION...: an image of $tree's kernel in $image, built once for the same options.
+image() {
+    image=$work/$(printf '%s ' "$tree" "$version" "$@" | cksum | tr ' ' -).img
+    [ -e "$image" ] || "$XINITRD" build --kernel "$version" --root "$tree" --bins "$busybox" \
+        -q -o "$image" "$@"
+}
+
+# virtio_image OPTION...: for a machine of QEMU's own. A Debian kernel reaches a virtio disk by two
+# modules, neither of which asks for the other.
+virtio_image() {
+    image --with virtio_blk --with virtio_pci "$@"
+}
+
+# without_devtmpfs: $image with an init that cannot mount one, as on kernels before 2.6.32. The
+# kernel unpacks a second archive over the first; a plain one begins at a multiple of four.
+without_devtmpfs() {
+    local plain=$image size
+    size=$(stat -c %s "$plain")
+    image=$work/old.img
+    mkdir -p "$work/overlay"
+    sed 's/-t devtmpfs/-t nonesuch/' "$top/src/init/busybox.sh" >"$work/overlay/init"
+    chmod 755 "$work/overlay/init"
+    cp "$plain" "$image"
+    truncate -s $(((size + 3) / 4 * 4)) "$image"
+    (cd "$work/overlay" && echo init | cpio -o -H newc --quiet) >>"$image"
+}
+
+# root_tree: what lies on a root disk.
+root_tree() {
+    root_files=$work/root
+    [ -d "$root_files" ] && return
+    mkdir -p "$root_files"/{bin,sbin,dev,proc,sys,opt}
+    cp "$busybox/busybox" "$root_files/bin/busybox"
+    cp "$here/guest-init" "$root_files/sbin/init"
+    cp "$here/guest-init" "$root_files/opt/other"
+    chmod 755 "$root_files/sbin/init" "$root_files/opt/other"
+    ln -s /opt/other "$root_files/sbin/other"
+}
+
+# disk KIND: made once, in $disk.
+disk() {
+    root_tree
+    disk=$work/$1.disk
+    [ -e "$disk" ] || "disk_$1"
+}
+
+disk_ext4() {
+    truncate -s 32M "$work/ext4.disk"
+    mke2fs -q -t ext4 -L "$label" -U "$uuid" -d "$root_files" "$work/ext4.disk"
+}
+
+# partitioned NAME: a disk whose table is standard input and whose first partition, at 1 MiB, is
+# the ext4 file system.
+partitioned() {
+    [ -e "$work/ext4.disk" ] || disk_ext4
+    truncate -s 40M "$work/$1.disk"
+    sfdisk --quiet "$work/$1.disk"
+    dd if="$work/ext4.disk" of="$work/$1.disk" bs=1M seek=1 conv=notrunc,sparse status=none
+}
+
+disk_gpt() {
+    partitioned gpt <<TABLE
+label: gpt
+start=2048, size=65536, uuid=$partuuid, name=guestroot
+TABLE
+}
+
+disk_mbr() {
+    partitioned mbr <<TABLE
+label: dos
+label-id: 0x0badcafe
+start=2048, size=65536, type=83
+TABLE
+}
+
+# mkfs.xfs takes no directory, but a description of what is to lie in it (its -p).
+disk_xfs() {
+    truncate -s 300M "$work/xfs.disk"
+    cat >"$work/xfs.proto" <<PROTO
+/
+0 0
+d--755 0 0
+bin d--755 0 0
+busybox ---755 0 0 $root_files/bin/busybox
+$
+sbin d--755 0 0
+init ---755 0 0 $root_files/sbin/init
+$
+dev d--755 0 0
+$
+proc d--755 0 0
+$
+sys d--755 0 0
+$
+$
+PROTO
+    mkfs.xfs -q -m uuid="$uuid" -p "$work/xfs.proto" "$work/xfs.disk"
+}
+
+disk_btrfs() {
+    truncate -s 128M "$work/btrfs.disk"
+    mkfs.btrfs -q -L "$label" --rootdir "$root_files" "$work/btrfs.disk" >/dev/null
+}
+
+# ---- Booting and judging ----------------------------------------------------------------------
+
+# boot WORD...: $image with $disk and these words on the command line, into $console. The disk
+# stays as it is, and the machine ends when the guest powers off, reboots or panics.
+boot() {
+    : >"$console"
+    timeout -k 5 "$limit" qemu-system-x86_64 -machine q35 -accel tcg -cpu max -m 512 \
+        -nodefaults -no-user-config -no-reboot -display none -serial stdio \
+        -drive "if=none,id=root,file=$disk,format=raw,snapshot=on" \
+        -device virtio-blk-pci,drive=root -kernel "$vmlinux" -initrd "$image" \
+        -append "console=ttyS0 panic=-1 $*" < <(type_in) >"$console" 2>"$work/qemu-errors" ||
+        problem "qemu ended with $? ($(tail -n 1 "$work/qemu-errors"))"
+}
+
+# type_in: what the case types on the console, once $prompt is there.
+type_in() {
+    [ -n "$typed" ] || return 0
+    local tries=0
+    until grep -q "$prompt" "$console"; do
+        # Neither longer than the machine may run, nor when the whole run has ended.
+        [ $((tries += 1)) -le $((limit * 5)) ] && [ -e "$console" ] || return 0
+        sleep 0.2
+    done
+    sleep 1
+    printf '%s\n' "$typed"
+}
+
+problem() {
+    printf '  %s\n' "$*" >>"$work/problems"
+}
+
+# says REGEX...: each stands at the start of a line of the console.
+says() {
+    local regex
+    for regex; do
+        tr -d '\r' <"$console" | grep -Eq "^(\[ *[0-9.]+\] )?$regex" || problem "not said: $regex"
+    done
+}
+
+never_says() {
+    ! tr -d '\r' <"$console" | grep -Eq "$1" || problem "said: $1"
+}
+
+# reached REGEX: the root's init ran, and told this.
+reached() {
+    says "XINITRD-ROOT-REACHED $1"
+}
+
+# ---- The run of a case -------------------------------------------------------------------------
+
+# since EPOCHREALTIME: the seconds from then till now.
+since() {
+    local tenths=$(((${EPOCHREALTIME/./} - ${1/./}) / 100000))
+    echo "$((tenths / 10)).$((tenths % 10))"
+}
+
+# run_case NAME: its line, and on failure what went wrong and the console's telling lines. A case
+# that is timed elsewhere says so in $work/seconds.
+run_case() {
+    local started=$EPOCHREALTIME seconds
+    typed='' prompt='' current=$1 console=$work/$1.console
+    : >"$console"
+    : >"$work/problems"
+    rm -f "$work/seconds"
+    # Apart from any condition, or the shell would go on in the case after a step that failed.
+    set +e
+    (
+        set -e
+        "case_$1"
+    )
+    # shellcheck disable=SC2181 # a condition is what must not be around it
+    [ $? -eq 0 ] || problem 'a step of the case failed'
+    set -e
+    seconds=$(cat "$work/seconds" 2>/dev/null || since "$started")
+    if [ ! -s "$work/problems" ]; then
+        printf 'PASS %s (%s s)\n' "$1" "$seconds"
+        passed=$((passed + 1))
+        return
+    fi
+    printf 'FAIL %s (%s s)\n' "$1" "$seconds"
+    cat "$work/problems"
+    tr -d '\r' <"$console" |
+        grep -E 'xinitrd|XINITRD|[Pp]anic|rror|Unable|Unknown|failed|no driver|^\(XEN\)|^dom0:' |
+        grep -v 'ACPI Error' | tail -n 30 | sed 's/^/  | /'
+    failed=$((failed + 1))
+}
