@@ -30,6 +30,15 @@ unmountable   a root that will not mount: the reason, then a power-off
 initless      an init= that is not there: the reason, then a panic
 nfs           a root on NFS is refused
 shell         xinitrd.onfail=shell: the shell mends it, and its end tries again
+stored        an image without compression
+xz-image      an image in xz
+zstd-image    an image in zstd
+lz4-image     an image in lz4
+microcode     an image behind an early archive of processor microcode
+cloud         the cloud flavour of a kernel
+arm64         a 64-bit ARM kernel
+i386          a 32-bit kernel
+strict        a kernel that runs no 32-bit program (ia32_emulation=0)
 '
 set -eu
 
@@ -37,7 +46,9 @@ set -eu
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/boot/xen/cases.sh
 . "$here/xen/cases.sh"
-CASES=$CASES$XEN_CASES
+# shellcheck source=tests/boot/broken.sh
+. "$here/broken.sh"
+CASES=$CASES$BROKEN_CASES$XEN_CASES
 
 # ---- The cases --------------------------------------------------------------------------------
 
@@ -174,6 +185,69 @@ case_shell() {
     boot root=/dev/late rootwait=1 xinitrd.onfail=shell
     says 'xinitrd: no root: root=/dev/late did not appear'
     reached '/dev/(late|vda) ext4 ro,'
+}
+
+# in_format NAME: an image compressed so, by a kernel that has told so.
+in_format() {
+    kernel 6.1 && virtio_image --rootfs ext4 --compress "$1" && disk ext4
+    boot root=/dev/vda
+    reached '/dev/vda ext4 ro,'
+    never_says 'Initramfs unpacking failed'
+}
+
+case_stored() {
+    in_format none
+}
+
+case_xz-image() {
+    in_format xz
+}
+
+case_zstd-image() {
+    in_format zstd
+}
+
+case_lz4-image() {
+    in_format lz4
+}
+
+# The kernel looks for microcode in a plain archive at the very beginning, and unpacks what follows
+# (`Documentation/arch/x86/microcode.rst`).
+case_microcode() {
+    kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
+    local early=$work/early
+    mkdir -p "$early/kernel/x86/microcode"
+    head -c 4096 /dev/zero >"$early/kernel/x86/microcode/GenuineIntel.bin"
+    (cd "$early" && find . | cpio -o -H newc --quiet) | cat - "$image" >"$work/microcode.img"
+    image=$work/microcode.img
+    boot root=/dev/vda
+    reached '/dev/vda ext4 ro,'
+}
+
+case_cloud() {
+    kernel 6.1 cloud-amd64 && virtio_image --rootfs ext4 && disk ext4
+    boot root=/dev/vda
+    reached '/dev/vda ext4 ro,'
+}
+
+case_arm64() {
+    guest_is arm64
+    kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
+    boot "root=UUID=$uuid"
+    reached '/dev/vda ext4 ro,'
+}
+
+case_i386() {
+    guest_is i386
+    kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
+    boot "root=UUID=$uuid"
+    reached '/dev/vda ext4 ro,'
+}
+
+case_strict() {
+    kernel 6.12 && virtio_image --rootfs ext4 && disk ext4
+    boot root=/dev/vda ia32_emulation=0
+    reached '/dev/vda ext4 ro,'
 }
 
 # ---- The run ----------------------------------------------------------------------------------
