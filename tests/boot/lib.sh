@@ -216,20 +216,35 @@ boot() {
     timeout -k 5 "$limit" "${machine[@]}" -accel tcg -m 512 \
         -nodefaults -no-user-config -no-reboot -display none -serial stdio \
         -drive "if=none,id=root,file=$disk,format=raw,snapshot=on" \
-        -device virtio-blk-pci,drive=root -kernel "$vmlinux" -initrd "$image" \
+        "${attachment[@]}" -kernel "$vmlinux" -initrd "$image" \
         -append "console=$terminal panic=-1 $*" < <(type_in) >"$console" 2>"$work/qemu-errors" ||
         problem "qemu ended with $? ($(tail -n 1 "$work/qemu-errors"))"
+}
+
+# attached_late SECONDS: the disk is plugged in so long after the init has begun to wait.
+attached_late() {
+    local monitor=$work/monitor
+    attachment=(-device 'pcie-root-port,id=late-port' -monitor "unix:$monitor,server,nowait")
+    (
+        awaited 'xinitrd: waiting for ' && sleep "$1" &&
+            python3 "$here/monitor.py" "$monitor" 'device_add virtio-blk-pci,drive=root,bus=late-port'
+    ) &
+}
+
+# awaited REGEX: until the console has it; not longer than the machine may run, nor when the whole
+# run has ended.
+awaited() {
+    local tries=0
+    until grep -Eqs "$1" "$console"; do
+        [ $((tries += 1)) -le $((limit * 5)) ] && [ -e "$console" ] || return 1
+        sleep 0.2
+    done
 }
 
 # type_in: what the case types on the console, once $prompt is there.
 type_in() {
     [ -n "$typed" ] || return 0
-    local tries=0
-    until grep -q "$prompt" "$console"; do
-        # Neither longer than the machine may run, nor when the whole run has ended.
-        [ $((tries += 1)) -le $((limit * 5)) ] && [ -e "$console" ] || return 0
-        sleep 0.2
-    done
+    awaited "$prompt" || return 0
     sleep 1
     printf '%s\n' "$typed"
 }
@@ -267,6 +282,7 @@ since() {
 # that is timed elsewhere says so in $work/seconds.
 run_case() {
     local started=$EPOCHREALTIME seconds
+    attachment=(-device 'virtio-blk-pci,drive=root')
     typed='' prompt='' current=$1 console=$work/$1.console
     guest_is amd64
     : >"$console"

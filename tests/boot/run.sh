@@ -22,6 +22,7 @@ writable      rw and rootflags=; of ro and rw the last wins
 init          init= over an absolute link, with arguments after --
 baked         --root-device and --root-options, with no root= on the command line
 delay         rootdelay= and rootwait
+late          rootwait, and a disk that is plugged in when the init has long been waiting
 xfs           root=UUID= of xfs, while the image would sooner try ext4
 btrfs         root=LABEL= of btrfs
 old           a kernel without devtmpfs: the init makes the nodes of disks itself
@@ -124,6 +125,14 @@ case_baked() {
 case_delay() {
     kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
     boot rootdelay=1 rootwait root=/dev/vda
+    reached '/dev/vda ext4 ro,'
+}
+
+case_late() {
+    kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
+    attached_late 3
+    boot root=/dev/vda rootwait
+    says 'xinitrd: waiting for /dev/vda'
     reached '/dev/vda ext4 ro,'
 }
 
