@@ -89,20 +89,20 @@ unpack() {
     rm -r "$temporary/packages"
 }
 
-# The kernel that the metapackage linux-image-amd64 stands for: the newest signed one.
+# newest_kernel METAPACKAGE: the kernel that it stands for, the newest signed one.
 newest_kernel() {
-    apt-cache -c "$state/apt.conf" show --no-all-versions linux-image-amd64 |
+    apt-cache -c "$state/apt.conf" show --no-all-versions "$1" |
         sed -n 's/^Depends: *\(linux-image-[^ ,]*\).*/\1/p' | head -n 1
 }
 
-# kernel SUITE DIRECTORY
+# kernel SUITE ARCHITECTURE FLAVOUR DIRECTORY
 kernel() {
-    apt_setup "$1" amd64
-    package=$(newest_kernel)
-    [ -n "$package" ] || die "linux-image-amd64 of $1 names no kernel"
-    unpack "$2" "$package"
+    apt_setup "$1" "$2"
+    package=$(newest_kernel "linux-image-$3")
+    [ -n "$package" ] || die "linux-image-$3 of $1 names no kernel"
+    unpack "$4" "$package"
     # A usr-merged package relies on the system's own /lib -> usr/lib.
-    [ -d "$2/lib" ] || ln -s usr/lib "$2/lib"
+    [ -d "$4/lib" ] || ln -s usr/lib "$4/lib"
 }
 
 # with_depmod KERNEL-NAME DIRECTORY: hard links, for depmod writes its files anew and a kernel's
@@ -151,10 +151,13 @@ fetch() {
     [ ! -d "$cache/$1" ] || return 0
     directory=$temporary/$1
     case $1 in
-    kernel-6.1-amd64) kernel bookworm "$directory" ;;
-    kernel-6.12-amd64) kernel trixie "$directory" ;;
+    kernel-6.1-amd64) kernel bookworm amd64 amd64 "$directory" ;;
+    kernel-6.1-cloud-amd64) kernel bookworm amd64 cloud-amd64 "$directory" ;;
+    kernel-6.1-arm64) kernel bookworm arm64 arm64 "$directory" ;;
+    kernel-6.1-i386) kernel bookworm i386 686-pae "$directory" ;;
+    kernel-6.12-amd64) kernel trixie amd64 amd64 "$directory" ;;
     kernel-*-depmod) with_depmod "${1%-depmod}" "$temporary/$1" ;;
-    busybox-amd64 | busybox-i386) busybox_static "${1#busybox-}" "$directory" ;;
+    busybox-amd64 | busybox-arm64 | busybox-i386) busybox_static "${1#busybox-}" "$directory" ;;
     rust-i686) rust_i686 "$directory" ;;
     xen-4.17-amd64) xen bookworm 4.17 "$directory" ;;
     xen-4.20-amd64) xen trixie 4.20 "$directory" ;;

@@ -20,14 +20,17 @@ label='xinitrd root'
 # What is needed: a program, and the Debian package that has it.
 TOOLS='
 qemu-system-x86_64 qemu-system-x86
+qemu-system-aarch64 qemu-system-arm
 mke2fs             e2fsprogs
 sfdisk             fdisk
 mkfs.xfs           xfsprogs
 mkfs.btrfs         btrfs-progs
 python3            python3
 zstd               zstd
+lz4                lz4
 cpio               cpio
 modprobe           kmod
+gzip               gzip
 '
 
 missing_packages() {
@@ -45,10 +48,12 @@ set_up() {
         missing=$(missing_packages)
     fi
     [ -z "$missing" ] || die "missing: apt-get install $missing(or run with --install, as root)"
+    # Built anew unless one is named: what is there may be of yesterday.
+    [ -n "${XINITRD:-}" ] || (cd "$top" && cargo build --release --quiet)
     : "${XINITRD:=$top/target/release/xinitrd}"
-    [ -x "$XINITRD" ] || (cd "$top" && cargo build --release --quiet)
-    busybox=$("$top/testdata/fetch.sh" busybox-amd64)/bin
+
     work=$(mktemp -d)
+    guest_is amd64
     trap clean_up EXIT
     trap 'exit 1' HUP INT TERM
 }
@@ -65,13 +70,30 @@ die() {
     exit 2
 }
 
-# kernel GENERATION: the tree in $tree, its version in $version, its uncompressed kernel in $vmlinux.
+# guest_is ARCHITECTURE: amd64, arm64 or i386: its programs in $busybox, its disks in $disks, and
+# what it runs in, in $machine.
+guest_is() {
+    architecture=$1
+    busybox=$("$top/testdata/fetch.sh" "busybox-$1")/bin
+    disks=$work/disks-$1
+    mkdir -p "$disks"
+    case $1 in
+    arm64) machine=(qemu-system-aarch64 -machine virt -cpu cortex-a72) terminal=ttyAMA0 ;;
+    *) machine=(qemu-system-x86_64 -machine q35 -cpu max) terminal=ttyS0 ;;
+    esac
+}
+
+# kernel GENERATION [FLAVOUR]: the tree in $tree, its version in $version, the kernel in $vmlinux;
+# uncompressed, where that starts sooner and QEMU takes it.
 kernel() {
-    tree=$("$top/testdata/fetch.sh" "kernel-$1-amd64")
+    tree=$("$top/testdata/fetch.sh" "kernel-$1-${2:-$architecture}")
     version=$(ls "$tree/lib/modules")
+    vmlinux=$tree/boot/vmlinuz-$version
+    [ "$architecture" = amd64 ] || return 0
+    local compressed=$vmlinux
     vmlinux=$cache/vmlinux-$version
     [ -e "$vmlinux" ] && return
-    python3 "$here/vmlinux.py" "$tree/boot/vmlinuz-$version" "$vmlinux.$$"
+    python3 "$here/vmlinux.py" "$compressed" "$vmlinux.$$"
     mv "$vmlinux.$$" "$vmlinux"
 }
 
@@ -90,23 +112,29 @@ virtio_image() {
     image --with virtio_blk --with virtio_pci "$@"
 }
 
-# without_devtmpfs: $image with an init that cannot mount one, as on kernels before 2.6.32. The
-# kernel unpacks a second archive over the first; a plain one begins at a multiple of four.
+# without_devtmpfs: $image with an init that cannot mount one, as on kernels before 2.6.32.
 without_devtmpfs() {
+    overlaid init 755 < <(sed 's/-t devtmpfs/-t nonesuch/' "$top/src/init/busybox.sh")
+}
+
+# overlaid PATH MODE: $image with standard input for the file at PATH. The kernel unpacks a second
+# archive over the first; a plain one begins at a multiple of four.
+overlaid() {
     local plain=$image size
     size=$(stat -c %s "$plain")
-    image=$work/old.img
-    mkdir -p "$work/overlay"
-    sed 's/-t devtmpfs/-t nonesuch/' "$top/src/init/busybox.sh" >"$work/overlay/init"
-    chmod 755 "$work/overlay/init"
+    image=$work/$current.img
+    rm -rf "$work/overlay"
+    mkdir -p "$work/overlay/$(dirname "$1")"
+    cat >"$work/overlay/$1"
+    chmod "$2" "$work/overlay/$1"
     cp "$plain" "$image"
     truncate -s $(((size + 3) / 4 * 4)) "$image"
-    (cd "$work/overlay" && echo init | cpio -o -H newc --quiet) >>"$image"
+    (cd "$work/overlay" && echo "$1" | cpio -o -H newc --quiet) >>"$image"
 }
 
 # root_tree: what lies on a root disk.
 root_tree() {
-    root_files=$work/root
+    root_files=$disks/root
     [ -d "$root_files" ] && return
     mkdir -p "$root_files"/{bin,sbin,dev,proc,sys,opt}
     cp "$busybox/busybox" "$root_files/bin/busybox"
@@ -119,22 +147,22 @@ root_tree() {
 # disk KIND: made once, in $disk.
 disk() {
     root_tree
-    disk=$work/$1.disk
+    disk=$disks/$1.disk
     [ -e "$disk" ] || "disk_$1"
 }
 
 disk_ext4() {
-    truncate -s 32M "$work/ext4.disk"
-    mke2fs -q -t ext4 -L "$label" -U "$uuid" -d "$root_files" "$work/ext4.disk"
+    truncate -s 32M "$disks/ext4.disk"
+    mke2fs -q -t ext4 -L "$label" -U "$uuid" -d "$root_files" "$disks/ext4.disk"
 }
 
 # partitioned NAME: a disk whose table is standard input and whose first partition, at 1 MiB, is
 # the ext4 file system.
 partitioned() {
-    [ -e "$work/ext4.disk" ] || disk_ext4
-    truncate -s 40M "$work/$1.disk"
-    sfdisk --quiet "$work/$1.disk"
-    dd if="$work/ext4.disk" of="$work/$1.disk" bs=1M seek=1 conv=notrunc,sparse status=none
+    [ -e "$disks/ext4.disk" ] || disk_ext4
+    truncate -s 40M "$disks/$1.disk"
+    sfdisk --quiet "$disks/$1.disk"
+    dd if="$disks/ext4.disk" of="$disks/$1.disk" bs=1M seek=1 conv=notrunc,sparse status=none
 }
 
 disk_gpt() {
@@ -154,8 +182,8 @@ TABLE
 
 # mkfs.xfs takes no directory, but a description of what is to lie in it (its -p).
 disk_xfs() {
-    truncate -s 300M "$work/xfs.disk"
-    cat >"$work/xfs.proto" <<PROTO
+    truncate -s 300M "$disks/xfs.disk"
+    cat >"$disks/xfs.proto" <<PROTO
 /
 0 0
 d--755 0 0
@@ -173,12 +201,12 @@ sys d--755 0 0
 $
 $
 PROTO
-    mkfs.xfs -q -m uuid="$uuid" -p "$work/xfs.proto" "$work/xfs.disk"
+    mkfs.xfs -q -m uuid="$uuid" -p "$disks/xfs.proto" "$disks/xfs.disk"
 }
 
 disk_btrfs() {
-    truncate -s 128M "$work/btrfs.disk"
-    mkfs.btrfs -q -L "$label" --rootdir "$root_files" "$work/btrfs.disk" >/dev/null
+    truncate -s 128M "$disks/btrfs.disk"
+    mkfs.btrfs -q -L "$label" --rootdir "$root_files" "$disks/btrfs.disk" >/dev/null
 }
 
 # ---- Booting and judging ----------------------------------------------------------------------
@@ -187,23 +215,38 @@ disk_btrfs() {
 # stays as it is, and the machine ends when the guest powers off, reboots or panics.
 boot() {
     : >"$console"
-    timeout -k 5 "$limit" qemu-system-x86_64 -machine q35 -accel tcg -cpu max -m 512 \
+    timeout -k 5 "$limit" "${machine[@]}" -accel tcg -m 512 \
         -nodefaults -no-user-config -no-reboot -display none -serial stdio \
         -drive "if=none,id=root,file=$disk,format=raw,snapshot=on" \
-        -device virtio-blk-pci,drive=root -kernel "$vmlinux" -initrd "$image" \
-        -append "console=ttyS0 panic=-1 $*" < <(type_in) >"$console" 2>"$work/qemu-errors" ||
+        "${attachment[@]}" -kernel "$vmlinux" -initrd "$image" \
+        -append "console=$terminal panic=-1 $*" < <(type_in) >"$console" 2>"$work/qemu-errors" ||
         problem "qemu ended with $? ($(tail -n 1 "$work/qemu-errors"))"
+}
+
+# attached_late SECONDS: the disk is plugged in so long after the init has begun to wait.
+attached_late() {
+    local monitor=$work/monitor
+    attachment=(-device 'pcie-root-port,id=late-port' -monitor "unix:$monitor,server,nowait")
+    (
+        awaited 'xinitrd: waiting for ' && sleep "$1" &&
+            python3 "$here/monitor.py" "$monitor" 'device_add virtio-blk-pci,drive=root,bus=late-port'
+    ) &
+}
+
+# awaited REGEX: until the console has it; not longer than the machine may run, nor when the whole
+# run has ended.
+awaited() {
+    local tries=0
+    until grep -Eqs "$1" "$console"; do
+        [ $((tries += 1)) -le $((limit * 5)) ] && [ -e "$console" ] || return 1
+        sleep 0.2
+    done
 }
 
 # type_in: what the case types on the console, once $prompt is there.
 type_in() {
     [ -n "$typed" ] || return 0
-    local tries=0
-    until grep -q "$prompt" "$console"; do
-        # Neither longer than the machine may run, nor when the whole run has ended.
-        [ $((tries += 1)) -le $((limit * 5)) ] && [ -e "$console" ] || return 0
-        sleep 0.2
-    done
+    awaited "$prompt" || return 0
     sleep 1
     printf '%s\n' "$typed"
 }
@@ -241,7 +284,9 @@ since() {
 # that is timed elsewhere says so in $work/seconds.
 run_case() {
     local started=$EPOCHREALTIME seconds
+    attachment=(-device 'virtio-blk-pci,drive=root')
     typed='' prompt='' current=$1 console=$work/$1.console
+    guest_is amd64
     : >"$console"
     : >"$work/problems"
     rm -f "$work/seconds"

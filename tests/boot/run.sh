@@ -5,7 +5,7 @@
 #
 # --install  installs the missing Debian packages (as root)
 # --quick    two cases under QEMU alone, one under Xen
-# XINITRD    the xinitrd program (default: target/release/xinitrd, built when missing)
+# XINITRD    the xinitrd program (default: target/release/xinitrd, built anew)
 # XINITRD_I386  a static i386 build of it; where it is given, one more case builds in a 32-bit dom0
 #
 # The cases, each a function below, and what each proves; those under Xen are in xen/cases.sh, and run
@@ -23,6 +23,7 @@ writable      rw and rootflags=; of ro and rw the last wins
 init          init= over an absolute link, with arguments after --
 baked         --root-device and --root-options, with no root= on the command line
 delay         rootdelay= and rootwait
+late          rootwait, and a disk that is plugged in when the init has long been waiting
 xfs           root=UUID= of xfs, while the image would sooner try ext4
 btrfs         root=LABEL= of btrfs
 old           a kernel without devtmpfs: the init makes the nodes of disks itself
@@ -31,6 +32,15 @@ unmountable   a root that will not mount: the reason, then a power-off
 initless      an init= that is not there: the reason, then a panic
 nfs           a root on NFS is refused
 shell         xinitrd.onfail=shell: the shell mends it, and its end tries again
+stored        an image without compression
+xz-image      an image in xz
+zstd-image    an image in zstd
+lz4-image     an image in lz4
+microcode     an image behind an early archive of processor microcode
+cloud         the cloud flavour of a kernel
+arm64         a 64-bit ARM kernel
+i386          a 32-bit kernel
+strict        a kernel that runs no 32-bit program (ia32_emulation=0)
 '
 set -eu
 
@@ -38,7 +48,9 @@ set -eu
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/boot/xen/cases.sh
 . "$here/xen/cases.sh"
-CASES=$CASES$XEN_CASES
+# shellcheck source=tests/boot/broken.sh
+. "$here/broken.sh"
+CASES=$CASES$BROKEN_CASES$XEN_CASES
 
 # ---- The cases --------------------------------------------------------------------------------
 
@@ -117,6 +129,14 @@ case_delay() {
     reached '/dev/vda ext4 ro,'
 }
 
+case_late() {
+    kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
+    attached_late 3
+    boot root=/dev/vda rootwait
+    says 'xinitrd: waiting for /dev/vda'
+    reached '/dev/vda ext4 ro,'
+}
+
 case_xfs() {
     kernel 6.1 && virtio_image --rootfs ext4 --with xfs && disk xfs
     boot "root=UUID=$uuid"
@@ -140,7 +160,7 @@ case_absent() {
     kernel 6.1 && virtio_image --rootfs ext4 && disk mbr
     boot root=/dev/xvda1 rootwait=3
     says 'xinitrd: no root: root=/dev/xvda1 did not appear' \
-        'xinitrd: asked for: root=/dev/xvda1 ro; waited 3 s' \
+        'xinitrd: asked for: root=/dev/xvda1 ro; waited [3-9] s' \
         'xinitrd:   vda 40 MiB$' \
         "xinitrd:   vda1 32 MiB ext UUID=$uuid LABEL=$label PARTUUID=0badcafe-01\$" \
         'xinitrd: modules loaded: .*virtio_blk' \
@@ -175,6 +195,69 @@ case_shell() {
     boot root=/dev/late rootwait=1 xinitrd.onfail=shell
     says 'xinitrd: no root: root=/dev/late did not appear'
     reached '/dev/(late|vda) ext4 ro,'
+}
+
+# in_format NAME: an image compressed so, by a kernel that has told so.
+in_format() {
+    kernel 6.1 && virtio_image --rootfs ext4 --compress "$1" && disk ext4
+    boot root=/dev/vda
+    reached '/dev/vda ext4 ro,'
+    never_says 'Initramfs unpacking failed'
+}
+
+case_stored() {
+    in_format none
+}
+
+case_xz-image() {
+    in_format xz
+}
+
+case_zstd-image() {
+    in_format zstd
+}
+
+case_lz4-image() {
+    in_format lz4
+}
+
+# The kernel looks for microcode in a plain archive at the very beginning, and unpacks what follows
+# (`Documentation/arch/x86/microcode.rst`).
+case_microcode() {
+    kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
+    local early=$work/early
+    mkdir -p "$early/kernel/x86/microcode"
+    head -c 4096 /dev/zero >"$early/kernel/x86/microcode/GenuineIntel.bin"
+    (cd "$early" && find . | cpio -o -H newc --quiet) | cat - "$image" >"$work/microcode.img"
+    image=$work/microcode.img
+    boot root=/dev/vda
+    reached '/dev/vda ext4 ro,'
+}
+
+case_cloud() {
+    kernel 6.1 cloud-amd64 && virtio_image --rootfs ext4 && disk ext4
+    boot root=/dev/vda
+    reached '/dev/vda ext4 ro,'
+}
+
+case_arm64() {
+    guest_is arm64
+    kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
+    boot "root=UUID=$uuid"
+    reached '/dev/vda ext4 ro,'
+}
+
+case_i386() {
+    guest_is i386
+    kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
+    boot "root=UUID=$uuid"
+    reached '/dev/vda ext4 ro,'
+}
+
+case_strict() {
+    kernel 6.12 && virtio_image --rootfs ext4 && disk ext4
+    boot root=/dev/vda ia32_emulation=0
+    reached '/dev/vda ext4 ro,'
 }
 
 # ---- The run ----------------------------------------------------------------------------------

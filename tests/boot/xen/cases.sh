@@ -112,7 +112,7 @@ prepare_dom0() {
     ln -s "$vmlinux" "$1/vmlinux"
     "$here/xen/make-dom0.sh" "$packages" "$modules" "$programs" "$1/initramfs"
     gzip -dc "$packages"/boot/xen-*.gz >"$1/xen"
-    ln -s "$work/ext4.disk" "$1/root.disk"
+    ln -s "$disks/ext4.disk" "$1/root.disk"
     tar -C "$1/guests" -chf "$1/guests.tar" .
 }
 
