@@ -128,11 +128,13 @@ pub enum LookupError {
         /// What it should be.
         wanted: &'static str,
     },
-    /// It is larger than [`FILE_LIMIT`].
-    #[error("{size} bytes, more than the {FILE_LIMIT} this program reads of one file")]
+    /// It is larger than any such file is.
+    #[error("{size} bytes, more than the {limit} this program reads of such a file")]
     TooLarge {
         /// Its size in bytes.
         size: u64,
+        /// The most that is read.
+        limit: u64,
     },
     /// A link's target is no path.
     #[error("a symbolic link's target is no path: {0}")]
@@ -243,8 +245,16 @@ impl Root {
     /// # Errors
     /// As [`Root::regular_file`]; and when the file is larger than [`FILE_LIMIT`].
     pub fn read(&self, path: &ImagePath) -> Result<Vec<u8>, LookupError> {
+        self.read_at_most(path, FILE_LIMIT)
+    }
+
+    /// Reads the regular file that `path` leads to, whole, if it has `limit` bytes or fewer.
+    ///
+    /// # Errors
+    /// As [`Root::regular_file`]; and when the file is larger.
+    pub fn read_at_most(&self, path: &ImagePath, limit: u64) -> Result<Vec<u8>, LookupError> {
         let real = self.regular_file(path)?;
-        read_whole(self.files.open(&real)?.as_ref())
+        read_bounded(self.files.open(&real)?.as_ref(), limit)
     }
 
     /// As [`Root::read`], with `None` for a file that is not there.
@@ -323,9 +333,13 @@ impl Root {
 /// # Errors
 /// When it is larger than [`FILE_LIMIT`], or reading fails.
 pub fn read_whole(file: &(dyn OpenFile + '_)) -> Result<Vec<u8>, LookupError> {
+    read_bounded(file, FILE_LIMIT)
+}
+
+fn read_bounded(file: &(dyn OpenFile + '_), limit: u64) -> Result<Vec<u8>, LookupError> {
     let size = file.size();
-    if size > FILE_LIMIT {
-        return Err(LookupError::TooLarge { size });
+    if size > limit {
+        return Err(LookupError::TooLarge { size, limit });
     }
     let mut bytes = vec![0; size as usize];
     file.read_exact_at(&mut bytes, 0)?;

@@ -6,11 +6,13 @@
 mod binaries;
 mod files;
 mod init;
+mod kinship;
 mod module_index;
 mod modules;
 mod needs;
 mod placed;
 mod root_device;
+mod selection;
 
 use std::num::NonZeroUsize;
 

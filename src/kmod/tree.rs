@@ -68,8 +68,9 @@ pub struct ModuleTree<'r> {
     notes: RefCell<IndexSet<Note>>,
 }
 
-/// Where modules that override the kernel's own lie, the strongest first (`depmod.d(5)`, and the
-/// `search` line distributions ship).
+/// Where modules that override the kernel's own lie, the strongest first: `updates` as depmod has it
+/// of itself, the others as Red Hat's `search` line names them (`depmod.d(5)`). That line has
+/// `weak-updates` after the kernel's own; here what was added to a tree is taken to be meant.
 const OVERRIDES: [&[u8]; 3] = [b"updates", b"extra", b"weak-updates"];
 
 /// How strong a path is: the lower the stronger.
@@ -353,6 +354,9 @@ impl<'r> ModuleTree<'r> {
                 ids.push(id);
             }
         }
+        if self.aliases().is_spent() {
+            self.note(Note::AliasesGivenUp);
+        }
         ids
     }
 
@@ -480,6 +484,10 @@ impl<'r> ModuleTree<'r> {
     }
 }
 
+/// The largest index file that is read, in bytes: a distribution's have 2 MiB at most, and what is
+/// known of a line takes more memory than the line.
+const INDEX_LIMIT: u64 = 16 << 20;
+
 /// An index file of a module directory, where there is one.
 fn read_index(
     root: &Root,
@@ -487,7 +495,11 @@ fn read_index(
     name: &str,
 ) -> Result<Option<Vec<u8>>, LookupError> {
     let path = directory.join(name.as_bytes())?;
-    root.at(&path, root.read_if_there(&path))
+    let text = match root.read_at_most(&path, INDEX_LIMIT) {
+        Err(error) if error.is_missing() => Ok(None),
+        read => read.map(Some),
+    };
+    root.at(&path, text)
 }
 
 /// An index file in the form of a configuration, as `modules.softdep` and `modules.weakdep` are.
