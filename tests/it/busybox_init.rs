@@ -107,7 +107,7 @@ fn the_manifest_of_the_docs_has_every_applet_of_the_script_and_its_own() {
     let busybox = fetched("busybox-amd64").join("bin/busybox");
     let scene = assert_built(&lab(text(&busybox)), &["--manifest", "./lab.toml"]);
     scene.unpacked("bin/*");
-    for name in APPLETS.iter().chain(&["vi"]) {
+    for name in APPLETS.iter().chain(&["modprobe", "vi"]) {
         let link = fs::read_link(scene.path(&format!("unpacked/bin/{name}")));
         assert_eq!(link.unwrap(), Path::new("busybox"), "{name}");
     }
@@ -116,7 +116,11 @@ fn the_manifest_of_the_docs_has_every_applet_of_the_script_and_its_own() {
 #[test]
 fn a_busybox_without_the_applets_is_refused_with_their_names() {
     let called = format!("no applet {}\n", APPLETS.join(", "));
-    let says = &["xinitrd: root/bins/busybox\n", "no applet vi\n", &called];
+    let says = &[
+        "xinitrd: root/bins/busybox\n",
+        "no applet modprobe, vi\n",
+        &called,
+    ];
     assert_refused(&[(&lab(""), &["--manifest", "./lab.toml"], 1, says)]);
 }
 
