@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::slice;
 use std::thread;
 
 use xinitrd::host::directory::DirectoryFiles;
@@ -158,8 +159,9 @@ fn hold(
     }
     let (right, all) = (oracle.len() - wrong.len(), oracle.len());
     let count = format!("{what}: {right} of {all} modules agree with modprobe");
-    // What println! says, cargo keeps to itself when the test passes.
-    writeln!(io::stderr(), "{count}").unwrap();
+    // What the macros print, cargo keeps to itself when the test passes.
+    let line = format!("{count}\n");
+    io::stderr().write_all(line.as_bytes()).unwrap();
     let first = wrong.iter().take(5).cloned().collect::<Vec<_>>().join("\n");
     assert!(wrong.is_empty(), "{count}\n{first}");
 }
@@ -173,7 +175,9 @@ fn agrees_with_modprobe_with_and_without_index(name: &str) {
     let oracle = answers(&names, |name| modprobe(&indexed, &kernel, name));
     assert_eq!(oracle.len(), names.len(), "no two modules of a name");
 
-    let mut ours = answers(&names, |name| command(&indexed, &kernel, &[name.clone()]));
+    let mut ours = answers(&names, |name| {
+        command(&indexed, &kernel, slice::from_ref(name))
+    });
     let what = format!("{name}, with depmod's files");
     hold(
         &what,
