@@ -2,37 +2,23 @@
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use xinitrd::compress::{Compression, Encoding, Format, UnpackError, encode, unpack};
 use xinitrd::rope::Rope;
 
+use crate::support::Tool;
+
 /// The piece that the gzip writer compresses apart, and the block of the lz4 legacy frame.
 const GZIP_PIECE: usize = 1 << 20;
 const LZ4_BLOCK: usize = 8 << 20;
 
-/// Runs `program` with `input`; fails naming the Debian package when it is not there.
-fn run(package: &str, program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
-    let child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut child =
-        child.unwrap_or_else(|error| panic!("{program}: {error}: apt-get install {package}"));
-    let mut stdin = child.stdin.take().unwrap();
-    let output = thread::scope(|scope| {
-        scope.spawn(move || stdin.write_all(input));
-        child.wait_with_output().unwrap()
-    });
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments:?}: {said}");
-    output.stdout
-}
+const GZIP: Tool = Tool::of("gzip", "gzip");
+const XZ: Tool = Tool::of("xz", "xz-utils");
+const ZSTD: Tool = Tool::of("zstd", "zstd");
+const LZ4: Tool = Tool::of("lz4", "lz4");
+const PYTHON: Tool = Tool::of("python3", "python3");
 
 fn threads(count: usize) -> NonZeroUsize {
     NonZeroUsize::new(count).unwrap()
@@ -114,11 +100,11 @@ fn contents(piece: usize) -> Vec<Vec<u8>> {
 /// What the format's own tool reads.
 fn read_back(compression: Compression, bytes: &[u8]) -> Vec<u8> {
     match compression {
-        Compression::Gzip => run("gzip", "gzip", &["-dc"], bytes),
+        Compression::Gzip => GZIP.run(&["-dc"], bytes),
         Compression::None => bytes.to_vec(),
-        Compression::Xz => run("xz-utils", "xz", &["-dc"], bytes),
-        Compression::Zstd => run("zstd", "zstd", &["-dc"], bytes),
-        Compression::Lz4 => run("lz4", "lz4", &["-dc"], bytes),
+        Compression::Xz => XZ.run(&["-dc"], bytes),
+        Compression::Zstd => ZSTD.run(&["-dc"], bytes),
+        Compression::Lz4 => LZ4.run(&["-dc"], bytes),
     }
 }
 
@@ -200,12 +186,12 @@ fn gzip_is_exactly_one_member_without_name_or_time_and_nothing_after_it() {
         for level in [1, 6, 11] {
             let bytes = encoded(Compression::Gzip, level, 2, &content);
             assert_eq!(bytes[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
-            let read = run("python3", "python3", &["-c", script], &bytes);
+            let read = PYTHON.run(&["-c", script], &bytes);
             let want = format!("{} 0 True\n", content.len());
             assert_eq!(String::from_utf8(read).unwrap(), want);
             let size = u32::from_le_bytes(*bytes.last_chunk().unwrap());
             assert_eq!(size as usize, content.len(), "ISIZE");
-            run("gzip", "gzip", &["-t", "-v"], &bytes);
+            GZIP.run(&["-t", "-v"], &bytes);
         }
     }
 }
@@ -218,7 +204,7 @@ fn xz_is_one_stream_checked_by_crc32_without_a_kernel_foreign_filter() {
         let file = directory.path().join("content.xz");
         std::fs::write(&file, bytes).unwrap();
         let file = file.to_str().unwrap();
-        let list = run("xz-utils", "xz", &["--list", "--robot", "-vv", file], b"");
+        let list = XZ.run(&["--list", "--robot", "-vv", file], b"");
         let list = String::from_utf8(list).unwrap();
         let field = |line: &str, index: usize| {
             let line = list.lines().find(|one| one.starts_with(line));
@@ -242,7 +228,7 @@ fn zstd_is_one_frame_with_its_checksum_and_a_window_that_the_kernel_takes() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("content.zst");
         std::fs::write(&file, bytes).unwrap();
-        let list = run("zstd", "zstd", &["-lv", file.to_str().unwrap()], b"");
+        let list = ZSTD.run(&["-lv", file.to_str().unwrap()], b"");
         let list = String::from_utf8(list).unwrap();
         assert!(list.contains("Zstandard Frames: 1\n"), "{list}");
         assert!(list.contains("Check: XXH64"), "{list}");
@@ -317,22 +303,14 @@ fn an_error_of_the_writer_ends_the_work_soon() {
 /// What the tools make of `content`, by the format that `unpack` is to read.
 fn packed(content: &[u8]) -> Vec<(Format, Vec<u8>)> {
     vec![
-        (Format::Gzip, run("gzip", "gzip", &["-c"], content)),
-        (Format::Xz, run("xz-utils", "xz", &["-c"], content)),
+        (Format::Gzip, GZIP.run(&["-c"], content)),
+        (Format::Xz, XZ.run(&["-c"], content)),
         (
             Format::Xz,
-            run(
-                "xz-utils",
-                "xz",
-                &["-c", "--check=crc32", "--x86", "--lzma2"],
-                content,
-            ),
+            XZ.run(&["-c", "--check=crc32", "--x86", "--lzma2"], content),
         ),
-        (Format::Zstd, run("zstd", "zstd", &["-c"], content)),
-        (
-            Format::Zstd,
-            run("zstd", "zstd", &["-c", "--ultra", "-22"], content),
-        ),
+        (Format::Zstd, ZSTD.run(&["-c"], content)),
+        (Format::Zstd, ZSTD.run(&["-c", "--ultra", "-22"], content)),
     ]
 }
 

@@ -7,10 +7,18 @@ use tempfile::TempDir;
 
 use crate::support::{Tool, fetched, kernel_of, testdata, text, xinitrd_prints};
 
-const GZIP: Tool = Tool::of("gzip", "gzip");
-const PYTHON: Tool = Tool::of("python3", "python3");
+pub const GZIP: Tool = Tool::of("gzip", "gzip");
+pub const PYTHON: Tool = Tool::of("python3", "python3");
 
-pub const EL4_KERNEL: &str = "2.6.9-67.0.1.ELxenU-x86_64";
+/// For other constants to be made of.
+macro_rules! el4_kernel {
+    () => {
+        "2.6.9-67.0.1.ELxenU-x86_64"
+    };
+}
+pub(crate) use el4_kernel;
+
+pub const EL4_KERNEL: &str = el4_kernel!();
 pub const EL5_KERNEL: &str = "2.6.18-398.el5xen-x86_64";
 
 /// A guest to build for, the place of its image, and the arguments that build it there.
@@ -45,7 +53,7 @@ impl Guest {
     pub fn of_2008(generation: &str, kernel: &str, variant: &[&str]) -> Guest {
         let directory = scratch();
         let root = directory.path().canonicalize().unwrap().join("guest");
-        let script = testdata("el/make-tree.py");
+        let script = tree_maker();
         let arguments = [text(&script), text(&root), "--generation", generation];
         PYTHON.run(&[&arguments[..], variant].concat(), b"");
         let bins = root.join("bins");
@@ -77,6 +85,12 @@ impl Guest {
         xinitrd_prints(&self.arguments(&["-o", text(&output)]));
         GZIP.run(&["-dc"], &fs::read(output).unwrap())
     }
+}
+
+/// The script that makes the trees of 2008, as a program and, for a [`crate::scene::Scene`], as a
+/// module.
+pub fn tree_maker() -> PathBuf {
+    testdata("el/make-tree.py")
 }
 
 pub fn scratch() -> TempDir {

@@ -9,6 +9,11 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::guest::{EL4_KERNEL, GZIP, PYTHON, el4_kernel, tree_maker};
+use crate::support::{Tool, XINITRD, fed, text};
+
+const CPIO: Tool = Tool::of("cpio", "cpio");
+
 /// What every recipe finds: the maker as `m`, a sound EL4-like tree in `root`, its kernel `K` with
 /// the vermagic `V`, its module directory `D`, one of its modules and one of its programs.
 const PRELUDE: &str = r#"
@@ -37,9 +42,12 @@ put(f"{D}/kernel/large.ko", m.module("large", V) + random.Random(1).randbytes(24
 os.remove(DEP)
 "#;
 
-pub const KERNEL: &str = "2.6.9-67.0.1.ELxenU-x86_64";
-pub const XENBLK: &str =
-    "root/lib/modules/2.6.9-67.0.1.ELxenU-x86_64/kernel/drivers/xen/blkfront/xenblk.ko";
+pub const KERNEL: &str = EL4_KERNEL;
+pub const XENBLK: &str = concat!(
+    "root/lib/modules/",
+    el4_kernel!(),
+    "/kernel/drivers/xen/blkfront/xenblk.ko"
+);
 /// Far more than any of these takes, far less than for ever.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -49,14 +57,10 @@ pub struct Scene(pub TempDir);
 impl Scene {
     pub fn new(recipe: &str) -> Scene {
         let directory = tempfile::tempdir().unwrap();
-        let maker = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/el/make-tree.py");
-        let made = Command::new("python3")
-            .arg("-c")
-            .arg(format!("{PRELUDE}\n{recipe}"))
-            .arg(maker)
-            .current_dir(&directory)
-            .output()
-            .expect("python3 is missing: install the Debian package python3");
+        let mut python = Command::new(PYTHON.path());
+        python.args(["-c", &format!("{PRELUDE}\n{recipe}")]);
+        python.arg(tree_maker()).current_dir(&directory);
+        let made = fed(&mut python, b"");
         let said = String::from_utf8_lossy(&made.stderr);
         assert!(made.status.success(), "{recipe}: {said}");
         Scene(directory)
@@ -68,7 +72,7 @@ impl Scene {
 
     /// `xinitrd build` of the tree, with more arguments.
     pub fn build(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xinitrd"));
+        let mut command = Command::new(XINITRD);
         command
             .args(["build", "--omit-scsi-modules"])
             .args(args)
@@ -87,7 +91,7 @@ impl Scene {
 
     /// `xinitrd resolve` in the tree.
     pub fn resolve(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xinitrd"));
+        let mut command = Command::new(XINITRD);
         command
             .args(["resolve", "--root", "root"])
             .args(args)
@@ -108,15 +112,12 @@ impl Scene {
     /// The image's files whose names match `pattern`, as GNU cpio unpacks them: paths and bytes.
     pub fn unpacked(&self, pattern: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
         fs::create_dir(self.path("unpacked")).unwrap();
-        let script = "gzip -dc out/initrd.img | (cd unpacked && cpio -id --quiet \"$1\")";
-        let mut command = Command::new("sh");
-        command.args(["-c", script, "sh", pattern]);
-        let done = command.current_dir(&self.0).output().unwrap();
+        let archive = GZIP.run(&["-dc", text(&self.path("out/initrd.img"))], b"");
+        let mut cpio = Command::new(CPIO.path());
+        cpio.args(["-id", "--quiet", pattern]);
+        let done = fed(cpio.current_dir(self.path("unpacked")), &archive);
         let said = String::from_utf8_lossy(&done.stderr);
-        assert!(
-            done.status.success() && said.is_empty(),
-            "{said} (the Debian packages cpio and gzip are needed)"
-        );
+        assert!(done.status.success() && said.is_empty(), "{said}");
         let mut found = Vec::new();
         files_under(&self.path("unpacked"), b"", &mut found);
         found.sort();
