@@ -646,6 +646,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_beyond_a_good_link_is_missing_and_no_fault_of_the_link() {
+        let root = memory::root(
+            &[("usr/sbin/init", b""), ("var/usrlocal/bin/x", b"")],
+            &[("sbin", "usr/sbin"), ("usr/local", "../var/usrlocal")],
+        );
+        for path in [
+            "sbin/nash",
+            "sbin/nash",
+            "sbin/init/nash",
+            "usr/local/lib/modprobe.d",
+            "usr/local/lib/modprobe.d",
+            "usr/local/bin/y",
+        ] {
+            let missing = root.resolve(&at(path)).unwrap_err();
+            assert!(missing.is_missing(), "{path}: {missing}");
+        }
+    }
+
+    #[test]
     fn a_look_up_is_answered_alike_at_every_time_of_asking() {
         let name = |n: usize| -> &'static str { format!("l{n}").leak() };
         let mut links: Vec<_> = (0..LINK_LIMIT - 1)

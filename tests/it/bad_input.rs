@@ -273,6 +273,25 @@ fn a_link_that_leads_nowhere_in_the_root_is_named_with_its_target() {
 }
 
 #[test]
+fn a_file_is_looked_for_further_on_where_a_good_link_leads_to_a_place_without_it() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/el4.toml");
+    let scene = assert_built(
+        &format!(
+            r#"
+text = open({manifest:?}).read()
+put("late.toml", text.replace('["sbin/nash"]', '["sbin/nash", "usr/bin/nash-static"]'))
+os.makedirs("root/usr/sbin"); os.symlink("usr/sbin", "root/sbin")
+os.makedirs("root/usr/bin"); os.rename(NASH, "root/usr/bin/nash-static")
+os.makedirs("root/var/usrlocal"); os.symlink("../var/usrlocal", "root/usr/local")
+"#
+        ),
+        &["--manifest", "./late.toml"],
+    );
+    let nash = fs::read(scene.path("root/usr/bin/nash-static")).unwrap();
+    assert_eq!(scene.unpacked("bin/nash"), [(b"bin/nash".to_vec(), nash)]);
+}
+
+#[test]
 fn an_absolute_link_starts_again_at_the_root() {
     let scene = assert_built(
         "os.rename(MODULE, 'root/elsewhere.ko'); os.symlink('/elsewhere.ko', MODULE)",
