@@ -9,6 +9,8 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use indexmap::IndexSet;
+
 use crate::arch::{Arch, ElfKind};
 use crate::elf::ElfFault;
 use crate::elf::program::{ProgramFacts, Role};
@@ -35,13 +37,23 @@ pub struct Libraries<'r> {
     /// From `ld.so.conf`: known to the loader by a cache that the image will not have.
     configured: Vec<ImagePath>,
     defaults: Vec<ImagePath>,
+    /// The directory the guest's loader searches without a cache: the first default one that the
+    /// root has, for that is how its loader was built.
+    reachable: ImagePath,
 }
 
 /// A directory to be searched, and the one in the image that the loader would search instead.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct SearchDirectory {
     in_root: ImagePath,
     in_image: ImagePath,
+}
+
+impl SearchDirectory {
+    /// The bytes of both paths' text.
+    fn length(&self) -> usize {
+        self.in_root.as_bytes().len() + self.in_image.as_bytes().len()
+    }
 }
 
 /// An object whose needs are still to be met.
@@ -74,6 +86,11 @@ struct Found {
 /// One of another machine that was passed over: how a person names it, and what it is for.
 type Misfit = Option<(String, ElfKind)>;
 
+/// The most libraries one program may lead to, and the most bytes that the directories may take in
+/// which one object's are looked for: real ones stay under 300 libraries and 8 KiB. Each that is
+/// missing is told with all the directories.
+const LIBRARY_LIMIT: usize = 1024;
+const SEARCH_LIMIT: usize = 32 << 10;
 /// Nested `include` lines of `ld.so.conf` are followed this far.
 const INCLUDE_LIMIT: usize = 8;
 
@@ -86,13 +103,16 @@ impl<'r> Libraries<'r> {
         let mut conf = Configuration::new(root);
         conf.read(&ImagePath::new("etc/ld.so.conf")?, 0)?;
         let defaults = guest.library_directories().iter().map(ImagePath::new);
-        let defaults = defaults.collect::<Result<_, _>>()?;
+        let defaults: Vec<ImagePath> = defaults.collect::<Result<_, _>>()?;
+        let there = |path: &&ImagePath| root.list(path).is_ok();
+        let reachable = defaults.iter().find(there).cloned();
         Ok(Libraries {
             root,
             bins,
             guest,
             configured: conf.directories,
             defaults,
+            reachable: reachable.unwrap_or_default(),
         })
     }
 
@@ -169,8 +189,8 @@ impl<'r> Libraries<'r> {
             _ => Vec::new(),
         };
         rpaths.extend(object.inherited.iter().cloned());
-        rpaths.dedup();
-        rpaths
+        let each_once: IndexSet<_> = rpaths.into_iter().collect();
+        each_once.into_iter().collect()
     }
 
     /// Where what the object needs is looked for: an object with a `DT_RUNPATH` goes by no
@@ -185,7 +205,7 @@ impl<'r> Libraries<'r> {
             in_root: directory.clone(),
             in_image: match is_default(directory) {
                 true => directory.clone(),
-                false => self.reachable(),
+                false => self.reachable.clone(),
             },
         }));
         path.extend(self.defaults.iter().map(|directory| SearchDirectory {
@@ -193,17 +213,6 @@ impl<'r> Libraries<'r> {
             in_image: directory.clone(),
         }));
         path
-    }
-
-    /// A directory the guest's loader searches without a cache: the first default one that the root
-    /// has, for that is how its loader was built.
-    fn reachable(&self) -> ImagePath {
-        let there = |path: &&ImagePath| self.root.list(path).is_ok();
-        self.defaults
-            .iter()
-            .find(there)
-            .cloned()
-            .unwrap_or_default()
     }
 
     /// Directories of an `RPATH` or `RUNPATH`, its tokens replaced (`ld.so(8)`).
@@ -240,8 +249,8 @@ impl<'r> Libraries<'r> {
         let in_bins = SearchDirectory {
             in_root: ImagePath::default(),
             in_image: match wanted.directories {
-                [only, ..] if wanted.is_path() => only.in_image.clone(),
-                _ => self.reachable(),
+                [first, ..] if wanted.is_path() => first.in_image.clone(),
+                _ => self.reachable.clone(),
             },
         };
         let bins = self.bins.iter().map(|bins| (bins, &in_bins));
@@ -367,6 +376,15 @@ impl<'l, 'r> Closure<'l, 'r> {
     fn take_needs(&mut self, object: &Object) {
         let rpaths = self.libraries.rpaths(object);
         let search_path = self.libraries.search_path(object, &rpaths);
+        let length: usize = search_path.iter().map(SearchDirectory::length).sum();
+        if length > SEARCH_LIMIT {
+            return self.give_up(
+                object,
+                "bytes of directories to search",
+                length,
+                SEARCH_LIMIT,
+            );
+        }
         for needed in &object.facts.needed {
             let split = needed.rsplit_once('/');
             let file_name = split.map_or(needed.as_str(), |(_, file_name)| file_name);
@@ -377,6 +395,11 @@ impl<'l, 'r> Closure<'l, 'r> {
             let fixed = own.as_ref().and_then(|own| own.first());
             let fixed = fixed.map(|directory| directory.in_image.clone());
             let directories = own.as_deref().unwrap_or(&search_path);
+            if self.known.len() > LIBRARY_LIMIT {
+                self.queue.clear();
+                let count = self.known.len();
+                return self.give_up(object, "libraries needed in all", count, LIBRARY_LIMIT);
+            }
             if self.known.insert((fixed, file_name.to_owned())) {
                 let wanted = Wanted {
                     place: &object.place,
@@ -387,6 +410,12 @@ impl<'l, 'r> Closure<'l, 'r> {
                 self.take(&wanted, &rpaths);
             }
         }
+    }
+
+    fn give_up(&mut self, object: &Object, what: &str, count: usize, limit: usize) {
+        let fault = ElfFault::Malformed(format!("{count} {what}, where there can be {limit}"));
+        let problem = self.libraries.unusable(object.place.clone(), fault);
+        self.problems.push(problem);
     }
 
     fn take(&mut self, wanted: &Wanted<'_>, rpaths: &[SearchDirectory]) {
