@@ -13,7 +13,7 @@ use indexmap::IndexSet;
 
 use crate::arch::{Arch, ElfKind};
 use crate::elf::ElfFault;
-use crate::elf::program::{ProgramFacts, Role};
+use crate::elf::program::{ProgramFacts, Role, bounded};
 use crate::image_path::{ImagePath, PATH_LIMIT};
 use crate::problem::{Fault, Problem};
 use crate::root::{LookupError, Root};
@@ -248,10 +248,7 @@ impl<'r> Libraries<'r> {
         let mut misfit = None;
         let in_bins = SearchDirectory {
             in_root: ImagePath::default(),
-            in_image: match wanted.directories {
-                [first, ..] if wanted.is_path() => first.in_image.clone(),
-                _ => self.reachable.clone(),
-            },
+            in_image: wanted.fixed().unwrap_or(&self.reachable).clone(),
         };
         let bins = self.bins.iter().map(|bins| (bins, &in_bins));
         let directories = wanted.directories.iter();
@@ -320,9 +317,11 @@ impl<'r> Libraries<'r> {
 }
 
 impl Wanted<'_> {
-    /// Whether the loader opens the very path, and searches nothing.
-    fn is_path(&self) -> bool {
-        self.needed.contains('/')
+    /// The directory in the image that the loader goes to, where it is asked for a path and
+    /// searches nothing.
+    fn fixed(&self) -> Option<&ImagePath> {
+        let first = self.directories.first()?;
+        self.needed.contains('/').then_some(&first.in_image)
     }
 }
 
@@ -344,7 +343,7 @@ struct Closure<'l, 'r> {
     libraries: &'l Libraries<'r>,
     /// Objects whose needs are still to be met, in the order the loader maps them.
     queue: VecDeque<Object>,
-    /// What was asked for: file names, with the directory in the image where it was a path.
+    /// What was asked for, with the directory in the image where it was a path.
     known: HashSet<(Option<ImagePath>, String)>,
     found: Vec<Library>,
     problems: Vec<Problem>,
@@ -376,49 +375,40 @@ impl<'l, 'r> Closure<'l, 'r> {
     fn take_needs(&mut self, object: &Object) {
         let rpaths = self.libraries.rpaths(object);
         let search_path = self.libraries.search_path(object, &rpaths);
-        let length: usize = search_path.iter().map(SearchDirectory::length).sum();
-        if length > SEARCH_LIMIT {
-            return self.give_up(
-                object,
-                "bytes of directories to search",
-                length,
-                SEARCH_LIMIT,
-            );
+        if let Err(fault) = self.stays_within_limits(&search_path) {
+            self.queue.clear();
+            let problem = self.libraries.unusable(object.place.clone(), fault);
+            return self.problems.push(problem);
         }
         for needed in &object.facts.needed {
-            let split = needed.rsplit_once('/');
-            let file_name = split.map_or(needed.as_str(), |(_, file_name)| file_name);
-            let own = split.map(|(directory, _)| {
+            let mut wanted = Wanted {
+                place: &object.place,
+                needed,
+                file_name: needed,
+                directories: &search_path,
+            };
+            let own;
+            if let Some((directory, file_name)) = needed.rsplit_once('/') {
                 let directory = format!("{directory}/");
-                self.libraries.expand(&[directory], &object.origin)
-            });
-            let fixed = own.as_ref().and_then(|own| own.first());
-            let fixed = fixed.map(|directory| directory.in_image.clone());
-            let directories = own.as_deref().unwrap_or(&search_path);
-            if self.known.len() > LIBRARY_LIMIT {
-                self.queue.clear();
-                let count = self.known.len();
-                return self.give_up(object, "libraries needed in all", count, LIBRARY_LIMIT);
+                own = self.libraries.expand(&[directory], &object.origin);
+                (wanted.file_name, wanted.directories) = (file_name, &own);
             }
-            if self.known.insert((fixed, file_name.to_owned())) {
-                let wanted = Wanted {
-                    place: &object.place,
-                    needed,
-                    file_name,
-                    directories,
-                };
-                self.take(&wanted, &rpaths);
-            }
+            self.take(&wanted, &rpaths);
         }
     }
 
-    fn give_up(&mut self, object: &Object, what: &str, count: usize, limit: usize) {
-        let fault = ElfFault::Malformed(format!("{count} {what}, where there can be {limit}"));
-        let problem = self.libraries.unusable(object.place.clone(), fault);
-        self.problems.push(problem);
+    fn stays_within_limits(&self, search_path: &[SearchDirectory]) -> Result<(), ElfFault> {
+        let length = search_path.iter().map(SearchDirectory::length).sum();
+        bounded("bytes of directories to search", length, SEARCH_LIMIT)?;
+        bounded("libraries needed in all", self.known.len(), LIBRARY_LIMIT)
     }
 
+    /// Takes what is wanted for the first time.
     fn take(&mut self, wanted: &Wanted<'_>, rpaths: &[SearchDirectory]) {
+        let key = (wanted.fixed().cloned(), wanted.needed.to_owned());
+        if !self.known.insert(key) {
+            return;
+        }
         match self.libraries.search(wanted) {
             Ok(Found {
                 library,
