@@ -44,7 +44,7 @@ const RESOLVE_EXAMPLE: &str = "Example:
 /// Where the kernel's modules are.
 #[derive(Debug, Args)]
 pub struct KernelArgs {
-    /// The directory under lib/modules; may be left out where there is just one
+    /// The directory under lib/modules or usr/lib/modules; may be left out where there is just one
     #[arg(long, value_name = "KVER")]
     pub kernel: Option<String>,
     /// The foreign system's root: every look-up and every link stays inside it

@@ -193,7 +193,9 @@ impl Explain for Obstacle {
             Obstacle::Input(fault) => fault.expected(),
             Obstacle::CommandLine(_) => "arguments as --help has them".to_owned(),
             Obstacle::Directory { holds, .. } => format!("a directory: {holds}"),
-            Obstacle::NoKernel => "a directory called as the kernel's release".to_owned(),
+            Obstacle::NoKernel => {
+                "a directory called as the kernel's release, here or in usr/lib/modules".to_owned()
+            }
             Obstacle::KernelUnknown { there, .. } | Obstacle::KernelNotSaid { there } => {
                 format!("one of {}", there.join(", "))
             }

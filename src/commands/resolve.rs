@@ -4,10 +4,9 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::guest::Guest;
+use super::guest::{Guest, Kernel};
 use super::obstacles::Obstacles;
 use super::{json, output_error, print, threads};
-use crate::assemble::module_directory;
 use crate::cli::ResolveArgs;
 use crate::error::Error;
 use crate::kmod::config::ModprobeConfig;
@@ -52,7 +51,7 @@ pub fn run(args: &ResolveArgs) -> Result<(), Error> {
     });
     let (kernel, tree, order) = obstacles.none_before(resolved)?;
     if args.json {
-        return print(&json(&document(kernel, &tree, &order)).map_err(output_error)?);
+        return print(&json(&document(kernel.name, &tree, &order)).map_err(output_error)?);
     }
     for note in tree.notes() {
         // `eprintln!` would panic on a standard error that is full or closed.
@@ -68,12 +67,12 @@ pub fn run(args: &ResolveArgs) -> Result<(), Error> {
 fn open_tree<'r>(
     args: &ResolveArgs,
     root: &'r Root,
-    kernel: &str,
+    kernel: &Kernel,
     config: ModprobeConfig,
 ) -> Result<ModuleTree<'r>, Problem> {
-    let directory = module_directory(kernel);
-    let tree = ModuleTree::open(root, &directory, config, threads(&args.kernel));
-    let mut tree = tree.map_err(|error| Problem::of_lookup(root.shown(&directory), error))?;
+    let directory = &kernel.modules;
+    let tree = ModuleTree::open(root, directory, config, threads(&args.kernel));
+    let mut tree = tree.map_err(|error| Problem::of_lookup(root.shown(directory), error))?;
     for name in &args.kernel.builtin {
         tree.assume_builtin(ModuleName::new(name));
     }

@@ -70,7 +70,7 @@ const USAGE: [Refusal<'_>; 18] = [
         2,
         &["xinitrd: out/lib/modules
     found:    no kernel
-    expected: a directory called as the kernel's release
+    expected: a directory called as the kernel's release, here or in usr/lib/modules
     do:       unpack the kernel's package there, or check --root
 1 problem; nothing was written
 "],
