@@ -256,6 +256,7 @@ fn output_expected(kind: io::ErrorKind) -> &'static str {
     match kind {
         io::ErrorKind::AlreadyExists => "a name that nothing has yet",
         io::ErrorKind::IsADirectory => "a file's name",
+        io::ErrorKind::Unsupported => "a regular file, or a name that nothing has yet",
         _ => "a place where a file can be made, and written whole",
     }
 }
@@ -264,6 +265,7 @@ fn output_advice(kind: io::ErrorKind) -> &'static str {
     match kind {
         io::ErrorKind::AlreadyExists => "say -f to replace it, or name another file with -o",
         io::ErrorKind::IsADirectory => "add the file's name to it, as DIR/initrd.img",
+        io::ErrorKind::Unsupported => "name a file; or say -o - and lead standard output there",
         io::ErrorKind::NotFound => "make its directory first, or name another place with -o",
         kind => room_advice(kind),
     }
