@@ -9,6 +9,7 @@ use super::obstacles::Obstacles;
 use super::{json, output_error, print, threads};
 use crate::cli::ResolveArgs;
 use crate::error::Error;
+use crate::image_path::Shown;
 use crate::kmod::config::ModprobeConfig;
 use crate::kmod::name::ModuleName;
 use crate::kmod::order::{LoadOrder, Resolver};
@@ -55,7 +56,7 @@ pub fn run(args: &ResolveArgs) -> Result<(), Error> {
     }
     for note in tree.notes() {
         // `eprintln!` would panic on a standard error that is full or closed.
-        let _ = writeln!(io::stderr(), "xinitrd: note: {note}");
+        let _ = writeln!(io::stderr(), "xinitrd: note: {}", Shown::words(&note));
     }
     print(&if args.tree {
         forest(&tree, &order)
@@ -107,7 +108,7 @@ fn document(kernel: String, tree: &ModuleTree<'_>, order: &LoadOrder) -> Resolve
         kernel,
         modules: order.load.iter().map(module).collect(),
         builtin: order.builtin.iter().map(ToString::to_string).collect(),
-        notes: tree.notes().iter().map(ToString::to_string).collect(),
+        notes: tree.notes().iter().map(|note| Shown::words(note)).collect(),
     }
 }
 

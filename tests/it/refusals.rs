@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 
 use crate::scene::{KERNEL, Refusal, Scene, XENBLK, assert_refused, run, under_shell, words};
+use crate::support::utf8;
 
 /// The problems of a text in the house's form, as a document has them.
 fn problems(text: &str) -> Value {
@@ -32,6 +33,61 @@ fn problems(text: &str) -> Value {
     let (number, _) = count.split_once(" problem").unwrap();
     assert_eq!(number, problems.len().to_string(), "{text}");
     Value::from(problems)
+}
+
+/// A word that would colour a terminal, and forge a line of the house's form.
+const FORGED: &str = r"x\x1b[31m\n    do:       rm -rf /\r";
+
+#[test]
+fn a_files_own_words_forge_no_line_and_reach_no_terminal_as_they_are() {
+    let program = "m.executable('nash', interpreter='/lib64/ld.so'";
+    let dep = "put(DEP, open(DEP).read() + f'kernel/fs/x.ko:\\n')";
+    let recipes = [
+        (
+            1,
+            format!("put(MODULE, m.module('xenblk', f'{{V}}{FORGED}'))"),
+        ),
+        (
+            1,
+            format!("put(MODULE, m.module('xenblk', V, ['{FORGED}'])); os.remove(DEP)"),
+        ),
+        (1, format!("put(NASH, {program}, needed=['{FORGED}']))")),
+        (
+            1,
+            format!("put(NASH, m.executable('nash', interpreter='/{FORGED}'))"),
+        ),
+        (
+            1,
+            format!(
+                "put('root/etc/modprobe.conf', 'options xenblk {}\\n')",
+                FORGED.replace("\\n", "")
+            ),
+        ),
+        (
+            0,
+            format!(
+                "{dep}; put(f'{{D}}/modules.softdep', 'softdep xenblk pre: {}\\n')",
+                FORGED.replace("\\n", "")
+            ),
+        ),
+    ];
+    for (code, recipe) in recipes {
+        let scene = Scene::new(&recipe);
+        for more in [&[][..], &["--json"]] {
+            let output = run(&mut scene.build(&[more, &["--dry-run"]].concat()));
+            assert_eq!(
+                output.status.code(),
+                Some(code),
+                "{recipe}: {}",
+                words(&output)
+            );
+            let said = utf8([output.stdout.clone(), output.stderr.clone()].concat());
+            assert!(said.contains("u{1b}[31m"), "{recipe}: {said}");
+            let raw = |c: char| c.is_control() && c != '\n';
+            assert!(!said.contains(raw), "{recipe}: {said:?}");
+            assert!(!said.contains("\n    do:       rm"), "{recipe}: {said}");
+        }
+    }
 }
 
 /// What `xinitrd build` and its likes say of bad arguments, word for word.
