@@ -172,11 +172,9 @@ impl Explain for Obstacle {
             Obstacle::KernelNotSaid { .. } => "several kernels".to_owned(),
             Obstacle::KernelVersion(error) => error.to_string(),
             Obstacle::ManifestUnknown { .. } => "no manifest of that name".to_owned(),
-            Obstacle::NoneServes(none) => format!("no manifest for kernel {}", none.version),
+            Obstacle::NoneServes(none) => none.to_string(),
             Obstacle::NotUtf8 => "bytes that are not UTF-8".to_owned(),
-            Obstacle::Level(bad) => {
-                format!("{} has no level {}", bad.compression.name(), bad.level)
-            }
+            Obstacle::Level(bad) => bad.to_string(),
             Obstacle::Output(source) => match source.kind() {
                 io::ErrorKind::AlreadyExists => "it is there already".to_owned(),
                 io::ErrorKind::IsADirectory => "a directory".to_owned(),

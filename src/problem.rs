@@ -245,7 +245,7 @@ impl Explain for Fault {
             }
             Fault::RootUnsupported { device, .. } => format!("root device {device}"),
             Fault::EntryTooLarge(path) => format!("{path} is 4 GiB or more"),
-            Fault::Manifest(kind) => kind.found(),
+            Fault::Manifest(kind) => kind.to_string(),
         }
     }
 
