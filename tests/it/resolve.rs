@@ -14,7 +14,7 @@ use xinitrd::kmod::tree::ModuleTree;
 use xinitrd::root::Root;
 
 use crate::scene::{KERNEL, Scene, run, words};
-use crate::support::{Tool, fetched, kernel_of, text, utf8, xinitrd, xinitrd_prints};
+use crate::support::{Tool, fetched, kernel_of, modules_of, text, utf8, xinitrd, xinitrd_prints};
 
 const MODPROBE: Tool = Tool::of("modprobe", "kmod");
 const DEPMOD: Tool = Tool::of("depmod", "kmod");
@@ -82,8 +82,8 @@ fn oracle(root: &Path, kernel: &str, names: &[String]) -> HashMap<String, Loads>
 }
 
 fn with_tree<T>(root: &Path, kernel: &str, work: impl FnOnce(&mut ModuleTree<'_>) -> T) -> T {
+    let directory = ImagePath::new(format!("{}/{kernel}", modules_of(root))).unwrap();
     let root = Root::new(Box::new(DirectoryFiles::new(root).unwrap()));
-    let directory = ImagePath::new(format!("lib/modules/{kernel}")).unwrap();
     let threads = NonZeroUsize::new(2).unwrap();
     work(&mut ModuleTree::open(&root, &directory, ModprobeConfig::default(), threads).unwrap())
 }
@@ -196,6 +196,21 @@ fn the_command_prints_several_modules_in_modprobes_order() {
             .collect();
         assert_eq!(ours, expected, "{name}");
     }
+}
+
+#[test]
+fn a_usr_merged_package_unpacked_alone_is_read_where_it_lies() {
+    let root = fetched("kernel-6.12-amd64");
+    let kernel = kernel_of(&root);
+    let printed = xinitrd_prints(&["resolve", "--root", text(&root), "xenblk"]);
+    let directory = format!("{}/{}/{kernel}/", text(&root), modules_of(&root));
+    let ours = utf8(printed);
+    let ours: Vec<&str> = ours
+        .lines()
+        .map(|line| line.strip_prefix(&directory).unwrap())
+        .collect();
+    let theirs = modprobe(&fetched("kernel-6.12-amd64-depmod"), &kernel, "xenblk");
+    assert_eq!(ours, theirs.paths);
 }
 
 #[test]
