@@ -632,7 +632,7 @@ fn a_manifest_without_what_its_init_needs_is_told_all_of_it() {
          no character device /dev/console (5, 1)";
     let udev = r#"[{path = "bin/udev", file-name = "udev.static", package = "udev"}]"#;
     let hidden = r#"[{path = "bin/nash", file-name = "nash", package = "p", when = "lvm-root"}]"#;
-    let volume = &["--root-device", "/dev/vg/root", "--omit-lvm-modules"][..];
+    let volume = &["--root-device", "/dev/vg/root", "--builtin", "dm-mod"][..];
     for (init, binaries, args, lacking) in [
         (
             "nash-4.2",
