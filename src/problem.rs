@@ -135,6 +135,13 @@ pub enum Fault {
         /// The manifest.
         manifest: String,
     },
+    /// An option leaves out what the root device needs.
+    OmitContradicted {
+        /// The option.
+        option: &'static str,
+        /// The root device.
+        device: String,
+    },
     /// A file is larger than an archive's entry can be.
     EntryTooLarge(ImagePath),
     /// A file that goes in as the root has it is in none of its places.
@@ -244,6 +251,7 @@ impl Explain for Fault {
                 format!("{} for kernel {kernel}", compression.name())
             }
             Fault::RootUnsupported { device, .. } => format!("root device {device}"),
+            Fault::OmitContradicted { option, device } => format!("{option}, and root {device}"),
             Fault::EntryTooLarge(path) => format!("{path} is 4 GiB or more"),
             Fault::Manifest(kind) => kind.to_string(),
         }
@@ -291,6 +299,7 @@ impl Explain for Fault {
             Fault::RootUnsupported { manifest, .. } => format!(
                 "a disk or a partition: {manifest} activates no volume group and starts no array"
             ),
+            Fault::OmitContradicted { .. } => "the modules that the root needs".to_owned(),
             Fault::EntryTooLarge(_) => "a file a cpio entry can hold".to_owned(),
             Fault::Manifest(kind) => kind.expected(),
         }
@@ -332,6 +341,7 @@ impl Explain for Fault {
             Fault::RootUnsupported { .. } => {
                 "give a plain root device; the init of el4 and el5 can do more".to_owned()
             }
+            Fault::OmitContradicted { option, .. } => format!("leave {option} out"),
             Fault::EntryTooLarge(_) => "leave it out of the image".to_owned(),
             Fault::FileMissing { .. } => {
                 "put it into the root, or leave it out of the manifest".to_owned()

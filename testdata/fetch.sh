@@ -78,26 +78,29 @@ CONF
     updated=$state
 }
 
-# unpack PACKAGE DIRECTORY, with the state of the last apt_setup
+# unpack DIRECTORY PACKAGE..., with the state of the last apt_setup
 unpack() {
-    mkdir -p "$2"
-    (cd "$temporary" && apt-get -c "$state/apt.conf" -q download "$1" >&2) || die "no package $1"
-    dpkg-deb -x "$temporary"/"$1"_*.deb "$2"
-    rm -f "$temporary"/"$1"_*.deb
+    into=$1
+    shift
+    mkdir -p "$into" "$temporary/packages"
+    (cd "$temporary/packages" && apt-get -c "$state/apt.conf" -q download "$@" >&2) ||
+        die "no package, or one of several: $*"
+    for file in "$temporary"/packages/*.deb; do dpkg-deb -x "$file" "$into"; done
+    rm -r "$temporary/packages"
 }
 
-# The kernel that the metapackage linux-image-amd64 stands for: the newest signed one.
+# newest_kernel METAPACKAGE: the kernel that it stands for, the newest signed one.
 newest_kernel() {
-    apt-cache -c "$state/apt.conf" show --no-all-versions linux-image-amd64 |
+    apt-cache -c "$state/apt.conf" show --no-all-versions "$1" |
         sed -n 's/^Depends: *\(linux-image-[^ ,]*\).*/\1/p' | head -n 1
 }
 
-# kernel SUITE DIRECTORY
+# kernel SUITE ARCHITECTURE FLAVOUR DIRECTORY
 kernel() {
-    apt_setup "$1" amd64
-    package=$(newest_kernel)
-    [ -n "$package" ] || die "linux-image-amd64 of $1 names no kernel"
-    unpack "$package" "$2"
+    apt_setup "$1" "$2"
+    package=$(newest_kernel "linux-image-$3")
+    [ -n "$package" ] || die "linux-image-$3 of $1 names no kernel"
+    unpack "$4" "$package"
 }
 
 # with_depmod KERNEL-NAME DIRECTORY: hard links, for depmod writes its files anew and a kernel's
@@ -116,7 +119,31 @@ with_depmod() {
 # busybox_static ARCHITECTURE DIRECTORY
 busybox_static() {
     apt_setup bookworm "$1"
-    unpack busybox-static "$2"
+    unpack "$2" busybox-static
+}
+
+# xen SUITE VERSION DIRECTORY: the hypervisor, its toolstack, and the libraries that they need. What
+# they recommend besides (Python, udev's rules, a device model) no PV or PVH guest needs.
+xen() {
+    apt_setup "$1" amd64
+    unpack "$3" "xen-hypervisor-$2-amd64" "xen-utils-$2" xenstore-utils libxencall1 \
+        libxendevicemodel1 libxenevtchn1 libxenforeignmemory1 libxengnttab1 libxenhypfs1 \
+        "libxenmisc$2" libxenstore4 libxentoolcore1 libxentoollog1 libc6 libgcc-s1 liblzma5 \
+        libuuid1 libyajl2 libzstd1 zlib1g
+}
+
+# with_needs PACKAGE...: they and all they depend on, with the state of the last apt_setup. The C
+# library is left to the machine: its loader knows no other.
+with_needs() {
+    apt-cache -c "$state/apt.conf" depends --recurse --no-recommends --no-suggests --no-enhances \
+        --no-conflicts --no-breaks --no-replaces "$@" | grep -v '^[ |<]' | grep -vx libc6 | sort -u
+}
+
+# rust_i686 DIRECTORY: a Rust compiler with its library's source, and a C compiler for i386.
+rust_i686() {
+    apt_setup bookworm amd64
+    # shellcheck disable=SC2046 # a word a package
+    unpack "$1" $(with_needs rustc-web rust-web-src gcc-i686-linux-gnu libc6-dev-i386-cross)
 }
 
 # fetch NAME: into the cache, which holds a name either whole or not at all.
@@ -124,10 +151,16 @@ fetch() {
     [ ! -d "$cache/$1" ] || return 0
     directory=$temporary/$1
     case $1 in
-    kernel-6.1-amd64) kernel bookworm "$directory" ;;
-    kernel-6.12-amd64) kernel trixie "$directory" ;;
+    kernel-6.1-amd64) kernel bookworm amd64 amd64 "$directory" ;;
+    kernel-6.1-cloud-amd64) kernel bookworm amd64 cloud-amd64 "$directory" ;;
+    kernel-6.1-arm64) kernel bookworm arm64 arm64 "$directory" ;;
+    kernel-6.1-i386) kernel bookworm i386 686-pae "$directory" ;;
+    kernel-6.12-amd64) kernel trixie amd64 amd64 "$directory" ;;
     kernel-*-depmod) with_depmod "${1%-depmod}" "$temporary/$1" ;;
-    busybox-amd64 | busybox-i386) busybox_static "${1#busybox-}" "$directory" ;;
+    busybox-amd64 | busybox-arm64 | busybox-i386) busybox_static "${1#busybox-}" "$directory" ;;
+    rust-i686) rust_i686 "$directory" ;;
+    xen-4.17-amd64) xen bookworm 4.17 "$directory" ;;
+    xen-4.20-amd64) xen trixie 4.20 "$directory" ;;
     *) die "no input is called $1; testdata/README.md lists them" ;;
     esac
     mv -T "$temporary/$1" "$cache/$1"

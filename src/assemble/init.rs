@@ -18,6 +18,7 @@ impl Assembler<'_> {
         };
         match written {
             Err(InitFault::Inactive { .. }) => self.root_unsupported(),
+            Err(fault @ InitFault::UnknownDevice { .. }) => self.problem("--root-device", fault),
             Err(fault) => self.problem("/init", fault),
             Ok(files) => {
                 for (path, mode, text) in files {

@@ -6,10 +6,12 @@
 mod binaries;
 mod files;
 mod init;
+mod kinship;
 mod module_index;
 mod modules;
 mod placed;
 mod root_device;
+mod selection;
 
 use std::num::NonZeroUsize;
 

@@ -14,10 +14,14 @@ pub struct ModuleFacts {
     pub kind: ElfKind,
     /// `tag=value` strings, each ended by a NUL (`include/linux/moduleparam.h`).
     pub modinfo: Vec<u8>,
+    /// Whether it carries the versions of the symbols it uses (`CONFIG_MODVERSIONS`).
+    pub versioned: bool,
 }
 
 /// The largest `.modinfo` and section name table that are read: real ones stay under 1 MiB.
 const SECTION_LIMIT: u64 = 16 << 20;
+/// Where versions of symbols stand: the second since 6.14, for names too long for the first.
+const VERSIONS: [&[u8]; 2] = [b"__versions\0", b"__version_ext_names\0"];
 
 /// Why a module could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -49,16 +53,13 @@ impl ModuleFacts {
         }
         let sections = sections(file, &head)?;
         let names = section_bytes(file, sections.get(head.header.e_shstrndx as usize))?;
-        let modinfo = sections
-            .iter()
-            .find(|section| is_called(b".modinfo\0", section, &names));
-        match modinfo {
-            Some(section) => Ok(ModuleFacts {
-                kind: head.kind,
-                modinfo: section_bytes(file, Some(section))?,
-            }),
-            None => Err(ElfFault::NoModinfo.into()),
-        }
+        let called = |name: &[u8]| sections.iter().find(|one| is_called(name, one, &names));
+        let modinfo = called(b".modinfo\0").ok_or(ElfFault::NoModinfo)?;
+        Ok(ModuleFacts {
+            kind: head.kind,
+            modinfo: section_bytes(file, Some(modinfo))?,
+            versioned: VERSIONS.iter().any(|name| called(name).is_some()),
+        })
     }
 }
 

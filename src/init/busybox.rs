@@ -67,7 +67,7 @@ fn module_line(module: &ModuleLoad) -> Result<String, InitFault> {
 ///
 /// # Errors
 /// A line break, a NUL or a double quote in one of them; a volume group or an md device, which
-/// nothing in the script could activate.
+/// nothing in the script could activate; a root device of a form that the script does not know.
 pub fn cmdline(boot: &Boot) -> Result<String, InitFault> {
     refuse_device("volume group", boot.volume_group.as_deref())?;
     refuse_device("md device", boot.raid_device.as_deref())?;
@@ -82,8 +82,43 @@ pub fn cmdline(boot: &Boot) -> Result<String, InitFault> {
         assignment("rootflags", "root option", &flags)?,
         mode.map(str::to_owned),
     ];
+    boot.root_device.as_deref().map_or(Ok(()), check_root)?;
     let line = words.into_iter().flatten().collect::<Vec<_>>().join(" ");
     Ok(line + "\n")
+}
+
+/// What `understand_root` in the script takes.
+const ROOTS: [&str; 6] = [
+    "/dev/NAME",
+    "UUID=",
+    "LABEL=",
+    "PARTUUID=",
+    "PARTLABEL=",
+    "MAJOR:MINOR",
+];
+
+/// Proves that the script will understand the root device: `understand_root`, said once more.
+fn check_root(device: &str) -> Result<(), InitFault> {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let is_tag = |tag: &&&str| tag.ends_with('=') && device.starts_with(**tag);
+    let known = match device.split_once(':') {
+        _ if device == "/dev/nfs" => false,
+        _ if device.starts_with("/dev/") => device.len() > "/dev/".len(),
+        _ if device.contains('=') => {
+            let tag = ROOTS.iter().find(is_tag);
+            tag.is_some_and(|tag| device.len() > tag.len())
+        }
+        Some((major, minor)) => digits(major) && digits(minor),
+        None => !device.is_empty() && device.bytes().all(|b| b.is_ascii_hexdigit()),
+    };
+    if known {
+        return Ok(());
+    }
+    Err(InitFault::UnknownDevice {
+        text: device.to_owned(),
+        interpreter: "the busybox init",
+        known: &ROOTS,
+    })
 }
 
 /// `ro` or `rw`, the last of them, apart from the other options. `defaults` asks for nothing.
@@ -171,7 +206,7 @@ mod tests {
 
     fn root(device: &str, fs: &str, options: &str) -> Boot {
         Boot {
-            root_device: Some(device.into()),
+            root_device: (!device.is_empty()).then(|| device.into()),
             rootfs: fs.into(),
             root_options: Some(options.into()),
             ..Boot::default()

@@ -1,5 +1,7 @@
 //! Aliases: patterns that stand for modules, and the match between them and a name.
 
+use std::cell::Cell;
+
 use super::lines::lines;
 use super::name::ModuleName;
 
@@ -25,7 +27,7 @@ impl Alias {
     /// Whether `name`, normalised (see [`normalise`]), matches the pattern.
     #[must_use]
     pub fn matches(&self, name: &[u8]) -> bool {
-        glob(&self.pattern, name)
+        glob(&self.pattern, name, &mut 0)
     }
 }
 
@@ -36,29 +38,54 @@ impl Alias {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AliasIndex {
     text: Vec<u8>,
+    /// What all look-ups so far have cost.
+    steps: Cell<u64>,
 }
+
+/// What all look-ups together may cost, in comparisons of bytes: a second or two. All modules of a
+/// distribution's kernel cost a twentieth of it; patterns and names can be made that cost more.
+const STEP_LIMIT: u64 = 1 << 29;
 
 impl AliasIndex {
     /// The index with this text. Lines of another form are passed over, as modprobe does.
     #[must_use]
     pub fn new(text: Vec<u8>) -> AliasIndex {
-        AliasIndex { text }
+        AliasIndex {
+            text,
+            steps: Cell::default(),
+        }
     }
 
-    /// Adds an alias.
+    /// Adds an alias; one that would not be a line of its own is none.
     pub fn push(&mut self, pattern: &[u8], module: &ModuleName) {
+        if pattern.contains(&b'\n') {
+            return;
+        }
         let line = [b"alias ", pattern, b" ", module.as_bytes(), b"\n"];
         line.iter()
             .for_each(|part| self.text.extend_from_slice(part));
     }
 
-    /// The modules that `name` may stand for, in the order of the lines.
+    /// The modules that `name` may stand for, in the order of the lines; none once all look-ups
+    /// together have cost too much (see [`AliasIndex::is_spent`]).
     pub fn matching(&self, name: &[u8]) -> impl Iterator<Item = ModuleName> {
         let name = normalise(name);
-        lines(&self.text).filter_map(move |line| {
-            let (pattern, module) = alias(Some(line).filter(|line| may_match(line, &name))?)?;
-            glob(pattern, &name).then(|| ModuleName::new(module))
+        let lines = lines(&self.text).take_while(|_| !self.is_spent());
+        lines.filter_map(move |line| {
+            let mut steps = self.steps.get() + 1;
+            let matching = may_match(line, &name)
+                .then(|| alias(line))
+                .flatten()
+                .filter(|(pattern, _)| glob(pattern, &name, &mut steps));
+            self.steps.set(steps);
+            matching.map(|(_, module)| ModuleName::new(module))
         })
+    }
+
+    /// Whether look-ups have cost so much that no more are made: the index is hostile, or who asks.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.steps.get() > STEP_LIMIT
     }
 }
 
@@ -102,12 +129,21 @@ pub fn normalise(alias: &[u8]) -> Vec<u8> {
 /// Whether `name`, normalised, matches `pattern` as `fnmatch(3)` without flags would have it; the
 /// pattern is normalised on the way.
 ///
-/// Takes time in proportion to the product of the lengths at worst: the last `*` is the only one
-/// that is ever taken back.
-fn glob(pattern: &[u8], name: &[u8]) -> bool {
+/// Takes steps in proportion to the product of the lengths at worst, for the last `*` is the only
+/// one that is ever taken back; they are added to `steps`, and past the limit nothing matches.
+fn glob(pattern: &[u8], name: &[u8], steps: &mut u64) -> bool {
     let (mut rest, mut text) = (pattern, name);
     let mut last_star: Option<(&[u8], &[u8])> = None;
     loop {
+        // A bracket is looked through for its end.
+        *steps += if rest.starts_with(b"[") {
+            rest.len() as u64
+        } else {
+            1
+        };
+        if *steps > STEP_LIMIT {
+            return false;
+        }
         match rest {
             [b'*', after @ ..] => {
                 last_star = Some((after, text));
@@ -206,7 +242,7 @@ mod tests {
         ];
         for (pattern, name, want) in cases {
             assert_eq!(
-                glob(pattern.as_bytes(), name.as_bytes()),
+                glob(pattern.as_bytes(), name.as_bytes(), &mut 0),
                 want,
                 "{pattern} {name}"
             );
@@ -215,8 +251,8 @@ mod tests {
 
     #[test]
     fn a_pattern_of_stars_takes_no_exponential_time() {
-        assert!(!glob(&b"*a".repeat(2000), &[b'a'; 1999]));
-        assert!(glob(&b"*a".repeat(2000), &[b'a'; 2000]));
+        assert!(!glob(&b"*a".repeat(2000), &[b'a'; 1999], &mut 0));
+        assert!(glob(&b"*a".repeat(2000), &[b'a'; 2000], &mut 0));
     }
 
     #[test]
@@ -234,5 +270,23 @@ mod tests {
             let want: Vec<ModuleName> = want.into_iter().map(ModuleName::new).collect();
             assert_eq!(found, want, "{name}");
         }
+    }
+
+    #[test]
+    fn an_index_and_names_made_to_cost_are_given_up_in_time() {
+        let line = [b"alias *", &b"a".repeat(4000)[..], b"b x\n"].concat();
+        let index = AliasIndex::new(line.repeat(1000));
+        let name = [b'a'; 8000];
+        for _ in 0..1000 {
+            assert_eq!(index.matching(&name).count(), 0);
+        }
+        assert!(index.is_spent());
+    }
+
+    #[test]
+    fn an_alias_of_two_lines_is_none() {
+        let mut index = AliasIndex::default();
+        index.push(b"a b\nalias c", &ModuleName::new("x"));
+        assert_eq!(index, AliasIndex::default());
     }
 }

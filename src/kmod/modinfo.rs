@@ -54,6 +54,16 @@ impl Modinfo {
             .collect()
     }
 
+    /// How many names the module's dependencies of every kind hold.
+    #[must_use]
+    pub fn names(&self) -> usize {
+        let soft = self.softdeps().into_iter();
+        let soft: usize = soft
+            .map(|softdep| softdep.pre.len() + softdep.post.len())
+            .sum();
+        self.depends().len() + soft + self.weakdeps().len()
+    }
+
     /// The soft dependencies, one element a `softdep` string.
     #[must_use]
     pub fn softdeps(&self) -> Vec<Softdep> {

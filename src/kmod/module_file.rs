@@ -8,7 +8,7 @@ use crate::compress::{UnpackError, detect, unpack};
 use crate::elf::module::{ModuleError, ModuleFacts};
 use crate::image_path::{BadPath, ImagePath};
 use crate::parallel;
-use crate::root::{FILE_LIMIT, Files, LookupError, OpenFile, Root, read_whole};
+use crate::root::{Files, LookupError, OpenFile, Root, read_whole};
 
 /// A module, read whole.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct ModuleFile {
     pub kind: ElfKind,
     /// What it says of itself.
     pub modinfo: Modinfo,
+    /// Whether it carries the versions of the symbols it uses.
+    pub versioned: bool,
 }
 
 /// Why a module's file cannot be used.
@@ -35,7 +37,15 @@ pub enum ModuleFault {
     /// It is no module, or a damaged one.
     #[error(transparent)]
     Module(#[from] ModuleError),
+    /// It names more modules than any could need.
+    #[error("it depends on {0} names, more than the {NAME_LIMIT} any module could need")]
+    TooManyNames(usize),
 }
+
+/// The most names that a module's dependencies may hold: real ones stay under 50.
+const NAME_LIMIT: usize = 1024;
+/// The largest module that is unpacked, in bytes: several are at a time. Real ones stay under 64 MiB.
+const UNPACKED_LIMIT: usize = 128 << 20;
 
 /// Reads the files at `paths` whole, `threads` at a time, in their order.
 pub fn load(
@@ -73,18 +83,22 @@ fn resolved(
 fn load_one(files: &dyn Files, path: &ImagePath) -> Result<ModuleFile, ModuleFault> {
     let raw = read_whole(files.open(path).map_err(LookupError::Io)?.as_ref())?;
     let (packed, bytes) = if detect(&raw).is_some() {
-        let bytes = unpack(&raw, FILE_LIMIT as usize)?;
+        let bytes = unpack(&raw, UNPACKED_LIMIT)?;
         (Some(raw), bytes)
     } else {
         (None, raw)
     };
-    let facts = ModuleFacts::read(&bytes.as_slice())?;
-    let modinfo = Modinfo::new(facts.modinfo);
+    let ModuleFacts {
+        kind,
+        modinfo,
+        versioned,
+    } = ModuleFacts::read(&bytes.as_slice())?;
     Ok(ModuleFile {
         packed,
         bytes,
-        kind: facts.kind,
-        modinfo,
+        kind,
+        modinfo: bounded(Modinfo::new(modinfo))?,
+        versioned,
     })
 }
 
@@ -95,5 +109,13 @@ fn scan_one(files: &dyn Files, path: &ImagePath) -> Result<Modinfo, ModuleFault>
     if detect(&magic).is_some() {
         return Ok(load_one(files, path)?.modinfo);
     }
-    Ok(Modinfo::new(ModuleFacts::read(file.as_ref())?.modinfo))
+    bounded(Modinfo::new(ModuleFacts::read(file.as_ref())?.modinfo))
+}
+
+/// Proves that what a module says of itself can be followed.
+fn bounded(modinfo: Modinfo) -> Result<Modinfo, ModuleFault> {
+    match modinfo.names() {
+        names if names > NAME_LIMIT => Err(ModuleFault::TooManyNames(names)),
+        _ => Ok(modinfo),
+    }
 }

@@ -55,4 +55,9 @@ pub enum Note {
         /// Why.
         fault: String,
     },
+    /// Aliases that were not looked at any more.
+    #[error(
+        "looking names up among the aliases took too long and was given up: the tree is not sound"
+    )]
+    AliasesGivenUp,
 }

@@ -69,6 +69,9 @@ impl Entry {
     }
 }
 
+/// What the kernel and every tool take for the end of an archive (`buffer-format`).
+const TRAILER: &[u8] = b"TRAILER!!!";
+
 /// The entries of one image by path. A path sorts after every directory it lies in, for that is a
 /// prefix of it: the order of the map is an order the kernel can unpack.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -89,6 +92,14 @@ pub enum PlanFault {
         /// Where the one that is refused came from.
         second: String,
     },
+    /// The path is, or lies under, the name by which an archive's end is known.
+    #[error("{path} (from {origin}): an entry called so ends an archive")]
+    Trailer {
+        /// The path.
+        path: ImagePath,
+        /// Where the entry came from.
+        origin: String,
+    },
     /// A parent of the path is no directory.
     #[error("{path} (from {origin}) would lie under {parent}, which is no directory")]
     ParentNotDirectory {
@@ -106,7 +117,9 @@ impl PlanFault {
     #[must_use]
     pub fn path(&self) -> &ImagePath {
         match self {
-            PlanFault::Conflict { path, .. } | PlanFault::ParentNotDirectory { path, .. } => path,
+            PlanFault::Conflict { path, .. }
+            | PlanFault::Trailer { path, .. }
+            | PlanFault::ParentNotDirectory { path, .. } => path,
         }
     }
 }
@@ -115,8 +128,12 @@ impl Plan {
     /// Adds an entry; one that is there already and the same is no fault.
     ///
     /// # Errors
-    /// When another entry has the path.
+    /// When another entry has the path, or no entry can have it.
     pub fn add(&mut self, path: ImagePath, entry: Entry) -> Result<(), PlanFault> {
+        if path.components().next() == Some(TRAILER) {
+            let origin = entry.origin;
+            return Err(PlanFault::Trailer { path, origin });
+        }
         match self.entries.get(&path) {
             Some(first) if !first.is_same_as(&entry) => {
                 let (first, second) = (first.origin.clone(), entry.origin);
@@ -244,6 +261,17 @@ mod tests {
             "/a would come from x and, differing, from z"
         );
         assert_eq!(plan.len(), 1);
+    }
+
+    #[test]
+    fn no_entry_is_taken_for_the_end_of_the_archive() {
+        for path in ["TRAILER!!!", "TRAILER!!!/a"] {
+            let refused = Plan::default().add(at(path), entry(Node::Directory, "x"));
+            assert!(matches!(refused, Err(PlanFault::Trailer { .. })), "{path}");
+        }
+        let mut plan = Plan::default();
+        plan.add(at("a/TRAILER!!!"), entry(Node::Directory, "x"))
+            .unwrap();
     }
 
     #[test]

@@ -28,10 +28,17 @@ def unpacked(data):
     if data.startswith(b"\x1f\x8b"):
         return gzip.decompress(data)
     if data.startswith(b"\x28\xb5\x2f\xfd"):
-        if not shutil.which("zstd"):
-            sys.exit("vmlinux.py: zstd is missing: apt-get install zstd")
-        return subprocess.run(["zstd", "-dcq"], input=data, stdout=subprocess.PIPE, check=True).stdout
+        return piped("zstd", data)
+    if data.startswith(b"\x02\x21\x4c\x18"):
+        return piped("lz4", data)
     sys.exit("vmlinux.py: a compression that this script does not know")
+
+
+def piped(tool, data):
+    """What the tool, which is of a Debian package of its own name, unpacks."""
+    if not shutil.which(tool):
+        sys.exit(f"vmlinux.py: {tool} is missing: apt-get install {tool}")
+    return subprocess.run([tool, "-dcq"], input=data, stdout=subprocess.PIPE, check=True).stdout
 
 
 def main():

@@ -7,7 +7,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use xinitrd::init::busybox::{APPLETS, INIT};
+use xinitrd::init::Boot;
+use xinitrd::init::busybox::{APPLETS, INIT, cmdline};
 
 use crate::support::{Tool, fed, utf8};
 
@@ -152,6 +153,13 @@ fn a_root_is_understood_in_each_of_its_forms() {
             "defaults; root='{root}'; if understand_root; then echo \"$kind $wanted\"; else echo \"no: $fault\"; fi"
         );
         assert_eq!(ash(&body), format!("{understood}\n"), "{root}");
+        // What the script does not understand, no image is made for.
+        let boot = Boot {
+            root_device: Some(root.to_owned()),
+            ..Boot::default()
+        };
+        let is_understood = !understood.starts_with("no:");
+        assert_eq!(cmdline(&boot).is_ok(), is_understood, "{root}");
     }
 }
 

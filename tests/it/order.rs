@@ -10,7 +10,7 @@ use xinitrd::root::Root;
 
 use crate::guest::{EL4_KERNEL, Guest};
 use crate::readers::Tree;
-use crate::support::{text, xinitrd_prints};
+use crate::support::{text, utf8, xinitrd, xinitrd_prints};
 
 /// What a build with these arguments would load, in order.
 fn loads(arguments: &[&str]) -> Vec<String> {
@@ -108,15 +108,42 @@ fn storage_that_is_omitted_is_left_out_and_other_storage_is_not() {
     let array = "--root-device=/dev/md0";
     for (more, dm, raid) in [
         (&[][..], true, false),
-        (&["--omit-lvm-modules"], false, false),
+        (&["--omit-lvm-modules", "--omit-raid-modules"], false, false),
         (&[volume], true, false),
-        (&[volume, "--omit-lvm-modules"], false, false),
         (&[array], true, true),
-        (&[array, "--omit-raid-modules"], true, false),
     ] {
         let loads = loads(&guest.arguments(more));
         let found =
             ["dm_mod", "raid1", "scsi_mod"].map(|name| loads.iter().any(|load| load == name));
         assert_eq!(found, [dm, raid, false], "{more:?}");
+    }
+}
+
+#[test]
+fn a_root_whose_drivers_are_left_out_or_missing_is_refused() {
+    let volume = "--root-device=/dev/VolGroup00/LogVol00";
+    let array = "--root-device=/dev/md0";
+    for (variant, more, found) in [
+        (
+            "--with-extra",
+            [volume, "--omit-lvm-modules"],
+            "--omit-lvm-modules, and root /dev/VolGroup00/LogVol00",
+        ),
+        (
+            "--with-extra",
+            [array, "--omit-raid-modules"],
+            "--omit-raid-modules, and root /dev/md0",
+        ),
+        (
+            "--bits-of=nash=x86_64",
+            [array, "--omit-lvm-modules"],
+            "no RAID driver: none of linear, raid0, raid1, raid10, raid5, raid456",
+        ),
+    ] {
+        let guest = Guest::of_2008("el4", EL4_KERNEL, &[variant]);
+        let done = xinitrd(&guest.arguments(&[&more[..], &["--dry-run"]].concat()));
+        let said = utf8(done.stderr);
+        assert_eq!(done.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("    found:    {found}")), "{said}");
     }
 }

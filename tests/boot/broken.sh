@@ -1,0 +1,80 @@
+# shellcheck shell=bash disable=SC2154 # variables are shared with lib.sh
+# Images broken on purpose, in QEMU alone: what xinitrd refuses to make, or never makes, is made here by
+# other means, and must fail in the way docs/boot-faults.md says. run.sh sources this.
+
+BROKEN_CASES='
+no-driver     no driver for the disk: the report names no disk
+order         a module before what it needs: unknown symbols
+cut-module    a module cut short: it does not load
+stray-32-bit  a 32-bit program, and a kernel that runs none
+no-init       no /init: the kernel looks for a root itself
+cut-image     a gzip member cut short
+tail          bytes after the gzip member
+'
+
+# never_reached LINE...: the root was not reached, and the console says these.
+never_reached() {
+    never_says 'XINITRD-ROOT-REACHED'
+    says "$@"
+}
+
+# unpacked: the archive of $image.
+unpacked() {
+    gzip -dc "$image"
+}
+
+case_no-driver() {
+    kernel 6.1 && image --rootfs ext4 && disk ext4
+    boot root=/dev/vda rootwait=2
+    never_reached 'xinitrd: no root: root=/dev/vda did not appear' 'xinitrd: block devices: none'
+}
+
+case_order() {
+    kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
+    overlaid etc/xinitrd/modules 644 < <(unpacked | cpio -i --quiet --to-stdout etc/xinitrd/modules | tac)
+    boot root=/dev/vda rootwait=2
+    never_reached 'ext4: Unknown symbol jbd2_[a-z_]* \(err -2\)' 'xinitrd: module ext4 not loaded: '
+}
+
+case_cut-module() {
+    kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
+    local ext4=lib/modules/$version/kernel/fs/ext4/ext4.ko
+    overlaid "$ext4" 644 < <(head -c 50000 "$tree/$ext4")
+    boot root=/dev/vda
+    never_reached 'xinitrd: module ext4 not loaded: '
+}
+
+case_stray-32-bit() {
+    kernel 6.12 && virtio_image --rootfs ext4 && disk ext4
+    overlaid bin/busybox 755 <"$("$top/testdata/fetch.sh" busybox-i386)/bin/busybox"
+    boot root=/dev/vda ia32_emulation=0
+    never_reached 'Failed to execute /init \(error -8\)' 'Kernel panic - not syncing: No working init found.'
+}
+
+case_no-init() {
+    kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
+    # Under another name, of the same length: it stands alone, between a header and its padding.
+    unpacked | LC_ALL=C sed 's/\(0\{8\}\)init\x00/\1inix\x00/' >"$work/no-init.img"
+    image=$work/no-init.img
+    boot root=/dev/vda
+    never_reached 'Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block\(0,0\)'
+}
+
+case_cut-image() {
+    kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
+    head -c "$(($(stat -c %s "$image") / 2))" "$image" >"$work/cut-image.img"
+    image=$work/cut-image.img
+    boot root=/dev/vda
+    never_reached 'Initramfs unpacking failed: read error' \
+        'Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block\(0,0\)'
+}
+
+# The kernel has unpacked all when it comes to the bytes, and goes on.
+case_tail() {
+    kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
+    { cat "$image" && echo 'bytes that are no archive'; } >"$work/tail.img"
+    image=$work/tail.img
+    boot root=/dev/vda
+    says 'Initramfs unpacking failed: invalid magic at start of compressed archive'
+    reached '/dev/vda ext4 ro,'
+}
