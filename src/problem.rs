@@ -9,7 +9,7 @@ use crate::compress::Compression;
 use crate::elf::ElfFault;
 use crate::elf::module::ModuleError;
 use crate::image_path::{ImagePath, Shown};
-use crate::init::InitFault;
+use crate::init::{InitFault, Need};
 use crate::kernel_version::KernelVersion;
 use crate::kmod::module_file::ModuleFault;
 use crate::kmod::order::OrderFault;
@@ -115,8 +115,10 @@ pub enum Fault {
         /// One of its name that is of another machine.
         misfit: Option<(String, ElfKind)>,
     },
-    /// The multi-call program lacks applets the init needs.
+    /// The multi-call program lacks applets that the manifest or the init wants.
     AppletsMissing(Vec<String>),
+    /// The image lacks what its init needs.
+    InitLacks(Vec<Need>),
     /// The plan cannot hold an entry.
     Plan(PlanFault),
     /// The init cannot be written.
@@ -242,6 +244,7 @@ impl Explain for Fault {
                 format!("{needed} is only at {path}, for {kind}")
             }
             Fault::AppletsMissing(applets) => format!("no applet {}", applets.join(", ")),
+            Fault::InitLacks(needs) => no_such(needs),
             Fault::Plan(fault) => fault.to_string(),
             Fault::Init(fault) => fault.to_string(),
             Fault::Compression {
@@ -290,7 +293,8 @@ impl Explain for Fault {
             Fault::LibraryMissing { searched, .. } => {
                 format!("it in one of {}", searched.join(", "))
             }
-            Fault::AppletsMissing(_) => "every applet the init uses".to_owned(),
+            Fault::AppletsMissing(_) => "every applet the image uses".to_owned(),
+            Fault::InitLacks(_) => "everything its init runs, mounts on and writes to".to_owned(),
             Fault::Plan(_) => "one entry a path, in directories".to_owned(),
             Fault::Init(_) => "what the init's language can carry".to_owned(),
             Fault::Compression { compression, .. } => {
@@ -333,6 +337,9 @@ impl Explain for Fault {
                 "unpack the library's package into the root, or take a static binary".to_owned()
             }
             Fault::AppletsMissing(_) => "take a busybox built with them".to_owned(),
+            Fault::InitLacks(_) => {
+                "add it to the manifest; `xinitrd manifests NAME` prints one that has it".to_owned()
+            }
             Fault::Plan(_) => {
                 "leave one of the two out, of the manifest or of what is asked for".to_owned()
             }
@@ -349,6 +356,11 @@ impl Explain for Fault {
             Fault::Manifest(kind) => kind.advice(),
         }
     }
+}
+
+fn no_such(needs: &[Need]) -> String {
+    let needs: Vec<String> = needs.iter().map(|need| format!("no {need}")).collect();
+    needs.join(", ")
 }
 
 const A_DRIVER: &str = "a module of the tree, an alias of one, or a built-in driver";

@@ -196,10 +196,10 @@ impl Assembler<'_> {
 
 /// Those of `wanted` that stand nowhere in `bytes` as a C string of their own. Such strings lie
 /// close together: each is looked for around the one before, and only then in the whole.
-fn missing_strings(wanted: &[String], bytes: &[u8]) -> Vec<String> {
+pub(super) fn missing_strings<S: AsRef<str>>(wanted: &[S], bytes: &[u8]) -> Vec<String> {
     let mut missing = Vec::new();
     let mut around = bytes;
-    for name in wanted {
+    for name in wanted.iter().map(AsRef::as_ref) {
         let string = [b"\0", name.as_bytes(), b"\0"].concat();
         if memmem::find(around, &string).is_some() {
             continue;
@@ -209,7 +209,7 @@ fn missing_strings(wanted: &[String], bytes: &[u8]) -> Vec<String> {
                 let end = bytes.len().min(at + AROUND);
                 around = bytes.get(at.saturating_sub(AROUND)..end).unwrap_or(bytes);
             }
-            None => missing.push(name.clone()),
+            None => missing.push(name.to_owned()),
         }
     }
     missing

@@ -1,20 +1,25 @@
-//! `/init`, and what it reads.
+//! `/init`, and what is made for it alone.
 
+use super::binaries::missing_strings;
 use super::{Assembler, RootDevice};
 use crate::image_path::ImagePath;
 use crate::init::{Boot, InitFault, ModuleLoad, busybox, nash};
 use crate::manifest::InitKind;
-use crate::plan::Purpose;
+use crate::plan::{Entry, Node, Purpose};
 use crate::problem::Fault;
 
+const ORIGIN: &str = "made for this image";
+
 impl Assembler<'_> {
-    /// Writes the init of the manifest's kind, for these modules, into the plan.
-    pub(super) fn init(&mut self, loads: &[ModuleLoad]) {
-        let boot = self.boot(loads);
+    /// Writes the init of the manifest's kind into the plan.
+    pub(super) fn init(&mut self, boot: &Boot) {
         let written = match self.request.manifest.init {
-            InitKind::Nash42 => nash::el4(&boot, self.has_udev()).map(only_init),
-            InitKind::Nash51 => nash::el5(&boot).map(only_init),
-            InitKind::Busybox => busybox_files(&boot),
+            InitKind::Nash42 => nash::el4(boot, self.has_udev()).map(only_init),
+            InitKind::Nash51 => nash::el5(boot).map(only_init),
+            InitKind::Busybox => {
+                self.busybox_applets();
+                busybox_files(boot)
+            }
         };
         match written {
             Err(InitFault::Inactive { .. }) => self.root_unsupported(),
@@ -22,9 +27,8 @@ impl Assembler<'_> {
             Err(fault) => self.problem("/init", fault),
             Ok(files) => {
                 for (path, mode, text) in files {
-                    let path = ImagePath::new(path).unwrap_or_default();
-                    let origin = "made for this image";
-                    self.add_file(path, mode, Purpose::Init, text.into_bytes(), origin);
+                    let path = image_path(path);
+                    self.add_file(path, mode, Purpose::Init, text.into_bytes(), ORIGIN);
                 }
             }
         }
@@ -36,7 +40,8 @@ impl Assembler<'_> {
         self.problem("--root-device", Fault::RootUnsupported { device, manifest });
     }
 
-    fn boot(&self, loads: &[ModuleLoad]) -> Boot {
+    /// What the init is to do, for these modules.
+    pub(super) fn boot(&self, loads: &[ModuleLoad]) -> Boot {
         let request = self.request;
         let (volume_group, raid_device) = match self.root_device() {
             RootDevice::Plain => (None, None),
@@ -53,8 +58,33 @@ impl Assembler<'_> {
         }
     }
 
+    /// Links the applets that the busybox script calls beside its busybox, which must have them.
+    fn busybox_applets(&mut self) {
+        let busybox = image_path(busybox::BUSYBOX);
+        let real = self.plan.real_path(&busybox).unwrap_or_default();
+        if let Some(entry) = self.plan.get(&real) {
+            let missing = missing_strings(busybox::APPLETS, entry.data());
+            if !missing.is_empty() {
+                self.problem(entry.origin.clone(), Fault::AppletsMissing(missing));
+            }
+        }
+        let directory = busybox.parent().unwrap_or_default();
+        let directory = self.plan.real_path(&directory).unwrap_or_default();
+        for name in busybox::APPLETS {
+            let link = Entry {
+                node: Node::Symlink(busybox.file_name().to_vec()),
+                mode: 0o777,
+                purpose: Purpose::Structure,
+                origin: ORIGIN.to_owned(),
+            };
+            if let Ok(path) = directory.join(name.as_bytes()) {
+                self.add(path, link);
+            }
+        }
+    }
+
     /// Whether the manifest has udev in its image.
-    fn has_udev(&self) -> bool {
+    pub(super) fn has_udev(&self) -> bool {
         let udev = |binary: &crate::manifest::Binary| binary.path.file_name() == b"udev";
         self.request.manifest.binaries.iter().any(udev)
     }
@@ -67,7 +97,12 @@ fn only_init(script: String) -> Vec<(&'static str, u32, String)> {
 fn busybox_files(boot: &Boot) -> Result<Vec<(&'static str, u32, String)>, InitFault> {
     Ok(vec![
         ("init", 0o755, busybox::INIT.to_owned()),
-        ("etc/xinitrd/modules", 0o644, busybox::module_list(boot)?),
-        ("etc/xinitrd/cmdline", 0o644, busybox::cmdline(boot)?),
+        (busybox::MODULES_PATH, 0o644, busybox::module_list(boot)?),
+        (busybox::CMDLINE_PATH, 0o644, busybox::cmdline(boot)?),
     ])
+}
+
+/// The path of a name in this program, which is a good one.
+pub(super) fn image_path(path: &str) -> ImagePath {
+    ImagePath::new(path).unwrap_or_default()
 }

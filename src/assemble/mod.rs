@@ -9,6 +9,7 @@ mod init;
 mod kinship;
 mod module_index;
 mod modules;
+mod needs;
 mod placed;
 mod root_device;
 mod selection;
@@ -134,8 +135,10 @@ pub fn assemble(
     let sampled = || tree.as_ref().and_then(sampled_arch);
     let arch = modules.arch.or_else(sampled).or(request.arch);
     let binaries = arch.zip(bins).map(|(arch, _)| assembler.binaries(arch));
-    assembler.init(&modules.loads);
+    let boot = assembler.boot(&modules.loads);
+    assembler.init(&boot);
     assembler.add_parents();
+    assembler.init_needs(&boot);
     let Assembler { plan, problems, .. } = assembler;
     match (tree, arch, binaries) {
         (Some(tree), Some(arch), Some(binaries)) if problems.is_empty() => Ok(Assembly {

@@ -1,5 +1,8 @@
-//! The index files modprobe reads, for the modules of an image: the guest's kernel asks for more
-//! of them by name or alias (`request_module`) once it runs.
+//! The index files that busybox's modprobe reads, for the modules of an image: the guest's kernel
+//! asks `/sbin/modprobe` for more of them by name or alias (`request_module`) once it runs.
+//!
+//! It reads the texts (`modutils/modprobe.c`), not the `.bin` files of kmod, and no soft
+//! dependencies.
 
 use std::collections::HashMap;
 
@@ -10,7 +13,7 @@ use crate::kmod::tree::{ModuleId, ModuleTree};
 use crate::plan::Purpose;
 
 impl Assembler<'_> {
-    /// Adds `modules.dep`, `modules.alias` and `modules.softdep` under `top`.
+    /// Adds `modules.dep` and `modules.alias` under `top`.
     pub(super) fn module_index(
         &mut self,
         tree: &ModuleTree<'_>,
@@ -21,7 +24,6 @@ impl Assembler<'_> {
         for (name, text) in [
             ("modules.dep", self.dep_text(tree, order, &ids, top)),
             ("modules.alias", alias_text(tree, &ids)),
-            ("modules.softdep", softdep_text(tree, &ids)),
         ] {
             if let Ok(path) = top.join(name.as_bytes()) {
                 self.add_file(
@@ -69,16 +71,6 @@ fn alias_text(tree: &ModuleTree<'_>, ids: &[ModuleId]) -> Vec<u8> {
     for &id in ids {
         for alias in tree.modinfo(id).all("alias") {
             text.extend([b"alias ", alias, b" ", tree.name(id).as_bytes(), b"\n"].concat());
-        }
-    }
-    text
-}
-
-fn softdep_text(tree: &ModuleTree<'_>, ids: &[ModuleId]) -> Vec<u8> {
-    let mut text = Vec::new();
-    for &id in ids {
-        for softdep in tree.modinfo(id).all("softdep") {
-            text.extend([b"softdep ", tree.name(id).as_bytes(), b" ", softdep, b"\n"].concat());
         }
     }
     text

@@ -5,7 +5,7 @@
 //! The words are those of the kernel's `admin-guide/kernel-parameters.rst`, quoted as `next_arg` in
 //! its `lib/cmdline.c` reads them.
 
-use super::{Boot, InitFault, ModuleLoad};
+use super::{Boot, CONSOLE, InitFault, ModuleLoad, Need};
 
 /// The script, an `/init` of mode 0755; its interpreter is `/bin/busybox`.
 pub const INIT: &str = include_str!("busybox.sh");
@@ -16,7 +16,22 @@ pub const MODULES_PATH: &str = "etc/xinitrd/modules";
 /// Where the script looks for [`cmdline`]'s text.
 pub const CMDLINE_PATH: &str = "etc/xinitrd/cmdline";
 
-/// The applets the script calls; each needs to be a link to busybox in `/bin` or `/sbin`.
+/// What the script needs in its image, apart from what is made for it: [`APPLETS`], and the files
+/// it reads. `/dev/null` takes messages from before devtmpfs is mounted.
+pub const NEEDS: [Need; 7] = [
+    Need::Program(BUSYBOX),
+    Need::Directory("proc"),
+    Need::Directory("sys"),
+    Need::Directory("dev"),
+    Need::Directory("sysroot"),
+    CONSOLE,
+    Need::CharDevice("dev/null", 1, 3),
+];
+
+/// Where the script has its interpreter; the links of [`APPLETS`] go beside it.
+pub const BUSYBOX: &str = "bin/busybox";
+
+/// The applets the script calls, for which links are made.
 ///
 /// `sh` is the shell it offers when there is no root; the script itself is run by name.
 pub const APPLETS: &[&str] = &[

@@ -1,9 +1,12 @@
-//! Writers of `/init`: from what is to be loaded and mounted, to the script that does it.
+//! Writers of `/init`: from what is to be loaded and mounted, to the script that does it, and what
+//! that script needs in its image.
 //!
 //! Pure text: nothing here looks at a root or an image.
 
 pub mod busybox;
 pub mod nash;
+
+use std::fmt;
 
 use crate::image_path::{ImagePath, Shown};
 
@@ -32,6 +35,42 @@ pub struct Boot {
     /// The md device to be started, as `/dev/md0`, where the root is on one.
     pub raid_device: Option<String>,
 }
+
+/// What an image must have for its `/init` to do its work. Paths are absolute, without the leading
+/// slash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// A directory, to mount on or to write to.
+    Directory(&'static str),
+    /// A program that is run by this path.
+    Program(&'static str),
+    /// A program that is run by its name.
+    Command {
+        /// The name.
+        name: &'static str,
+        /// The directories it is looked for in.
+        directories: &'static [&'static str],
+    },
+    /// A character device, by path, major and minor number.
+    CharDevice(&'static str, u32, u32),
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Need::Directory(path) => write!(f, "directory /{path}"),
+            Need::Program(path) => write!(f, "program /{path}"),
+            Need::Command { name, .. } => write!(f, "program {name}"),
+            Need::CharDevice(path, major, minor) => {
+                write!(f, "character device /{path} ({major}, {minor})")
+            }
+        }
+    }
+}
+
+/// The console that the kernel opens for process 1 (`console_on_rootfs` in its `init/main.c`):
+/// without it no word of `/init` is seen.
+const CONSOLE: Need = Need::CharDevice("dev/console", 5, 1);
 
 /// Why a script cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -6,7 +6,7 @@
 //! that starts with `$` is a variable's name. Where the reader of a script matters, nash 4.2 is
 //! meant by EL4 (mkinitrd 4.2.1), nash 5.1 by EL5 (mkinitrd 5.1.19).
 
-use super::{Boot, InitFault, ModuleLoad};
+use super::{Boot, CONSOLE, InitFault, ModuleLoad, Need};
 use crate::image_path::ImagePath;
 
 /// nash 4.2 reads a script into 32768 bytes, and gives up when it fills all but the last
@@ -18,6 +18,49 @@ const ARGUMENT_LIMIT: usize = 126;
 const LANGUAGE: &str = "a nash script";
 /// The node that `mkrootdev` makes of the device that `root=` names.
 const ROOT: &str = "/dev/root";
+
+/// Where both look for a program by its name.
+const DIRECTORIES: &[&str] = &["usr/bin", "bin", "sbin", "usr/sbin"];
+/// What each script needs in its image, whatever it does.
+const NEEDS: [Need; 6] = [
+    Need::Program("bin/nash"),
+    Need::Directory("proc"),
+    Need::Directory("sys"),
+    Need::Directory("dev"),
+    Need::Directory("sysroot"),
+    CONSOLE,
+];
+
+/// What [`el4`]'s script needs in its image.
+#[must_use]
+pub fn el4_needs(boot: &Boot, udev: bool) -> Vec<Need> {
+    let mut needs = needs(boot);
+    if udev {
+        needs.extend(["sbin/udevstart", "sbin/hotplug"].map(Need::Program));
+    }
+    needs
+}
+
+/// What [`el5`]'s script needs in its image; `mkrootdev` writes to `/etc/fstab`.
+#[must_use]
+pub fn el5_needs(boot: &Boot) -> Vec<Need> {
+    let mut needs = needs(boot);
+    needs.push(Need::Directory("etc"));
+    needs
+}
+
+fn needs(boot: &Boot) -> Vec<Need> {
+    let programs = [
+        ("insmod", !boot.modules.is_empty()),
+        ("lvm", boot.volume_group.is_some()),
+    ];
+    let called = programs.into_iter().filter(|&(_, is_called)| is_called);
+    let commands = called.map(|(name, _)| Need::Command {
+        name,
+        directories: DIRECTORIES,
+    });
+    NEEDS.into_iter().chain(commands).collect()
+}
 
 /// The script for nash 4.2; `udev` where the image has `bin/udev`.
 ///

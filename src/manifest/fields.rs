@@ -167,10 +167,12 @@ impl<'t> Fields<'t> {
         Some(path)
     }
 
-    /// The link of an applet claims its path too.
-    pub(super) fn claim_applet(&self, at: usize, name: &str) {
-        if let Some(path) = self.judge_path("applets", (at, &format!("bin/{name}"))) {
-            self.notes.claim(at, &path, Occupant::Applet);
+    /// The link of an applet, beside its binary, claims its path too.
+    pub(super) fn claim_applet(&self, at: usize, binary: &ImagePath, name: &str) {
+        let key = "applets";
+        match binary.parent().unwrap_or_default().join(name.as_bytes()) {
+            Ok(path) => self.notes.claim(at, &path, Occupant::Applet),
+            Err(why) => self.fault(at, FaultKind::Path { key, why }),
         }
     }
 

@@ -184,7 +184,7 @@ pub struct Binary {
     pub package: String,
     /// When it goes in.
     pub when: When,
-    /// Applets it must have, where it is a multi-call program; each gets a link in `bin/`.
+    /// Applets it must have, where it is a multi-call program; each gets a link beside it.
     pub applets: Vec<String>,
 }
 

@@ -223,7 +223,9 @@ fn binary(mut fields: Fields<'_>) -> Option<Binary> {
     let when = fields.choice("when", &WHENS).unwrap_or_default();
     let applets = fields.names("applets", "applet's name", is_file_name_char);
     for (at, name) in &applets {
-        fields.claim_applet(*at, name);
+        if let Some(path) = &path {
+            fields.claim_applet(*at, path, name);
+        }
     }
     fields.done();
     Some(Binary {
@@ -607,6 +609,25 @@ mod tests {
         assert_eq!(advice("links = 1"), show);
         let mend = "mend the line; what else is wrong is said then";
         assert_eq!(advice("links = "), mend);
+    }
+
+    #[test]
+    fn an_applet_has_its_link_beside_its_binary() {
+        let manifest = |directory: &str, file: &str| {
+            format!(
+                "{LEAST}binaries = [{{ path = \"{directory}busybox\", file-name = \"b\", package = \"p\", applets = [\"sh\"] }}]
+                files = [{{ path = \"{file}\", text = \"\" }}]"
+            )
+        };
+        for directory in ["bin/", "sbin/", "usr/local/bin/", ""] {
+            let taken = parse(&manifest(directory, &format!("{directory}sh"))).unwrap_err();
+            let [ManifestFault { line: 6, what, .. }] = taken.as_slice() else {
+                panic!("{directory}: {taken:?}");
+            };
+            let (path, first) = (path(&format!("{directory}sh")), Occupant::Applet);
+            assert_eq!(*what, FaultKind::Duplicate { path, first });
+            assert!(parse(&manifest(directory, "lib/sh")).is_ok(), "{directory}");
+        }
     }
 
     #[test]

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 
 use crate::image_path::ImagePath;
 
+/// The kernel's `MAXSYMLINKS` (`include/linux/namei.h`).
+const LINK_LIMIT: usize = 40;
+
 /// What an entry is, in the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
@@ -222,6 +225,36 @@ impl Plan {
         self.entries.is_empty()
     }
 
+    /// Where `path` leads once each link of the plan in it has been followed; what lies there may
+    /// be missing. `None` past forty links, as the kernel has it (`MAXSYMLINKS`).
+    #[must_use]
+    pub fn real_path(&self, path: &ImagePath) -> Option<ImagePath> {
+        let mut rest: Vec<&[u8]> = path.components().collect();
+        rest.reverse();
+        let mut real = ImagePath::default();
+        let mut links = 0;
+        while let Some(component) = rest.pop() {
+            let next = match component {
+                b"" | b"." => continue,
+                b".." => real.parent().unwrap_or_default(),
+                name => real.join(name).ok()?,
+            };
+            let Some(Node::Symlink(target)) = self.get(&next).map(|entry| &entry.node) else {
+                real = next;
+                continue;
+            };
+            links += 1;
+            if links > LINK_LIMIT {
+                return None;
+            }
+            if target.starts_with(b"/") {
+                real = ImagePath::default();
+            }
+            rest.extend(target.rsplit(|&b| b == b'/'));
+        }
+        Some(real)
+    }
+
     /// The entry at `path`.
     #[must_use]
     pub fn get(&self, path: &ImagePath) -> Option<&Entry> {
@@ -261,6 +294,29 @@ mod tests {
             "/a would come from x and, differing, from z"
         );
         assert_eq!(plan.len(), 1);
+    }
+
+    #[test]
+    fn a_path_leads_through_the_links_of_the_plan() {
+        let mut plan = Plan::default();
+        for (path, target) in [
+            ("bin", "usr/bin"),
+            ("sbin", "/./bin/"),
+            ("usr/bin/sh", "../../sbin/busybox"),
+            ("up", "../../etc"),
+            ("round", "round"),
+        ] {
+            let link = entry(Node::Symlink(target.into()), "");
+            plan.add(at(path), link).unwrap();
+        }
+        for (path, real) in [
+            ("sbin/sh", Some("usr/bin/busybox")),
+            ("up/fstab", Some("etc/fstab")),
+            ("round", None),
+            ("", Some("")),
+        ] {
+            assert_eq!(plan.real_path(&at(path)), real.map(at), "{path}");
+        }
     }
 
     #[test]

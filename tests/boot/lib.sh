@@ -87,8 +87,9 @@ guest_is() {
 # uncompressed, where that starts sooner and QEMU takes it.
 kernel() {
     tree=$("$top/testdata/fetch.sh" "kernel-$1-${2:-$architecture}")
-    vmlinux=$(echo "$tree"/boot/vmlinuz-*)
-    version=${vmlinux##*/vmlinuz-}
+    version=$(basename "$tree"/boot/vmlinuz-*)
+    version=${version#vmlinuz-}
+    vmlinux=$tree/boot/vmlinuz-$version
     [ "$architecture" = amd64 ] || return 0
     local compressed=$vmlinux
     vmlinux=$cache/vmlinux-$version

@@ -26,6 +26,7 @@ delay         rootdelay= and rootwait
 late          rootwait, and a disk that is plugged in when the init has long been waiting
 xfs           root=UUID= of xfs, while the image would sooner try ext4
 btrfs         root=LABEL= of btrfs
+request       a file system whose module is in the image unloaded: the kernel asks modprobe for it
 old           a kernel without devtmpfs: the init makes the nodes of disks itself
 absent        no such root: the report, then a panic
 unmountable   a root that will not mount: the reason, then a power-off
@@ -147,6 +148,13 @@ case_btrfs() {
     kernel 6.1 && virtio_image --rootfs btrfs && disk btrfs
     boot "\"root=LABEL=$label\""
     reached '/dev/vda btrfs ro,'
+}
+
+case_request() {
+    "$XINITRD" manifests busybox | sed 's/^\[modules\]$/&\ninclude = ["xfs"]/' >"$work/request.toml"
+    kernel 6.1 && virtio_image --manifest "$work/request.toml" --rootfs ext4 && disk xfs
+    boot root=/dev/vda rootfstype=xfs
+    reached '/dev/vda xfs ro,'
 }
 
 case_old() {

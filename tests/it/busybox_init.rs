@@ -10,7 +10,8 @@ use std::process::{Command, Output};
 use xinitrd::init::Boot;
 use xinitrd::init::busybox::{APPLETS, INIT, cmdline};
 
-use crate::support::{Tool, fed, utf8};
+use crate::scene::{assert_built, assert_refused};
+use crate::support::{Tool, fed, fetched, text, utf8};
 
 const BUSYBOX: Tool = Tool::of("busybox", "busybox-static");
 const SHELLCHECK: Tool = Tool::of("shellcheck", "shellcheck");
@@ -82,6 +83,45 @@ fn the_script_calls_the_applets_that_it_lists_and_no_other() {
         called,
         APPLETS.iter().map(|name| (*name).to_owned()).collect()
     );
+}
+
+/// A tree for the manifest that docs/manifests.md has as its example, and that manifest; the
+/// argument is a busybox, or nothing for one that has no applet.
+fn lab(busybox: &str) -> String {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/manifests.md");
+    format!(
+        r#"
+text = open({docs:?}).read()
+put("lab.toml", text.split("```toml\n")[1].split("```")[0])
+os.remove(DEP)
+for name in ["xen-blkfront", "xen-netfront", "xfs", "dm-mod"]:
+    put(f"{{D}}/{{name}}.ko", m.module(name, V))
+put("root/etc/localtime", b"TZif")
+put("root/bins/busybox", open({busybox:?}, "rb").read() if {busybox:?} else m.executable("busybox"))
+"#
+    )
+}
+
+#[test]
+fn the_manifest_of_the_docs_has_every_applet_of_the_script_and_its_own() {
+    let busybox = fetched("busybox-amd64").join("bin/busybox");
+    let scene = assert_built(&lab(text(&busybox)), &["--manifest", "./lab.toml"]);
+    scene.unpacked("bin/*");
+    for name in APPLETS.iter().chain(&["modprobe", "vi"]) {
+        let link = fs::read_link(scene.path(&format!("unpacked/bin/{name}")));
+        assert_eq!(link.unwrap(), Path::new("busybox"), "{name}");
+    }
+}
+
+#[test]
+fn a_busybox_without_the_applets_is_refused_with_their_names() {
+    let called = format!("no applet {}\n", APPLETS.join(", "));
+    let says = &[
+        "xinitrd: root/bins/busybox\n",
+        "no applet modprobe, vi\n",
+        &called,
+    ];
+    assert_refused(&[(&lab(""), &["--manifest", "./lab.toml"], 1, says)]);
 }
 
 #[test]

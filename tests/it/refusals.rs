@@ -627,6 +627,69 @@ module zzz
 }
 
 #[test]
+fn a_manifest_without_what_its_init_needs_is_told_all_of_it() {
+    const VIEWS: &str = "no directory /proc, no directory /sys, no directory /dev, no directory /sysroot, \
+         no character device /dev/console (5, 1)";
+    let udev = r#"[{path = "bin/udev", file-name = "udev.static", package = "udev"}]"#;
+    let hidden = r#"[{path = "bin/nash", file-name = "nash", package = "p", when = "lvm-root"}]"#;
+    let volume = &["--root-device", "/dev/vg/root", "--builtin", "dm-mod"][..];
+    for (init, binaries, args, lacking) in [
+        (
+            "nash-4.2",
+            "[]",
+            &[][..],
+            format!("no program /bin/nash, {VIEWS}, no program insmod"),
+        ),
+        (
+            "nash-4.2",
+            udev,
+            volume,
+            format!(
+                "no program /bin/nash, {VIEWS}, no program insmod, no program lvm, \
+                 no program /sbin/udevstart, no program /sbin/hotplug"
+            ),
+        ),
+        (
+            "nash-5.1",
+            hidden,
+            &[],
+            format!("no program /bin/nash, {VIEWS}, no program insmod, no directory /etc"),
+        ),
+        (
+            "nash-5.1",
+            hidden,
+            volume,
+            format!("{VIEWS}, no program insmod, no program lvm, no directory /etc"),
+        ),
+        (
+            "busybox",
+            "[]",
+            &[],
+            format!("no program /bin/busybox, {VIEWS}, no character device /dev/null (1, 3)"),
+        ),
+    ] {
+        let recipe = format!(
+            r#"put("mine.toml", """name = "mine"
+summary = "nothing but modules"
+init = "{init}"
+binaries = {binaries}
+modules = {{ layout = "flat", rootfs = "ext3" }}
+""")"#
+        );
+        let text = format!(
+            "xinitrd: manifest mine
+    found:    {lacking}
+    expected: everything its init runs, mounts on and writes to
+    do:       add it to the manifest; `xinitrd manifests NAME` prints one that has it
+1 problem; nothing was written
+"
+        );
+        let args = [&["--manifest", "./mine.toml"], args].concat();
+        assert_said(&mut Scene::new(&recipe).build(&args), 1, &text);
+    }
+}
+
+#[test]
 fn a_manifest_that_is_not_shipped_is_answered_with_the_nearest() {
     let text = "xinitrd: manifest busybux
     found:    no manifest of that name
