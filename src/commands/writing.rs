@@ -92,7 +92,7 @@ fn write_file(plan: &Plan, how: &Writing, signals: &Signals) -> io::Result<Image
 fn serialise<W: Write>(plan: &Plan, how: &Writing, out: W) -> io::Result<(W, ImageReport)> {
     let archive = image::archive(plan, how.mtime)?;
     let progress = progress_bar(archive.len());
-    let mut measured = Measured::new(out)?;
+    let mut measured = Measured::new(out);
     image::write(&archive, &how.encoding, &mut measured, &|done| {
         progress.set_position(done)
     })?;
