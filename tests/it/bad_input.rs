@@ -2,11 +2,13 @@
 //! left beside the output.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::scene::{KERNEL, XENBLK, assert_built, assert_refused};
+use crate::scene::{KERNEL, Scene, XENBLK, assert_built, assert_refused, run, words};
+use crate::support::{XINITRD, without_rights};
 
 #[test]
 fn a_module_that_is_not_whole_or_not_the_kernels_is_named() {
@@ -499,4 +501,49 @@ fn a_modules_dep_that_cannot_be_is_named() {
         "put(DEP, b': : :\\n\\0\\0: x\\n/../../y.ko: ../z.ko\\n')",
         &[],
     );
+}
+
+fn allow(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn what_may_not_be_read_is_named_with_what_to_do() {
+    let scene = Scene::new("os.remove(DEP)");
+    let program = scene.path("program");
+    fs::copy(XINITRD, &program).unwrap();
+    allow(scene.0.path(), 0o755);
+    allow(&scene.path("out"), 0o777);
+    let build = || {
+        let as_root = scene.build(&[]);
+        let mut command = without_rights(&program);
+        run(command.args(as_root.get_args()).current_dir(&scene.0))
+    };
+    let kernel = format!("root/lib/modules/{KERNEL}/kernel");
+    let xen = format!("{kernel}/drivers/xen");
+    for hidden in [
+        "root/bins/insmod.static",
+        XENBLK,
+        &xen,
+        &kernel,
+        "root/lib/modules",
+    ] {
+        let path = scene.path(hidden);
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        allow(&path, 0);
+        let output = build();
+        allow(&path, mode);
+        let text = format!(
+            "xinitrd: {hidden}
+    found:    Permission denied (os error 13)
+    expected: a readable file inside the root
+    do:       give the user who runs this the right to read it
+1 problem; nothing was written
+"
+        );
+        assert_eq!(words(&output), text);
+        assert_eq!(output.status.code(), Some(2), "{hidden}");
+        assert_eq!(scene.left(), [""; 0], "{hidden}");
+    }
+    assert_eq!(build().status.code(), Some(0));
 }

@@ -1,13 +1,14 @@
 //! Whole images: what is in them by GNU cpio and bsdtar, and how the command makes them.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::process::CommandExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::guest::{EL4_KERNEL, EL5_KERNEL, Guest, scratch};
-use crate::support::{Tool, XINITRD, fed, testdata, text, utf8, xinitrd, xinitrd_prints};
+use crate::support::{
+    Tool, XINITRD, fed, testdata, text, utf8, without_rights, xinitrd, xinitrd_prints,
+};
 
 const CPIO: Tool = Tool::of("cpio", "cpio");
 const GZIP: Tool = Tool::of("gzip", "gzip");
@@ -220,16 +221,6 @@ fn threads_umask_and_environment_do_not_change_a_byte() {
             assert!(first == other, "other bytes under {how}");
         }
     }
-}
-
-/// A command that runs as a user who owns nothing; as the user of the tests where that is not root.
-fn without_rights(program: &Path) -> Command {
-    const NOBODY: u32 = 65534;
-    let mut command = Command::new(program);
-    if fs::metadata("/proc/self").unwrap().uid() == 0 {
-        command.uid(NOBODY).gid(NOBODY);
-    }
-    command
 }
 
 #[test]

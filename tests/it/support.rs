@@ -1,7 +1,10 @@
 //! What the tests share: the program, the tools it is held against, and what testdata/ makes.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -70,6 +73,16 @@ pub fn xinitrd_prints<S: AsRef<OsStr>>(arguments: &[S]) -> Vec<u8> {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     output.stdout
+}
+
+/// A command that runs as a user who owns nothing; as the user of the tests where that is not root.
+pub fn without_rights(program: &Path) -> Command {
+    const NOBODY: u32 = 65534;
+    let mut command = Command::new(program);
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
 }
 
 pub fn testdata(name: &str) -> PathBuf {
