@@ -44,7 +44,7 @@ const RESOLVE_EXAMPLE: &str = "Example:
 /// Where the kernel's modules are.
 #[derive(Debug, Args)]
 pub struct KernelArgs {
-    /// The directory under lib/modules; may be left out where there is just one
+    /// The directory under lib/modules or usr/lib/modules; may be left out where there is just one
     #[arg(long, value_name = "KVER")]
     pub kernel: Option<String>,
     /// The foreign system's root: every look-up and every link stays inside it
@@ -56,7 +56,7 @@ pub struct KernelArgs {
     /// Count a module as built into the kernel
     #[arg(long, value_name = "MOD")]
     pub builtin: Vec<String>,
-    /// How many threads work at a time [default: the machine's processors]
+    /// How many threads work at a time, 64 at most [default: the machine's processors]
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
 }
@@ -73,10 +73,10 @@ pub struct BuildArgs {
     /// The kind of image: a shipped manifest, a file, or auto, which goes by the kernel's version
     #[arg(long, value_name = "NAME|FILE", default_value = "auto")]
     pub manifest: String,
-    /// The image's file; - is standard output [default: initrd-KVER.img]
+    /// The image's file, with the mode the umask leaves; - is standard output [default: initrd-KVER.img]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Replace the output if it is there
+    /// Replace the output if it is there, and a regular file
     #[arg(short, long)]
     pub force: bool,
     /// Load a module before all others

@@ -172,11 +172,9 @@ impl Explain for Obstacle {
             Obstacle::KernelNotSaid { .. } => "several kernels".to_owned(),
             Obstacle::KernelVersion(error) => error.to_string(),
             Obstacle::ManifestUnknown { .. } => "no manifest of that name".to_owned(),
-            Obstacle::NoneServes(none) => format!("no manifest for kernel {}", none.version),
+            Obstacle::NoneServes(none) => none.to_string(),
             Obstacle::NotUtf8 => "bytes that are not UTF-8".to_owned(),
-            Obstacle::Level(bad) => {
-                format!("{} has no level {}", bad.compression.name(), bad.level)
-            }
+            Obstacle::Level(bad) => bad.to_string(),
             Obstacle::Output(source) => match source.kind() {
                 io::ErrorKind::AlreadyExists => "it is there already".to_owned(),
                 io::ErrorKind::IsADirectory => "a directory".to_owned(),
@@ -193,7 +191,9 @@ impl Explain for Obstacle {
             Obstacle::Input(fault) => fault.expected(),
             Obstacle::CommandLine(_) => "arguments as --help has them".to_owned(),
             Obstacle::Directory { holds, .. } => format!("a directory: {holds}"),
-            Obstacle::NoKernel => "a directory called as the kernel's release".to_owned(),
+            Obstacle::NoKernel => {
+                "a directory called as the kernel's release, here or in usr/lib/modules".to_owned()
+            }
             Obstacle::KernelUnknown { there, .. } | Obstacle::KernelNotSaid { there } => {
                 format!("one of {}", there.join(", "))
             }
@@ -254,6 +254,7 @@ fn output_expected(kind: io::ErrorKind) -> &'static str {
     match kind {
         io::ErrorKind::AlreadyExists => "a name that nothing has yet",
         io::ErrorKind::IsADirectory => "a file's name",
+        io::ErrorKind::Unsupported => "a regular file, or a name that nothing has yet",
         _ => "a place where a file can be made, and written whole",
     }
 }
@@ -262,6 +263,7 @@ fn output_advice(kind: io::ErrorKind) -> &'static str {
     match kind {
         io::ErrorKind::AlreadyExists => "say -f to replace it, or name another file with -o",
         io::ErrorKind::IsADirectory => "add the file's name to it, as DIR/initrd.img",
+        io::ErrorKind::Unsupported => "name a file; or say -o - and lead standard output there",
         io::ErrorKind::NotFound => "make its directory first, or name another place with -o",
         kind => room_advice(kind),
     }

@@ -124,6 +124,14 @@ impl fmt::Display for ImagePath {
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a>(pub &'a [u8]);
 
+impl Shown<'_> {
+    /// A text that may quote a file's own words, likewise: it stays one line.
+    #[must_use]
+    pub fn words(text: &dyn fmt::Display) -> String {
+        Shown(text.to_string().as_bytes()).to_string()
+    }
+}
+
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {

@@ -1,7 +1,8 @@
 //! A writer that counts and digests what goes through it.
 //!
 //! The digest is made on a thread of its own, from the very buffers that are written: of a large
-//! image it takes as long as the writing itself.
+//! image it takes as long as the writing itself. Where the system has no thread to give, the writer
+//! digests.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -21,24 +22,30 @@ pub struct Measured<W> {
     out: W,
     size: u64,
     buffer: Vec<u8>,
-    written: SyncSender<Vec<u8>>,
-    digested: Receiver<Vec<u8>>,
-    digester: JoinHandle<Digest>,
+    digester: Digester,
 }
 
-impl<W: Write> Measured<W> {
-    /// A writer to `out`.
-    ///
-    /// # Errors
-    /// When the system has no thread to give.
-    pub fn new(out: W) -> io::Result<Self> {
+/// What makes the digest.
+enum Digester {
+    /// A thread, which gives each buffer back.
+    Thread {
+        written: SyncSender<Vec<u8>>,
+        digested: Receiver<Vec<u8>>,
+        thread: JoinHandle<Digest>,
+    },
+    /// The writer itself.
+    Here(Sha256),
+}
+
+impl Digester {
+    fn start() -> Digester {
         let (written, queue) = sync_channel::<Vec<u8>>(BUFFERS);
         let (give_back, digested) = sync_channel(BUFFERS);
         for _ in 1..BUFFERS {
             // It has room for all of them.
             let _ = give_back.send(Vec::with_capacity(BUFFER));
         }
-        let digester = thread::Builder::new().spawn(move || {
+        let thread = thread::Builder::new().spawn(move || {
             let mut digest = Sha256::new();
             for mut buffer in queue {
                 digest.update(&buffer);
@@ -47,15 +54,58 @@ impl<W: Write> Measured<W> {
                 let _ = give_back.send(buffer);
             }
             digest.into()
-        })?;
-        Ok(Measured {
+        });
+        match thread {
+            Ok(thread) => Digester::Thread {
+                written,
+                digested,
+                thread,
+            },
+            Err(_) => Digester::Here(Sha256::new()),
+        }
+    }
+
+    /// Takes what is in `buffer`, and leaves an empty one.
+    fn take(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
+        match self {
+            Digester::Thread {
+                written, digested, ..
+            } => {
+                let next = digested.recv().map_err(|_| lost())?;
+                let full = std::mem::replace(buffer, next);
+                written.send(full).map_err(|_| lost())
+            }
+            Digester::Here(digest) => {
+                digest.update(&buffer);
+                buffer.clear();
+                Ok(())
+            }
+        }
+    }
+
+    fn finish(self) -> io::Result<Digest> {
+        match self {
+            Digester::Thread {
+                written, thread, ..
+            } => {
+                drop(written);
+                thread.join().map_err(|_| lost())
+            }
+            Digester::Here(digest) => Ok(digest.into()),
+        }
+    }
+}
+
+impl<W: Write> Measured<W> {
+    /// A writer to `out`.
+    #[must_use]
+    pub fn new(out: W) -> Self {
+        Measured {
             out,
             size: 0,
             buffer: Vec::with_capacity(BUFFER),
-            written,
-            digested,
-            digester,
-        })
+            digester: Digester::start(),
+        }
     }
 
     /// Writes what is still in the buffer; gives back the writer, how many bytes it got, and their
@@ -66,17 +116,13 @@ impl<W: Write> Measured<W> {
     pub fn finish(mut self) -> io::Result<(W, u64, Digest)> {
         self.pass_on()?;
         self.out.flush()?;
-        drop(self.written);
-        let digest = self.digester.join().map_err(|_| lost())?;
-        Ok((self.out, self.size, digest))
+        Ok((self.out, self.size, self.digester.finish()?))
     }
 
     fn pass_on(&mut self) -> io::Result<()> {
         self.out.write_all(&self.buffer)?;
         self.size += self.buffer.len() as u64;
-        let next = self.digested.recv().map_err(|_| lost())?;
-        let full = std::mem::replace(&mut self.buffer, next);
-        self.written.send(full).map_err(|_| lost())
+        self.digester.take(&mut self.buffer)
     }
 }
 
@@ -109,7 +155,7 @@ mod tests {
     fn size_and_digest_are_those_of_what_came_through() {
         for length in [0, 1, BUFFER - 1, BUFFER, BUFFER + 1, 9 * BUFFER + 7] {
             let bytes: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
-            let mut measured = Measured::new(Vec::new()).unwrap();
+            let mut measured = Measured::new(Vec::new());
             bytes
                 .chunks(100_003)
                 .for_each(|chunk| measured.write_all(chunk).unwrap());
@@ -131,7 +177,7 @@ mod tests {
                 Ok(())
             }
         }
-        let mut measured = Measured::new(Full).unwrap();
+        let mut measured = Measured::new(Full);
         let error = measured.write_all(&vec![0; 2 * BUFFER]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     }

@@ -2,8 +2,24 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
+use std::thread::{Builder, Scope};
 
-/// Applies `work` to every input on at most `threads` threads, and returns the results in the
+/// The most threads that are ever started for one thing: with more, waiting for each other and for
+/// memory outweighs what they do.
+const LIMIT: usize = 64;
+
+/// Has up to `wanted` threads of `scope` do `work`, [`LIMIT`] at most, and gives how many there are:
+/// fewer, or none, where the system gives no more.
+pub(crate) fn start<'s>(
+    scope: &'s Scope<'s, '_>,
+    wanted: usize,
+    work: impl Fn() + Copy + Send + 's,
+) -> usize {
+    let start = |_: &usize| Builder::new().spawn_scoped(scope, work).is_ok();
+    (0..wanted.min(LIMIT)).take_while(start).count()
+}
+
+/// Applies `work` to every input on at most `threads` threads, or the fewer that the system gives, and returns the results in the
 /// inputs' order. With one thread, or one input, the caller's thread does it all.
 pub fn map<I: Send, O: Send>(
     inputs: Vec<I>,
@@ -24,9 +40,7 @@ pub fn map<I: Send, O: Send>(
         lock(&done).extend(mine);
     };
     std::thread::scope(|scope| {
-        for _ in 0..helpers {
-            scope.spawn(serve);
-        }
+        start(scope, helpers, serve);
         serve();
     });
     let mut done = done

@@ -8,7 +8,7 @@ use crate::arch::{Arch, ElfKind};
 use crate::compress::Compression;
 use crate::elf::ElfFault;
 use crate::elf::module::ModuleError;
-use crate::image_path::ImagePath;
+use crate::image_path::{ImagePath, Shown};
 use crate::init::{InitFault, Need};
 use crate::kernel_version::KernelVersion;
 use crate::kmod::module_file::ModuleFault;
@@ -256,7 +256,7 @@ impl Explain for Fault {
             Fault::RootUnsupported { device, .. } => format!("root device {device}"),
             Fault::OmitContradicted { option, device } => format!("{option}, and root {device}"),
             Fault::EntryTooLarge(path) => format!("{path} is 4 GiB or more"),
-            Fault::Manifest(kind) => kind.found(),
+            Fault::Manifest(kind) => kind.to_string(),
         }
     }
 
@@ -450,12 +450,29 @@ fn order_advice(fault: &OrderFault) -> String {
     }
 }
 
+impl<F: Explain> Problem<F> {
+    /// The place, what was found, what was expected and what to do, each a line that a terminal may
+    /// have: parts of them are a foreign file's own words.
+    #[must_use]
+    pub fn lines(&self) -> [String; 4] {
+        let Problem { place, fault } = self;
+        let parts = [
+            place.clone(),
+            fault.found(),
+            fault.expected(),
+            fault.advice(),
+        ];
+        parts.map(|part| Shown::words(&part))
+    }
+}
+
 impl<F: Explain> fmt::Display for Problem<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.place)?;
-        writeln!(f, "    found:    {}", self.fault.found())?;
-        writeln!(f, "    expected: {}", self.fault.expected())?;
-        write!(f, "    do:       {}", self.fault.advice())
+        let [place, found, expected, advice] = self.lines();
+        writeln!(f, "{place}")?;
+        writeln!(f, "    found:    {found}")?;
+        writeln!(f, "    expected: {expected}")?;
+        write!(f, "    do:       {advice}")
     }
 }
 

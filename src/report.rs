@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::assemble::{Assembly, PlacedBinary, PlacedModule, Request};
 use crate::digest::Digest;
+use crate::image_path::Shown;
 use crate::plan::{Plan, Purpose};
 use crate::problem::{Explain, Problem};
 
@@ -122,12 +123,13 @@ impl RefusalReport {
 }
 
 impl<F: Explain> From<&Problem<F>> for ProblemReport {
-    fn from(Problem { place, fault }: &Problem<F>) -> Self {
+    fn from(problem: &Problem<F>) -> Self {
+        let [place, found, expected, advice] = problem.lines();
         ProblemReport {
-            place: place.clone(),
-            found: fault.found(),
-            expected: fault.expected(),
-            advice: fault.advice(),
+            place,
+            found,
+            expected,
+            advice,
         }
     }
 }
@@ -154,14 +156,18 @@ impl Report {
             entries: entries(&assembly.plan),
             content: content(&assembly.plan),
             image: None,
-            notes: assembly.notes.iter().map(ToString::to_string).collect(),
+            notes: assembly
+                .notes
+                .iter()
+                .map(|note| Shown::words(note))
+                .collect(),
         }
     }
 }
 
 fn entries(plan: &Plan) -> Vec<EntryReport> {
     let entries = plan.entries().map(|(path, entry)| EntryReport {
-        path: crate::image_path::Shown(path.as_bytes()).to_string(),
+        path: Shown(path.as_bytes()).to_string(),
         size: entry.data().len() as u64,
         purpose: entry.purpose,
         source: entry.origin.clone(),
@@ -177,33 +183,28 @@ fn content(plan: &Plan) -> BTreeMap<Purpose, u64> {
     sizes
 }
 
+/// Writes a line that a terminal may have: names and options are a foreign file's own words.
+fn line(f: &mut fmt::Formatter<'_>, words: fmt::Arguments<'_>) -> fmt::Result {
+    writeln!(f, "{}", Shown::words(&words))
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "kernel      {}", self.kernel)?;
-        if self.kernel != self.release {
-            write!(f, " (its modules say {})", self.release)?;
-        }
-        writeln!(f, "\narch        {}", self.arch)?;
-        write!(f, "manifest    {}", self.manifest)?;
-        match &self.manifest_reason {
-            Some(reason) => writeln!(f, " ({reason})")?,
-            None => writeln!(f)?,
-        }
+        self.show_choices(f)?;
         self.show_modules(f)?;
         for binary in &self.binaries {
             let linked = if binary.dynamic { "dynamic" } else { "static" };
-            writeln!(f, "binary      {} {} {linked}", binary.path, binary.kind)?;
-            writeln!(f, "            {} {}", binary.sha256, binary.source)?;
+            let (path, kind) = (&binary.path, &binary.kind);
+            line(f, format_args!("binary      {path} {kind} {linked}"))?;
+            let (sha256, source) = (&binary.sha256, &binary.source);
+            line(f, format_args!("            {sha256} {source}"))?;
         }
         for (purpose, size) in &self.content {
-            writeln!(
-                f,
-                "content     {:<10} {size:>11} bytes",
-                purpose_name(*purpose)
-            )?;
+            let name = purpose_name(*purpose);
+            line(f, format_args!("content     {name:<10} {size:>11} bytes"))?;
         }
         for note in &self.notes {
-            writeln!(f, "note        {note}")?;
+            line(f, format_args!("note        {note}"))?;
         }
         match &self.image {
             Some(image) => image.fmt(f),
@@ -217,14 +218,36 @@ impl fmt::Display for Report {
 }
 
 impl Report {
+    fn show_choices(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report {
+            kernel,
+            release,
+            manifest,
+            ..
+        } = self;
+        match kernel == release {
+            true => line(f, format_args!("kernel      {kernel}"))?,
+            false => line(
+                f,
+                format_args!("kernel      {kernel} (its modules say {release})"),
+            )?,
+        }
+        line(f, format_args!("arch        {}", self.arch))?;
+        match &self.manifest_reason {
+            Some(reason) => line(f, format_args!("manifest    {manifest} ({reason})")),
+            None => line(f, format_args!("manifest    {manifest}")),
+        }
+    }
+
     fn show_modules(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for module in &self.modules {
             let label = if module.loaded { "load" } else { "include" };
             let space = if module.options.is_empty() { "" } else { " " };
-            writeln!(f, "{label:<11} {}{space}{}", module.path, module.options)?;
+            let (path, options) = (&module.path, &module.options);
+            line(f, format_args!("{label:<11} {path}{space}{options}"))?;
         }
         for name in &self.builtin {
-            writeln!(f, "built in    {name}")?;
+            line(f, format_args!("built in    {name}"))?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@
 //! outside is ever read, whatever a link says.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 
 use crate::image_path::{BadPath, ImagePath, Shown};
@@ -286,45 +286,104 @@ impl Root {
         Ok((real, names))
     }
 
-    /// Every path under the directory `top` whose name `wanted` accepts and that is, or links to,
-    /// a regular file; sorted. Links to directories are not entered, as depmod does not.
+    /// Every file under the directory `top` whose name `wanted` accepts. Links to directories are
+    /// entered like directories; what is called one of `skipped` is passed over, with all under it.
+    /// A directory that several paths lead to is entered once, by its own path where it has one
+    /// under `top`: so links that lead round in a circle end.
     ///
     /// # Errors
-    /// As [`Root::list`], for any directory on the way; dangling links are passed over.
+    /// As [`Root::list`], for any directory on the way.
     pub fn walk(
         &self,
         top: &ImagePath,
         wanted: &dyn Fn(&[u8]) -> bool,
-    ) -> Result<Vec<ImagePath>, LookupError> {
-        let mut found = Vec::new();
-        self.walk_into(top, wanted, 0, &mut found)?;
-        found.sort_unstable();
-        Ok(found)
+        skipped: &[&[u8]],
+    ) -> Result<Walked, LookupError> {
+        let (real, _) = self.resolve(top)?;
+        let mut walk = Walk {
+            root: self,
+            wanted,
+            skipped,
+            entered: HashSet::new(),
+            linked: VecDeque::from([(top.clone(), real, 0)]),
+            met: Walked::default(),
+        };
+        while let Some((path, real, depth)) = walk.linked.pop_front() {
+            walk.enter(&path, real, depth)?;
+        }
+        walk.met.files.sort_unstable();
+        walk.met.unusable.sort_unstable();
+        Ok(walk.met)
     }
+}
 
-    fn walk_into(
-        &self,
+/// What a walk met under the names that were wanted, both sorted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Walked {
+    /// Regular files, and links to such.
+    pub files: Vec<ImagePath>,
+    /// Links that lead nowhere, and what is neither file nor directory.
+    pub unusable: Vec<ImagePath>,
+}
+
+/// A walk on its way.
+struct Walk<'w> {
+    root: &'w Root,
+    wanted: &'w dyn Fn(&[u8]) -> bool,
+    skipped: &'w [&'w [u8]],
+    /// Directories, where they really lie.
+    entered: HashSet<ImagePath>,
+    /// Directories that links led to, where they really lie, and how deep the links do: they wait
+    /// until all that can be had without them is.
+    linked: VecDeque<(ImagePath, ImagePath, usize)>,
+    met: Walked,
+}
+
+impl Walk<'_> {
+    fn enter(
+        &mut self,
         directory: &ImagePath,
-        wanted: &dyn Fn(&[u8]) -> bool,
+        real: ImagePath,
         depth: usize,
-        found: &mut Vec<ImagePath>,
     ) -> Result<(), LookupError> {
-        for (name, kind) in self.at(directory, self.list(directory))?.1 {
-            let path = directory.join(&name)?;
-            match kind {
-                FileKind::Directory if depth < DEPTH_LIMIT => {
-                    self.walk_into(&path, wanted, depth + 1, found)?;
+        if depth > DEPTH_LIMIT || !self.entered.insert(real.clone()) {
+            return Ok(());
+        }
+        for (name, kind) in self.root.at(directory, self.root.list(&real))?.1 {
+            if !self.skipped.contains(&name.as_slice()) {
+                let path = directory.join(&name)?;
+                match kind {
+                    FileKind::Directory => self.enter(&path, real.join(&name)?, depth + 1)?,
+                    FileKind::Symlink(_) => self.follow(path, depth + 1)?,
+                    kind => self.keep(path, kind == FileKind::Regular),
                 }
-                FileKind::Regular if wanted(&name) => found.push(path),
-                FileKind::Symlink(_) if wanted(&name) && self.is_file(&path) => found.push(path),
-                _ => {}
             }
         }
         Ok(())
     }
 
-    fn is_file(&self, path: &ImagePath) -> bool {
-        matches!(self.resolve(path), Ok((_, FileKind::Regular)))
+    fn follow(&mut self, link: ImagePath, depth: usize) -> Result<(), LookupError> {
+        match self.root.resolve(&link) {
+            Ok((real, FileKind::Directory)) => self.linked.push_back((link, real, depth)),
+            // What is under it nobody would miss, were it a directory.
+            Err(error) if error.is_io() && !(self.wanted)(link.file_name()) => {
+                return self.root.at(&link, Err(error));
+            }
+            led => self.keep(link, matches!(led, Ok((_, FileKind::Regular)))),
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, path: ImagePath, is_file: bool) {
+        if (self.wanted)(path.file_name()) {
+            let met = &mut self.met;
+            let kept = if is_file {
+                &mut met.files
+            } else {
+                &mut met.unusable
+            };
+            kept.push(path);
+        }
     }
 }
 
@@ -601,6 +660,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_beyond_a_good_link_is_missing_and_no_fault_of_the_link() {
+        let root = memory::root(
+            &[("usr/sbin/init", b""), ("var/usrlocal/bin/x", b"")],
+            &[("sbin", "usr/sbin"), ("usr/local", "../var/usrlocal")],
+        );
+        for path in [
+            "sbin/nash",
+            "sbin/nash",
+            "sbin/init/nash",
+            "usr/local/lib/modprobe.d",
+            "usr/local/lib/modprobe.d",
+            "usr/local/bin/y",
+        ] {
+            let missing = root.resolve(&at(path)).unwrap_err();
+            assert!(missing.is_missing(), "{path}: {missing}");
+        }
+    }
+
+    #[test]
     fn a_look_up_is_answered_alike_at_every_time_of_asking() {
         let name = |n: usize| -> &'static str { format!("l{n}").leak() };
         let mut links: Vec<_> = (0..LINK_LIMIT - 1)
@@ -618,21 +696,59 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_finds_files_and_links_to_files_and_enters_no_linked_directory() {
+    fn a_walk_follows_links_and_tells_apart_what_cannot_be_used() {
         let root = memory::root(
             &[
+                ("m/build/skipped.ko", b""),
                 ("m/k/a.ko", b""),
                 ("m/k/b.txt", b""),
+                ("m/k/source/skipped.ko", b""),
                 ("m/z.ko", b""),
                 ("other/c.ko", b""),
+                ("other/deep/d.ko", b""),
+                ("skipped/e.ko", b""),
             ],
             &[
-                ("m/build", "/other"),
-                ("m/link.ko", "/other/c.ko"),
+                ("m/b", "k"),
+                ("m/gone", "nowhere"),
                 ("m/gone.ko", "nowhere"),
+                ("m/k/loop.ko", "loop.ko"),
+                ("m/k/round", ".."),
+                ("m/link.ko", "/other/c.ko"),
+                ("m/linked", "/other"),
+                ("m/source", "/skipped"),
+                ("other/back", "/m"),
             ],
         );
-        let found = root.walk(&at("m"), &|name| name.ends_with(b".ko")).unwrap();
-        assert_eq!(found, [at("m/k/a.ko"), at("m/link.ko"), at("m/z.ko")]);
+        let walked = |top: &str| {
+            let skipped: [&[u8]; 2] = [b"build", b"source"];
+            root.walk(&at(top), &|name| name.ends_with(b".ko"), &skipped)
+        };
+        let paths = |paths: &[&str]| paths.iter().map(|path| at(path)).collect::<Vec<_>>();
+        let files = [
+            "m/k/a.ko",
+            "m/link.ko",
+            "m/linked/c.ko",
+            "m/linked/deep/d.ko",
+            "m/z.ko",
+        ];
+        let files = paths(&files);
+        let unusable = paths(&["m/gone.ko", "m/k/loop.ko"]);
+        assert_eq!(walked("m").unwrap(), Walked { files, unusable });
+        assert!(walked("none").unwrap_err().is_missing());
+    }
+
+    #[test]
+    fn a_walk_through_links_that_multiply_ends() {
+        let name = |text: String| -> &'static str { text.leak() };
+        let mut links = Vec::new();
+        for n in 0..30 {
+            let next = name(format!("/d{}", n + 1));
+            links.extend(["a", "b", "c"].map(|link| (name(format!("d{n}/{link}")), next)));
+        }
+        let root = memory::root(&[("d30/x.ko", b"")], &links);
+        let walked = root.walk(&at("d0"), &|name| name.ends_with(b".ko"), &[]);
+        let path = format!("d0/{}x.ko", "a/".repeat(30));
+        assert_eq!(walked.unwrap().files, [at(&path)]);
     }
 }

@@ -101,8 +101,6 @@ kernel() {
     package=$(newest_kernel "linux-image-$3")
     [ -n "$package" ] || die "linux-image-$3 of $1 names no kernel"
     unpack "$4" "$package"
-    # A usr-merged package relies on the system's own /lib -> usr/lib.
-    [ -d "$4/lib" ] || ln -s usr/lib "$4/lib"
 }
 
 # with_depmod KERNEL-NAME DIRECTORY: hard links, for depmod writes its files anew and a kernel's
@@ -111,6 +109,8 @@ with_depmod() {
     need depmod kmod
     fetch "$1"
     cp -al "$cache/$1" "$2"
+    # A usr-merged package relies on the system's own /lib -> usr/lib, and so does depmod.
+    [ -d "$2/lib" ] || ln -s usr/lib "$2/lib"
     for modules in "$2"/lib/modules/*; do
         PATH=$PATH:/usr/sbin:/sbin depmod -b "$2" "${modules##*/}"
     done

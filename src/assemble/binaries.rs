@@ -11,7 +11,7 @@ use crate::image_path::ImagePath;
 use crate::libraries::{Libraries, Library};
 use crate::manifest::Binary;
 use crate::plan::{Entry, Node, Purpose};
-use crate::problem::Fault;
+use crate::problem::{Fault, Problem};
 use crate::root::LookupError;
 
 /// How far from one applet's name the others are looked for first: all of busybox's take 3 KB.
@@ -25,76 +25,97 @@ struct FoundBinary {
     origin: String,
 }
 
+/// A binary that the guest can run.
+struct JudgedBinary<'m> {
+    spec: &'m Binary,
+    found: FoundBinary,
+    facts: ProgramFacts,
+}
+
 impl Assembler<'_> {
     /// Puts every binary that applies, and its libraries, into the plan.
     pub(super) fn binaries(&mut self, guest: Arch) -> Vec<PlacedBinary> {
         let request = self.request;
-        let (root, bins) = (self.root, self.bins);
-        let libraries = match Libraries::new(root, bins, guest) {
-            Ok(libraries) => libraries,
-            Err(error) => {
-                self.problem("/etc/ld.so.conf", error);
-                return Vec::new();
-            }
-        };
-        let mut reports = Vec::new();
+        let mut judged = Vec::new();
         for spec in &request.manifest.binaries {
             if self.applies(spec.when) {
-                self.binary(spec, guest, &libraries, &mut reports);
+                judged.extend(self.judged_binary(spec, guest));
             }
+        }
+        let is_dynamic = |binary: &JudgedBinary<'_>| binary.facts.is_dynamic();
+        let mut reports = Vec::new();
+        if judged.iter().any(is_dynamic) {
+            self.libraries(&judged, guest, &mut reports);
+        }
+        for binary in judged {
+            self.place_binary(binary, guest, &mut reports);
         }
         reports
     }
 
-    fn binary(
-        &mut self,
-        spec: &Binary,
-        guest: Arch,
-        libraries: &Libraries<'_>,
-        reports: &mut Vec<PlacedBinary>,
-    ) {
+    /// The binary, proved to be the guest's; that it is not is a problem.
+    fn judged_binary<'m>(&mut self, spec: &'m Binary, guest: Arch) -> Option<JudgedBinary<'m>> {
         let found = match self.find_binary(spec) {
             Ok(found) => found,
-            Err((place, fault)) => return self.problem(place, fault),
-        };
-        let facts = match judged(&found.bytes, guest) {
-            Ok(facts) => facts,
-            Err(fault) => {
-                let package = Some(spec.package.clone());
-                return self.problem(
-                    found.origin,
-                    Fault::Program {
-                        fault,
-                        guest,
-                        package,
-                    },
-                );
+            Err((place, fault)) => {
+                self.problem(place, fault);
+                return None;
             }
         };
-        self.applets(spec, &found);
-        if facts.is_dynamic() {
-            let origin = found.origin.clone();
-            let (needed, problems) =
-                libraries.needed_by(facts.clone(), origin, &found.in_root, &spec.path);
-            self.problems.extend(problems);
-            needed
-                .into_iter()
-                .for_each(|library| self.library(library, guest, reports));
+        match judged(&found.bytes, guest) {
+            Ok(facts) => Some(JudgedBinary { spec, found, facts }),
+            Err(fault) => {
+                let fault = Fault::Program {
+                    fault,
+                    guest,
+                    package: Some(spec.package.clone()),
+                };
+                self.problem(found.origin, fault);
+                None
+            }
         }
-        reports.push(report(
-            &spec.path,
-            &found.origin,
-            &found.bytes,
-            facts.is_dynamic(),
-            guest,
-        ));
-        self.add_file(
-            spec.path.clone(),
-            0o755,
-            Purpose::Binary,
-            found.bytes,
-            found.origin,
-        );
+    }
+
+    fn place_binary(
+        &mut self,
+        binary: JudgedBinary<'_>,
+        guest: Arch,
+        reports: &mut Vec<PlacedBinary>,
+    ) {
+        let JudgedBinary { spec, found, facts } = binary;
+        self.applets(spec, &found);
+        let FoundBinary { bytes, origin, .. } = found;
+        let dynamic = facts.is_dynamic();
+        reports.push(report(&spec.path, &origin, &bytes, dynamic, guest));
+        self.add_file(spec.path.clone(), 0o755, Purpose::Binary, bytes, origin);
+    }
+
+    /// Puts the libraries of the dynamic ones of `binaries` into the plan.
+    fn libraries(
+        &mut self,
+        binaries: &[JudgedBinary<'_>],
+        guest: Arch,
+        reports: &mut Vec<PlacedBinary>,
+    ) {
+        let libraries = match Libraries::new(self.root, self.bins, guest) {
+            Ok(libraries) => libraries,
+            Err(error) => {
+                self.problems
+                    .push(Problem::of_lookup("ld.so.conf".to_owned(), error));
+                return;
+            }
+        };
+        for JudgedBinary { spec, found, facts } in binaries {
+            if facts.is_dynamic() {
+                let (facts, origin) = (facts.clone(), found.origin.clone());
+                let (needed, problems) =
+                    libraries.needed_by(facts, origin, &found.in_root, &spec.path);
+                self.problems.extend(problems);
+                needed
+                    .into_iter()
+                    .for_each(|library| self.library(library, guest, reports));
+            }
+        }
     }
 
     fn library(&mut self, library: Library, guest: Arch, reports: &mut Vec<PlacedBinary>) {

@@ -34,8 +34,10 @@ pub use root_device::RootDevice;
 /// What is asked for, apart from the files themselves.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The name of the directory under `lib/modules`.
+    /// The name of the directory of the kernel's modules.
     pub kernel: String,
+    /// That directory in the root.
+    pub modules: ImagePath,
     /// The kernel's version, as that name has it.
     pub version: KernelVersion,
     /// The kind of image.
@@ -68,12 +70,6 @@ pub struct Request {
     pub config: ModprobeConfig,
     /// How many files are read at a time.
     pub threads: NonZeroUsize,
-}
-
-/// The directory of a kernel's modules in its root.
-#[must_use]
-pub fn module_directory(kernel: &str) -> ImagePath {
-    ImagePath::new(format!("lib/modules/{kernel}")).unwrap_or_default()
 }
 
 impl Request {
@@ -181,13 +177,15 @@ impl<'r> Assembler<'r> {
     /// The kernel's modules; that they cannot be told is a problem like any other.
     fn open_tree(&mut self) -> Option<ModuleTree<'r>> {
         let Request {
-            config, threads, ..
+            modules,
+            config,
+            threads,
+            ..
         } = self.request;
-        let directory = module_directory(&self.request.kernel);
-        match ModuleTree::open(self.root, &directory, config.clone(), *threads) {
+        match ModuleTree::open(self.root, modules, config.clone(), *threads) {
             Ok(tree) => Some(tree),
             Err(error) => {
-                let place = self.root.shown(&directory);
+                let place = self.root.shown(modules);
                 self.problems.push(Problem::of_lookup(place, error));
                 None
             }

@@ -3,15 +3,16 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::guest::{Guest, open_root};
+use super::guest::{Guest, Kernel, open_root};
 use super::obstacles::Obstacles;
 use super::writing::{Writing, cannot_write, is_stdout, mtime, write};
-use super::{json, manifests, output_error, read_text, shown, threads, write_out};
+use super::{json, manifests, output_error, shown, threads, write_out};
 use crate::assemble::{Request, assemble};
 use crate::cli::BuildArgs;
 use crate::compress::Encoding;
 use crate::error::{Error, Obstacle};
 use crate::host::output::probe;
+use crate::host::text;
 use crate::kernel_version::KernelVersion;
 use crate::kmod::config::ModprobeConfig;
 use crate::manifest::{self, Manifest};
@@ -31,7 +32,7 @@ pub fn run(args: &BuildArgs) -> Result<(), Error> {
         config,
     } = Guest::open(&args.kernel, &mut obstacles);
     let bins = open_bins(args, &mut obstacles);
-    let writing = writing(args, kernel.as_deref(), &mut obstacles);
+    let writing = writing(args, kernel.as_ref(), &mut obstacles);
     let request = request(args, kernel, config, &mut obstacles);
 
     let assembled = root.zip(request).and_then(|(root, (request, reason))| {
@@ -56,7 +57,11 @@ fn open_bins(args: &BuildArgs, obstacles: &mut Obstacles) -> Option<Vec<Root>> {
 }
 
 /// How the image is to be written, if that can be told.
-fn writing(args: &BuildArgs, kernel: Option<&str>, obstacles: &mut Obstacles) -> Option<Writing> {
+fn writing(
+    args: &BuildArgs,
+    kernel: Option<&Kernel>,
+    obstacles: &mut Obstacles,
+) -> Option<Writing> {
     let encoding = obstacles.keep(encoding(args));
     let output = output(args, kernel, obstacles);
     let mtime = obstacles.keep(mtime());
@@ -81,8 +86,8 @@ fn encoding(args: &BuildArgs) -> Result<Encoding, Problem<Obstacle>> {
 }
 
 /// Where the image goes, if that can be told and written to.
-fn output(args: &BuildArgs, kernel: Option<&str>, obstacles: &mut Obstacles) -> Option<PathBuf> {
-    let default = || kernel.map(|kernel| format!("initrd-{kernel}.img").into());
+fn output(args: &BuildArgs, kernel: Option<&Kernel>, obstacles: &mut Obstacles) -> Option<PathBuf> {
+    let default = || kernel.map(|kernel| format!("initrd-{}.img", kernel.name).into());
     let output = args.output.clone().or_else(default)?;
     if !args.dry_run && !is_stdout(&output) {
         let tried = probe(&output, args.force);
@@ -94,16 +99,17 @@ fn output(args: &BuildArgs, kernel: Option<&str>, obstacles: &mut Obstacles) -> 
 /// What was typed, as what it means, and why its manifest was chosen; if that can be told.
 fn request(
     args: &BuildArgs,
-    kernel: Option<String>,
+    kernel: Option<Kernel>,
     config: ModprobeConfig,
     obstacles: &mut Obstacles,
 ) -> Option<(Request, Option<String>)> {
-    let version = kernel.as_deref().map(version_of);
+    let version = kernel.as_ref().map(|kernel| version_of(&kernel.name));
     let version = version.and_then(|version| obstacles.keep(version));
     let chosen = obstacles.keep_all(choose_manifest(&args.manifest, version));
     let (kernel, version, Chosen { manifest, reason }) = (kernel?, version?, chosen??);
     let request = Request {
-        kernel,
+        kernel: kernel.name,
+        modules: kernel.modules,
         version,
         manifest,
         arch: args.arch,
@@ -170,7 +176,7 @@ fn one(place: String, obstacle: Obstacle) -> Vec<Problem<Obstacle>> {
 
 fn read_manifest(path: &Path) -> Result<String, Obstacle> {
     let expected = "a manifest";
-    let bytes = read_text(path).map_err(|source| Obstacle::Text { expected, source })?;
+    let bytes = text::read(path).map_err(|source| Obstacle::Text { expected, source })?;
     String::from_utf8(bytes).map_err(|_| Obstacle::NotUtf8)
 }
 

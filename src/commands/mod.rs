@@ -3,11 +3,12 @@
 pub mod build;
 mod guest;
 pub mod manifests;
+mod modprobe_conf;
 pub mod obstacles;
 pub mod resolve;
 mod writing;
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -24,21 +25,6 @@ fn shown(path: &Path) -> String {
 fn threads(args: &KernelArgs) -> NonZeroUsize {
     let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     args.threads.unwrap_or(processors)
-}
-
-/// A manifest or a configuration is a few pages of text; what is larger is neither.
-const TEXT_LIMIT: u64 = 1 << 20;
-
-/// Reads a text of the host. The reading itself is bounded, for a device's size says nothing of how
-/// much can be read from it.
-fn read_text(path: &Path) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    let mut file = std::fs::File::open(path)?.take(TEXT_LIMIT + 1);
-    file.read_to_end(&mut text)?;
-    if file.limit() == 0 {
-        return Err(io::Error::other("it is larger than 1 MiB"));
-    }
-    Ok(text)
 }
 
 /// Writes results to standard output; that nobody reads them any more is an error without words.

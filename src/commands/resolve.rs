@@ -4,12 +4,12 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::guest::Guest;
+use super::guest::{Guest, Kernel};
 use super::obstacles::Obstacles;
 use super::{json, output_error, print, threads};
-use crate::assemble::module_directory;
 use crate::cli::ResolveArgs;
 use crate::error::Error;
+use crate::image_path::Shown;
 use crate::kmod::config::ModprobeConfig;
 use crate::kmod::name::ModuleName;
 use crate::kmod::order::{LoadOrder, Resolver};
@@ -52,11 +52,11 @@ pub fn run(args: &ResolveArgs) -> Result<(), Error> {
     });
     let (kernel, tree, order) = obstacles.none_before(resolved)?;
     if args.json {
-        return print(&json(&document(kernel, &tree, &order)).map_err(output_error)?);
+        return print(&json(&document(kernel.name, &tree, &order)).map_err(output_error)?);
     }
     for note in tree.notes() {
         // `eprintln!` would panic on a standard error that is full or closed.
-        let _ = writeln!(io::stderr(), "xinitrd: note: {note}");
+        let _ = writeln!(io::stderr(), "xinitrd: note: {}", Shown::words(&note));
     }
     print(&if args.tree {
         forest(&tree, &order)
@@ -68,12 +68,12 @@ pub fn run(args: &ResolveArgs) -> Result<(), Error> {
 fn open_tree<'r>(
     args: &ResolveArgs,
     root: &'r Root,
-    kernel: &str,
+    kernel: &Kernel,
     config: ModprobeConfig,
 ) -> Result<ModuleTree<'r>, Problem> {
-    let directory = module_directory(kernel);
-    let tree = ModuleTree::open(root, &directory, config, threads(&args.kernel));
-    let mut tree = tree.map_err(|error| Problem::of_lookup(root.shown(&directory), error))?;
+    let directory = &kernel.modules;
+    let tree = ModuleTree::open(root, directory, config, threads(&args.kernel));
+    let mut tree = tree.map_err(|error| Problem::of_lookup(root.shown(directory), error))?;
     for name in &args.kernel.builtin {
         tree.assume_builtin(ModuleName::new(name));
     }
@@ -108,7 +108,7 @@ fn document(kernel: String, tree: &ModuleTree<'_>, order: &LoadOrder) -> Resolve
         kernel,
         modules: order.load.iter().map(module).collect(),
         builtin: order.builtin.iter().map(ToString::to_string).collect(),
-        notes: tree.notes().iter().map(ToString::to_string).collect(),
+        notes: tree.notes().iter().map(|note| Shown::words(note)).collect(),
     }
 }
 

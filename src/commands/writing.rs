@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{is_closed, shown};
 use crate::compress::Encoding;
 use crate::error::{Error, Obstacle};
-use crate::host::output::{Output, Signals};
+use crate::host::output::{Output, Signals, outlive_size_limit};
 use crate::image;
 use crate::measured::Measured;
 use crate::plan::Plan;
@@ -61,29 +61,38 @@ pub(super) fn write(plan: &Plan, how: &Writing) -> Result<ImageReport, Error> {
         true => Error::one("standard output", Obstacle::Stream(source)),
         false => Error::Refused(vec![cannot_write(output, source)]),
     };
-    let signals = Signals::catch().map_err(refused)?;
-    let written = if is_stdout(output) {
-        serialise(plan, how, io::stdout().lock()).map(|(_, image)| image)
+    outlive_size_limit().map_err(refused)?;
+    let image = if is_stdout(output) {
+        // Nothing has to be taken away: a signal ends the process as it ends any other.
+        serialise(plan, how, io::stdout().lock())
+            .map_err(refused)?
+            .1
     } else {
-        Output::create(output, how.force, signals.clone())
-            .and_then(|file| serialise(plan, how, file))
-            .and_then(|(file, image)| file.commit().map(|()| image))
+        let signals = Signals::catch().map_err(refused)?;
+        write_file(plan, how, &signals).map_err(|source| match signals.caught() {
+            Some(signal) => Error::Interrupted { signal },
+            None => refused(source),
+        })?
     };
-    let image = written.map_err(|source| match signals.caught() {
-        Some(signal) => Error::Interrupted { signal },
-        None => refused(source),
-    })?;
     Ok(ImageReport {
         path: shown(output),
         ..image
     })
 }
 
+/// Writes the image to its file.
+fn write_file(plan: &Plan, how: &Writing, signals: &Signals) -> io::Result<ImageReport> {
+    let file = Output::create(&how.output, how.force, signals.clone())?;
+    let (file, image) = serialise(plan, how, file)?;
+    file.commit()?;
+    Ok(image)
+}
+
 /// Writes the image to `out`, measuring what goes by.
 fn serialise<W: Write>(plan: &Plan, how: &Writing, out: W) -> io::Result<(W, ImageReport)> {
     let archive = image::archive(plan, how.mtime)?;
     let progress = progress_bar(archive.len());
-    let mut measured = Measured::new(out)?;
+    let mut measured = Measured::new(out);
     image::write(&archive, &how.encoding, &mut measured, &|done| {
         progress.set_position(done)
     })?;

@@ -7,6 +7,8 @@ use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use crate::parallel;
+
 /// One job's number and where its result is awaited.
 type Order<T> = (u64, SyncSender<io::Result<T>>);
 
@@ -14,7 +16,8 @@ type Order<T> = (u64, SyncSender<io::Result<T>>);
 /// order, in the calling thread.
 ///
 /// `new_state` makes what a worker keeps from job to job. No more than `workers` + 1 results exist
-/// at once. With one worker everything happens in the calling thread.
+/// at once. With one worker, or where the system has no thread to give, everything happens in the
+/// calling thread.
 ///
 /// # Errors
 /// The first error of `work` or `deliver` in the jobs' order; the jobs already begun are finished,
@@ -29,9 +32,12 @@ pub(super) fn in_order<S, T: Send>(
     let workers = workers
         .get()
         .min(usize::try_from(jobs).unwrap_or(usize::MAX));
-    if workers <= 1 {
+    let alone = |deliver: &mut dyn FnMut(T) -> io::Result<()>| {
         let mut state = new_state();
-        return (0..jobs).try_for_each(|job| deliver(work(&mut state, job)?));
+        (0..jobs).try_for_each(|job| deliver(work(&mut state, job)?))
+    };
+    if workers <= 1 {
+        return alone(&mut deliver);
     }
     let (orders, queue) = mpsc::channel::<Order<T>>();
     let queue = Mutex::new(queue);
@@ -45,10 +51,10 @@ pub(super) fn in_order<S, T: Send>(
     thread::scope(|scope| {
         // Moved in, so that it is dropped, and the workers end, before the scope waits for them.
         let orders = orders;
-        for _ in 0..workers {
-            thread::Builder::new().spawn_scoped(scope, worker)?;
+        match parallel::start(scope, workers, worker) {
+            0 => alone(&mut deliver),
+            workers => deliver_in_order(jobs, workers + 1, &orders, &mut deliver),
         }
-        deliver_in_order(jobs, workers + 1, &orders, &mut deliver)
     })
 }
 

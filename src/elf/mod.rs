@@ -7,7 +7,7 @@
 pub mod module;
 pub mod program;
 
-use goblin::container::{Container, Ctx};
+use goblin::container::{Container, Ctx, Endian};
 use goblin::elf::header::Header;
 
 use crate::arch::{ELFCLASS32, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, ElfKind};
@@ -99,10 +99,22 @@ fn head(start: &[u8], size: u64) -> Result<Head, ElfFault> {
     }
     let class = start.get(4).copied().unwrap_or_default();
     let data = start.get(5).copied().unwrap_or_default();
-    let needed = if class == ELFCLASS32 {
-        HEADER_SIZE_32
-    } else {
-        HEADER_SIZE
+    proved_whole(start, class, size)?;
+    let ctx = ctx(class, data)?;
+    let header = goblin::elf::Elf::parse_header(start).map_err(malformed)?;
+    let kind = ElfKind {
+        class,
+        data,
+        machine: header.e_machine,
+    };
+    Ok(Head { header, kind, ctx })
+}
+
+/// Proves that the whole header of a file of `size` bytes is there.
+fn proved_whole(start: &[u8], class: u8, size: u64) -> Result<(), ElfFault> {
+    let needed = match class {
+        ELFCLASS32 => HEADER_SIZE_32,
+        _ => HEADER_SIZE,
     };
     if start.len() < needed {
         return Err(ElfFault::Truncated {
@@ -111,27 +123,22 @@ fn head(start: &[u8], size: u64) -> Result<Head, ElfFault> {
             size,
         });
     }
+    Ok(())
+}
+
+/// How a file of `EI_CLASS` and `EI_DATA` is to be read.
+fn ctx(class: u8, data: u8) -> Result<Ctx, ElfFault> {
     let container = match class {
         ELFCLASS32 => Container::Little,
         ELFCLASS64 => Container::Big,
         other => return Err(ElfFault::Malformed(format!("its class is {other}"))),
     };
-    let endianness = match data {
-        ELFDATA2LSB => goblin::container::Endian::Little,
-        ELFDATA2MSB => goblin::container::Endian::Big,
+    let order = match data {
+        ELFDATA2LSB => Endian::Little,
+        ELFDATA2MSB => Endian::Big,
         other => return Err(ElfFault::Malformed(format!("its data order is {other}"))),
     };
-    let header = goblin::elf::Elf::parse_header(start).map_err(malformed)?;
-    let kind = ElfKind {
-        class,
-        data,
-        machine: header.e_machine,
-    };
-    Ok(Head {
-        header,
-        kind,
-        ctx: Ctx::new(container, endianness),
-    })
+    Ok(Ctx::new(container, order))
 }
 
 fn malformed(error: goblin::error::Error) -> ElfFault {

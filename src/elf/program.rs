@@ -128,7 +128,7 @@ fn split(paths: Option<&str>) -> Result<Vec<String>, ElfFault> {
 }
 
 /// Proves that there are at most `limit` of something.
-fn bounded(what: &str, count: usize, limit: usize) -> Result<(), ElfFault> {
+pub(crate) fn bounded(what: &str, count: usize, limit: usize) -> Result<(), ElfFault> {
     if count > limit {
         let what = format!("{count} {what}, where there can be {limit}");
         Err(ElfFault::Malformed(what))

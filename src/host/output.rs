@@ -23,20 +23,18 @@ pub struct Output {
 pub struct Signals(Arc<AtomicUsize>);
 
 impl Signals {
-    /// Catches SIGINT, SIGTERM, SIGHUP and SIGQUIT from now on. SIGXFSZ is caught and forgotten:
-    /// the write that raised it then fails with `EFBIG` (`setrlimit(2)`) instead of ending the
-    /// process with the temporary file still there.
+    /// Catches SIGINT, SIGTERM, SIGHUP and SIGQUIT from now on. Whoever writes an [`Output`] hears
+    /// of them; any other write goes on, so where no such file is made nothing should be caught.
     ///
     /// # Errors
     /// When the system does not let it.
     pub fn catch() -> io::Result<Signals> {
-        use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
         let caught = Arc::new(AtomicUsize::new(0));
         for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
             let number = usize::try_from(signal).unwrap_or(0);
             signal_hook::flag::register_usize(signal, Arc::clone(&caught), number)?;
         }
-        signal_hook::flag::register(SIGXFSZ, Arc::default())?;
         Ok(Signals(caught))
     }
 
@@ -57,16 +55,27 @@ impl Signals {
     }
 }
 
+/// Has a write past the limit on the size of files fail with `EFBIG` from now on (`setrlimit(2)`):
+/// the signal that comes with it would end the process before anything is told or taken away.
+///
+/// # Errors
+/// When the system does not let it.
+pub fn outlive_size_limit() -> io::Result<()> {
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default()).map(drop)
+}
+
 impl Output {
-    /// Begins a file that will be `target`.
+    /// Begins a file that will be `target`, with the mode that the umask leaves of 0666: an image may
+    /// hold secrets, and its maker says by the umask who may read them.
     ///
     /// # Errors
-    /// When `target` is a directory, or is there and `force` is not given, or no file can be made
-    /// beside it.
+    /// When `target` is a directory, a device, a socket or a pipe, or is there and `force` is not
+    /// given, or no file can be made beside it.
     pub fn create(target: &Path, force: bool, signals: Signals) -> io::Result<Output> {
         check_target(target, force)?;
         let file = tempfile::Builder::new()
             .prefix(".xinitrd-")
+            .permissions(std::fs::Permissions::from_mode(0o666))
             .tempfile_in(directory_of(target))?;
         Ok(Output {
             file,
@@ -87,8 +96,6 @@ impl Output {
             force,
             signals,
         } = self;
-        file.as_file()
-            .set_permissions(std::fs::Permissions::from_mode(0o644))?;
         file.as_file().sync_all()?;
         signals.check()?;
         let persisted = if force {
@@ -125,13 +132,19 @@ pub fn probe(target: &Path, force: bool) -> io::Result<()> {
     tempfile::tempfile_in(directory_of(target)).map(drop)
 }
 
+/// Of a link it is what lies behind it that counts, though the link alone would be replaced: a file
+/// where a device's name was is nothing that its readers expect.
 fn check_target(target: &Path, force: bool) -> io::Result<()> {
-    match std::fs::symlink_metadata(target) {
+    let special = || io::Error::new(io::ErrorKind::Unsupported, "a device, socket or pipe");
+    match std::fs::metadata(target) {
         Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        Ok(_) if !force => Err(io::ErrorKind::AlreadyExists.into()),
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
+        Ok(metadata) if !metadata.is_file() => Err(special()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        // A link that leads nowhere is there too.
+        found if !force && (found.is_ok() || target.is_symlink()) => {
+            Err(io::ErrorKind::AlreadyExists.into())
+        }
+        _ => Ok(()),
     }
 }
 

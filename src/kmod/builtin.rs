@@ -31,11 +31,6 @@ impl Builtin {
         found
     }
 
-    /// Adds a module that the user says is built in.
-    pub fn add(&mut self, name: ModuleName) {
-        self.names.insert(name);
-    }
-
     /// The built-in module called `name`, or that `name` is an alias of.
     #[must_use]
     pub fn find(&self, name: &[u8]) -> Option<ModuleName> {

@@ -73,6 +73,10 @@ pub struct ModuleTree<'r> {
 /// `weak-updates` after the kernel's own; here what was added to a tree is taken to be meant.
 const OVERRIDES: [&[u8]; 3] = [b"updates", b"extra", b"weak-updates"];
 
+/// Names that depmod passes over wherever they stand (`depmod_modules_search_dir` in kmod's
+/// `tools/depmod.c`): by them a module directory leads to the kernel's sources.
+const NOT_SEARCHED: [&[u8]; 2] = [b"build", b"source"];
+
 /// How strong a path is: the lower the stronger.
 fn rank(path: &ImagePath) -> usize {
     let top = path.components().next().unwrap_or_default();
@@ -153,25 +157,35 @@ impl<'r> ModuleTree<'r> {
         }
     }
 
-    /// Finds every module there is; those known already stay as they are.
+    /// Finds every module there is; those known already stay as they are. What is called like a
+    /// module and cannot be used is one only where nothing else is: depmod passes it over, and
+    /// whoever asks for it is to be told what is wrong with it.
     fn walk_all(&mut self) -> Result<(), LookupError> {
         self.walked = true;
-        self.walk_into(&self.directory.clone())
+        let unusable = self.walk_into(&self.directory.clone())?;
+        for path in self.unknown(unusable)? {
+            let name = ModuleName::new(path.file_name());
+            if self.id(&name).is_none() && self.builtin.find(name.as_bytes()).is_none() {
+                self.add(path, None);
+            }
+        }
+        Ok(())
     }
 
-    fn walk_into(&mut self, directory: &ImagePath) -> Result<(), LookupError> {
-        let paths = match self.root.walk(directory, &is_module_file) {
-            Err(error) if error.is_missing() => return Ok(()),
-            found => found?,
+    /// Finds the modules in `directory`; gives the paths that are called so and cannot be used.
+    fn walk_into(&mut self, directory: &ImagePath) -> Result<Vec<ImagePath>, LookupError> {
+        let walked = match self.root.walk(directory, &is_module_file, &NOT_SEARCHED) {
+            Err(error) if error.is_missing() => return Ok(Vec::new()),
+            walked => walked?,
         };
-        for path in self.in_modules_order(self.unknown(paths)?)? {
+        for path in self.in_modules_order(self.unknown(walked.files)?)? {
             if !self.dep_file.is_empty() {
                 let module = self.shown(&path);
                 self.note(Note::NotInDep { module });
             }
             self.add(path, None);
         }
-        Ok(())
+        Ok(walked.unusable)
     }
 
     /// Those of `paths` that would be a module's, made relative to the module directory.

@@ -11,7 +11,7 @@ use crate::kernel_version::{KernelVersion, NotAVersion};
 
 /// One fault of a manifest's text.
 ///
-/// Shown as `LINE:COLUMN: what`, so that the file's name and a colon in front make the usual form.
+/// Shown as `LINE:COLUMN: found`, so that the file's name and a colon in front make the usual form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestFault {
     /// The line, from 1.
@@ -55,12 +55,12 @@ impl fmt::Display for Occupant {
             Occupant::Node => "node",
             Occupant::File => "file",
             Occupant::Binary => "binary",
-            Occupant::Applet => "applet's link",
+            Occupant::Applet => "link of an applet",
         })
     }
 }
 
-/// The kinds of fault. Every text in them is as the manifest has it.
+/// The kinds of fault, shown as what was found. Every text in them is as the manifest has it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FaultKind {
     /// The text is no TOML.
@@ -70,7 +70,7 @@ pub enum FaultKind {
     #[error("the key `{0}` is missing")]
     Missing(&'static str),
     /// A key the format does not know.
-    #[error("unknown key `{}`{}", .key.escape_debug(), meant(*.nearest))]
+    #[error("unknown key `{}`", .key.escape_debug())]
     UnknownKey {
         /// The key.
         key: String,
@@ -78,7 +78,7 @@ pub enum FaultKind {
         nearest: Option<&'static str>,
     },
     /// A value of another type.
-    #[error("`{key}` must be {expected}, and is {found}")]
+    #[error("`{key}` is {found}")]
     WrongType {
         /// The key, or that of the list the value is in.
         key: &'static str,
@@ -88,7 +88,7 @@ pub enum FaultKind {
         found: &'static str,
     },
     /// A word that is none of those the key takes.
-    #[error("`{key}` cannot be `{}`; it is one of {}", .value.escape_debug(), .known.join(", "))]
+    #[error("`{key}` is `{}`", .value.escape_debug())]
     UnknownWord {
         /// The key.
         key: &'static str,
@@ -101,7 +101,7 @@ pub enum FaultKind {
     #[error("`{0}` is empty")]
     Empty(&'static str),
     /// More values than a list takes.
-    #[error("`{key}` has {count} values; {limit} is the most")]
+    #[error("`{key}` has {count} values")]
     TooMany {
         /// The key.
         key: &'static str,
@@ -147,7 +147,7 @@ pub enum FaultKind {
     #[error("the target holds a NUL byte")]
     TargetNul,
     /// A link's target is longer than the kernel takes.
-    #[error("the target is {length} bytes long; {limit} is the most")]
+    #[error("the target is {length} bytes long")]
     TargetTooLong {
         /// Its length in bytes.
         length: usize,
@@ -155,7 +155,7 @@ pub enum FaultKind {
         limit: usize,
     },
     /// A number outside its range.
-    #[error("`{key}` is {value}; it runs from 0 to {limit}")]
+    #[error("`{key}` is {value}")]
     OutOfRange {
         /// The key.
         key: &'static str,
@@ -165,7 +165,7 @@ pub enum FaultKind {
         limit: String,
     },
     /// A mode in another base than eight, which is hardly ever what was meant.
-    #[error("`mode` is {value}; write it in octal, as 0o755")]
+    #[error("`mode` is {value}")]
     ModeNotOctal {
         /// The number, as written.
         value: String,
@@ -198,7 +198,7 @@ pub enum FaultKind {
         value: String,
     },
     /// A file with no content, or with two.
-    #[error("a file has either `text` or `from-root`")]
+    #[error("a file without content, or with two")]
     OneContent,
     /// `otherwise` without the `from-root` it stands in for.
     #[error("`otherwise` stands in for `from-root`, which is not here")]
@@ -206,26 +206,6 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// What was found, without what was expected.
-    #[must_use]
-    pub fn found(&self) -> String {
-        match self {
-            FaultKind::UnknownKey { key, .. } => format!("unknown key `{}`", key.escape_debug()),
-            FaultKind::WrongType { key, found, .. } => format!("`{key}` is {found}"),
-            FaultKind::UnknownWord { key, value, .. } => {
-                format!("`{key}` is `{}`", value.escape_debug())
-            }
-            FaultKind::TooMany { key, count, .. } => format!("`{key}` has {count} values"),
-            FaultKind::TargetTooLong { length, .. } => {
-                format!("the target is {length} bytes long")
-            }
-            FaultKind::OutOfRange { key, value, .. } => format!("`{key}` is {value}"),
-            FaultKind::ModeNotOctal { value } => format!("`mode` is {value}"),
-            FaultKind::OneContent => "a file without content, or with two".to_owned(),
-            _ => self.to_string(),
-        }
-    }
-
     /// What was expected instead.
     #[must_use]
     pub fn expected(&self) -> String {
@@ -250,7 +230,10 @@ impl FaultKind {
             FaultKind::Pattern { .. } => "a glob pattern, as `dm-*`".to_owned(),
             FaultKind::Version(_) => "a kernel's version, as \"2.6.9\" or \"6.1\"".to_owned(),
             FaultKind::EmptyRange { .. } => "`from` below `before`".to_owned(),
-            FaultKind::BadName { what, .. } => format!("a {what}: letters, digits, `-`, `_`, `.`"),
+            FaultKind::BadName { what, .. } => {
+                let article = if what.starts_with('a') { "an" } else { "a" };
+                format!("{article} {what}: letters, digits, `-`, `_`, `.`")
+            }
             FaultKind::OneContent => "either `text` or `from-root`".to_owned(),
             FaultKind::OtherwiseAlone => "`from-root` beside it".to_owned(),
         }
@@ -270,13 +253,6 @@ impl FaultKind {
             }
         }
     }
-}
-
-/// The end of a message about a mistyped word.
-fn meant(nearest: Option<&str>) -> String {
-    nearest
-        .map(|known| format!("; did you mean `{known}`?"))
-        .unwrap_or_default()
 }
 
 /// What has been found while reading: faults, and the paths that entries claim.

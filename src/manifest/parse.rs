@@ -308,7 +308,12 @@ mod tests {
     /// The faults of [`LEAST`] with `more` after it, as a person reads them.
     fn faults(more: &str) -> Vec<String> {
         let found = parse(&format!("{LEAST}{more}")).unwrap_err();
-        found.iter().map(ToString::to_string).collect()
+        found.iter().map(said).collect()
+    }
+
+    /// What a user is told: the place, what was found, and what was expected.
+    fn said(fault: &ManifestFault) -> String {
+        format!("{fault}; {}", fault.what.expected())
     }
 
     #[test]
@@ -454,137 +459,134 @@ mod tests {
     const FAULTS: &[(&str, &str)] = &[
         (
             "links = [{ path = \"a\" }]",
-            "5:10: the key `target` is missing",
+            "5:10: the key `target` is missing; `target`, which must be said",
         ),
         (
             "nodez = []",
-            "5:1: unknown key `nodez`; did you mean `nodes`?",
+            "5:1: unknown key `nodez`; a key that manifests have",
         ),
-        ("\"é\" = 1\n", "5:1: unknown key `é`"),
+        (
+            "\"é\" = 1\n",
+            "5:1: unknown key `é`; a key that manifests have",
+        ),
         (
             "quite-another-thing = 1",
-            "5:1: unknown key `quite-another-thing`",
+            "5:1: unknown key `quite-another-thing`; a key that manifests have",
         ),
-        (
-            "links = 1",
-            "5:9: `links` must be a list, and is a whole number",
-        ),
-        (
-            "links = [true]",
-            "5:10: `links` must be a table, and is true or false",
-        ),
+        ("links = 1", "5:9: `links` is a whole number; a list"),
+        ("links = [true]", "5:10: `links` is true or false; a table"),
         (
             "kernels = { from = 2.6 }",
-            "5:20: `from` must be a string, and is a fraction",
+            "5:20: `from` is a fraction; a string",
         ),
-        (
-            "kernels = []",
-            "5:11: `kernels` must be a table, and is a list",
-        ),
+        ("kernels = []", "5:11: `kernels` is a list; a table"),
         (
             "directories = [{ path = \"a\", mode = \"755\" }]",
-            "5:37: `mode` must be a whole number, and is a string",
+            "5:37: `mode` is a string; a whole number",
         ),
         (
             "directories = [{ path = \"a\", mode = 755 }]",
-            "5:37: `mode` is 755; write it in octal, as 0o755",
+            "5:37: `mode` is 755; a mode in octal, as 0o755",
         ),
         (
             "directories = [{ path = \"a\", mode = 0o10000 }]",
-            "5:37: `mode` is 0o10000; it runs from 0 to 0o7777",
+            "5:37: `mode` is 0o10000; a number from 0 to 0o7777",
         ),
-        ("directories = [{ path = \"\" }]", "5:25: `path` is empty"),
+        (
+            "directories = [{ path = \"\" }]",
+            "5:25: `path` is empty; a text that says something",
+        ),
         (
             "directories = [{ path = \"/./\" }]",
-            "5:25: `path` is the root itself, which is no entry",
+            "5:25: `path` is the root itself, which is no entry; a path inside the image, without `..`",
         ),
         (
             "directories = [{ path = \"a/../b\" }]",
-            "5:25: `path` is no path of an image: it climbs with `..`",
+            "5:25: `path` is no path of an image: it climbs with `..`; a path inside the image, without `..`",
         ),
         (
             "directories = [{ path = \"a\\u0000\" }]",
-            "5:25: `path` is no path of an image: it holds a NUL byte",
+            "5:25: `path` is no path of an image: it holds a NUL byte; a path inside the image, without `..`",
         ),
         (
             "directories = [{ path = \"a\" }, { path = \"/a/\" }]",
-            "5:41: /a is here twice: it is a directory already",
+            "5:41: /a is here twice: it is a directory already; one entry a path",
         ),
         (
             "directories = [{ path = \"sbin/x\" }]\nlinks = [{ path = \"sbin\", target = \"bin\" }]",
-            "5:25: /sbin/x lies under /sbin, which is a link",
+            "5:25: /sbin/x lies under /sbin, which is a link; a directory above each entry",
         ),
         (
             "files = [{ path = \"é\", text = \"\" }, { path = \"é/b/c\", text = \"\" }]",
-            "5:46: /é/b/c lies under /é, which is a file",
+            "5:46: /é/b/c lies under /é, which is a file; a directory above each entry",
         ),
         (
             "files = [{ path = \"init\", text = \"\" }]",
-            "5:19: /init is written by the builder, and has no place in a manifest",
+            "5:19: /init is written by the builder, and has no place in a manifest; a path that the builder leaves free",
         ),
         (
             "files = [{ path = \"a\" }]",
-            "5:10: a file has either `text` or `from-root`",
+            "5:10: a file without content, or with two; either `text` or `from-root`",
         ),
         (
             "files = [{ path = \"a\", text = \"\", from-root = [\"b\"] }]",
-            "5:10: a file has either `text` or `from-root`",
+            "5:10: a file without content, or with two; either `text` or `from-root`",
         ),
         (
             "files = [{ path = \"a\", text = \"\", otherwise = \"\" }]",
-            "5:47: `otherwise` stands in for `from-root`, which is not here",
+            "5:47: `otherwise` stands in for `from-root`, which is not here; `from-root` beside it",
         ),
         (
             "files = [{ path = \"a\", from-root = [] }]",
-            "5:36: `from-root` is empty",
+            "5:36: `from-root` is empty; a text that says something",
         ),
         (
             "files = [{ path = \"a\", text = \"\", when = \"lvm\" }]",
-            "5:42: `when` cannot be `lvm`; it is one of always, lvm-root",
+            "5:42: `when` is `lvm`; one of always, lvm-root",
         ),
         (
             "links = [{ path = \"a\", target = \"\" }]",
-            "5:33: `target` is empty",
+            "5:33: `target` is empty; a text that says something",
         ),
         (
             "links = [{ path = \"a\", target = \"b\\u0000\" }]",
-            "5:33: the target holds a NUL byte",
+            "5:33: the target holds a NUL byte; a target that a link can have",
         ),
         (
             "nodes = [{ path = \"a\", kind = \"c\", major = 1, minor = 1 }]",
-            "5:31: `kind` cannot be `c`; it is one of char, block",
+            "5:31: `kind` is `c`; one of char, block",
         ),
         (
             "nodes = [{ path = \"a\", kind = \"char\", major = 4096, minor = 1 }]",
-            "5:47: `major` is 4096; it runs from 0 to 4095",
+            "5:47: `major` is 4096; a number from 0 to 4095",
         ),
         (
             "nodes = [{ path = \"a\", kind = \"char\", major = 1, minor = 1048576 }]",
-            "5:58: `minor` is 1048576; it runs from 0 to 1048575",
+            "5:58: `minor` is 1048576; a number from 0 to 1048575",
         ),
         (
             "nodes = [{ path = \"a\", kind = \"char\", major = -1, minor = 1 }]",
-            "5:47: `major` is -1; it runs from 0 to 4095",
+            "5:47: `major` is -1; a number from 0 to 4095",
         ),
         (
             "kernels = { from = \"2.6.9-67.EL\" }",
-            "5:20: `2.6.9-67.EL` does not begin with a kernel version such as 2.6.9 or 6.1",
+            "5:20: `2.6.9-67.EL` does not begin with a kernel version such as 2.6.9 or 6.1; a kernel\'s version, as \"2.6.9\" or \"6.1\"",
         ),
         (
             "kernels = { from = \"2.6.18\", before = \"2.6.18\" }",
-            "5:39: no kernel is both from 2.6.18 on and before 2.6.18",
+            "5:39: no kernel is both from 2.6.18 on and before 2.6.18; `from` below `before`",
         ),
         (
             "binaries = [{ path = \"a\", file-name = \"b/c\", package = \"p\" }]",
-            "5:39: `b/c` is no file name",
+            "5:39: `b/c` is no file name; a file name: letters, digits, `-`, `_`, `.`",
         ),
         (
             "binaries = [{ path = \"a\", file-name = \"a\", package = \"p\", applets = [\"..\"] }]",
-            "5:70: `..` is no applet's name",
+            "5:70: `..` is no applet's name; an applet's name: letters, digits, `-`, `_`, `.`",
         ),
         (
             "binaries = [{ path = \"bin/sh\", file-name = \"a\", package = \"p\", applets = [\"sh\"] }]",
-            "5:75: /bin/sh is here twice: it is a binary already",
+            "5:75: /bin/sh is here twice: it is a binary already; one entry a path",
         ),
     ];
 
@@ -593,6 +595,20 @@ mod tests {
         for (more, fault) in FAULTS {
             assert_eq!(faults(more), [*fault], "{more}");
         }
+    }
+
+    #[test]
+    fn a_mistyped_key_is_answered_with_the_one_that_was_meant() {
+        let advice = |more: &str| {
+            let found = parse(&format!("{LEAST}{more}")).unwrap_err();
+            found[0].what.advice()
+        };
+        let show = "change it; `xinitrd manifests busybox` prints a manifest that is right";
+        assert_eq!(advice("nodez = []"), "did you mean `nodes`?");
+        assert_eq!(advice("quite-another-thing = 1"), show);
+        assert_eq!(advice("links = 1"), show);
+        let mend = "mend the line; what else is wrong is said then";
+        assert_eq!(advice("links = "), mend);
     }
 
     #[test]
@@ -621,26 +637,29 @@ mod tests {
                 "include = [\"a[\"]",
                 "5:12: `include` has a pattern that cannot be read: ",
             ),
-            ("include = [\"\"]", "5:12: `` is no module name's pattern"),
+            (
+                "include = [\"\"]",
+                "5:12: `` is no module name's pattern; a module name's pattern: letters, digits, `-`, `_`, `.`",
+            ),
             (
                 "drivers = [{ role = \"block\" }]",
-                "5:12: the key `any-of` is missing",
+                "5:12: the key `any-of` is missing; `any-of`, which must be said",
             ),
             (
                 "drivers = [{ role = \"b\", any-of = [] }]",
-                "5:35: `any-of` is empty",
+                "5:35: `any-of` is empty; a text that says something",
             ),
             (
                 "drivers = [{ role = \"b\", any-of = [\"a b\"] }]",
-                "5:36: `a b` is no module name",
+                "5:36: `a b` is no module name; a module name: letters, digits, `-`, `_`, `.`",
             ),
             (
                 "layout = \"deep\"",
-                "5:10: `layout` cannot be `deep`; it is one of flat, tree",
+                "5:10: `layout` is `deep`; one of flat, tree",
             ),
             (
                 "rootfs = \"ext3 x\"",
-                "5:10: `ext3 x` is no file system's name",
+                "5:10: `ext3 x` is no file system's name; a file system's name: letters, digits, `-`, `_`, `.`",
             ),
         ];
         for (line, fault) in cases {
@@ -650,27 +669,20 @@ mod tests {
                 "name = \"m\"\nsummary = \"s\"\ninit = \"busybox\"\n[modules]\n{line}\n{}",
                 keys.join("\n")
             );
-            let found = parse(&text).unwrap_err();
+            let found: Vec<String> = parse(&text).unwrap_err().iter().map(said).collect();
             assert_eq!(found.len(), 1, "{found:?}");
-            assert!(
-                found[0].to_string().starts_with(fault),
-                "{} / {fault}",
-                found[0]
-            );
+            assert!(found[0].starts_with(fault), "{} / {fault}", found[0]);
         }
     }
 
     #[test]
     fn an_empty_manifest_lacks_four_keys_and_they_are_named_at_once() {
-        let found: Vec<String> = parse("")
-            .unwrap_err()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let found: Vec<String> = parse("").unwrap_err().iter().map(said).collect();
         let missing = ["name", "summary", "init", "modules"];
         assert_eq!(
             found,
-            missing.map(|key| format!("1:1: the key `{key}` is missing"))
+            missing
+                .map(|key| format!("1:1: the key `{key}` is missing; `{key}`, which must be said"))
         );
     }
 
@@ -678,15 +690,15 @@ mod tests {
     fn many_faults_come_at_once_in_the_order_of_the_text() {
         let more = "nodes = [\n  { path = \"\", kind = \"x\", major = 5000 },\n  {},\n]\nx = 1";
         let expected = [
-            "6:3: the key `minor` is missing",
-            "6:12: `path` is empty",
-            "6:23: `kind` cannot be `x`; it is one of char, block",
-            "6:36: `major` is 5000; it runs from 0 to 4095",
-            "7:3: the key `path` is missing",
-            "7:3: the key `kind` is missing",
-            "7:3: the key `major` is missing",
-            "7:3: the key `minor` is missing",
-            "9:1: unknown key `x`",
+            "6:3: the key `minor` is missing; `minor`, which must be said",
+            "6:12: `path` is empty; a text that says something",
+            "6:23: `kind` is `x`; one of char, block",
+            "6:36: `major` is 5000; a number from 0 to 4095",
+            "7:3: the key `path` is missing; `path`, which must be said",
+            "7:3: the key `kind` is missing; `kind`, which must be said",
+            "7:3: the key `major` is missing; `major`, which must be said",
+            "7:3: the key `minor` is missing; `minor`, which must be said",
+            "9:1: unknown key `x`; a key that manifests have",
         ];
         assert_eq!(faults(more), expected);
     }
@@ -718,13 +730,13 @@ mod tests {
         assert!(parse(&format!("{LEAST}{}", link(4095))).is_ok());
         assert_eq!(
             faults(&link(4096)),
-            ["5:33: the target is 4096 bytes long; 4095 is the most"]
+            ["5:33: the target is 4096 bytes long; 4095 bytes at most"]
         );
         let patterns = |count| format!("include = [{}]", "\"a\",".repeat(count));
         let inside = |count| LEAST.replace("layout", &format!("{}, layout", patterns(count)));
         assert!(parse(&inside(256)).is_ok());
-        let fault = parse(&inside(257)).unwrap_err().remove(0).to_string();
-        assert_eq!(fault, "4:11: `include` has 257 values; 256 is the most");
+        let fault = said(&parse(&inside(257)).unwrap_err()[0]);
+        assert_eq!(fault, "4:11: `include` has 257 values; 256 at most");
     }
 
     /// What a reader that calls itself, or that looks at all it has read again, would die of.

@@ -87,7 +87,8 @@ guest_is() {
 # uncompressed, where that starts sooner and QEMU takes it.
 kernel() {
     tree=$("$top/testdata/fetch.sh" "kernel-$1-${2:-$architecture}")
-    version=$(ls "$tree/lib/modules")
+    version=$(basename "$tree"/boot/vmlinuz-*)
+    version=${version#vmlinuz-}
     vmlinux=$tree/boot/vmlinuz-$version
     [ "$architecture" = amd64 ] || return 0
     local compressed=$vmlinux

@@ -166,36 +166,143 @@ fn a_binary_that_the_guest_cannot_run_is_named() {
 #[test]
 fn a_dynamic_binary_brings_its_interpreter_and_its_libraries_to_where_its_loader_looks() {
     // Found by DT_RUNPATH, by DT_RPATH with a token, by a DT_RPATH that is inherited, by default.
-    let scene = assert_built(
-        r#"
-LD = "/lib64/ld.so"
-put(NASH, m.executable("nash", interpreter=LD, needed=["libfoo.so.1"], runpath="/nowhere:/opt/foo"))
-def library(path, needed=(), **paths):
-    put("root/" + path, m.executable(path, elf_type=3, interpreter=LD, needed=needed, **paths))
-library("lib64/ld.so")
+    let recipe = r#"
+nash(["libfoo.so.1"], runpath="/nowhere:/opt/foo")
 library("opt/foo/libfoo.so.1", ["libbar.so.1"], rpath="$ORIGIN/../bar")
 library("opt/bar/libbar.so.1", ["libbaz.so.1", "libc.so.6"])
 library("opt/bar/libbaz.so.1")
 library("lib64/libc.so.6")
 library("lib64/libfoo.so.1")
 library("lib64/libbaz.so.1")
-"#,
-        &[],
-    );
+"#;
     let expected = [
-        "lib64/ld.so",
-        "lib64/libc.so.6",
-        "opt/bar/libbar.so.1",
-        "opt/bar/libbaz.so.1",
-        "opt/foo/libfoo.so.1",
+        ("lib64/libc.so.6", "root/lib64/libc.so.6"),
+        ("opt/bar/libbar.so.1", "root/opt/bar/libbar.so.1"),
+        ("opt/bar/libbaz.so.1", "root/opt/bar/libbaz.so.1"),
+        ("opt/foo/libfoo.so.1", "root/opt/foo/libfoo.so.1"),
     ];
-    let expected: Vec<(Vec<u8>, Vec<u8>)> = expected
-        .map(|path| {
-            let bytes = fs::read(scene.path("root").join(path)).unwrap();
-            (path.into(), bytes)
-        })
-        .into();
-    assert_eq!(scene.unpacked("*/*.so*"), expected);
+    assert_libraries(recipe, &expected);
+}
+
+#[test]
+fn a_library_that_is_asked_for_by_its_path_keeps_it_in_the_image() {
+    let recipe = r#"
+nash(["/opt/x/libfoo.so", "/opt/x/libbar.so"])
+library("opt/x/libfoo.so", ["$ORIGIN/../y/libfoo.so", "./srv/libbaz.so"])
+library("opt/y/libfoo.so", ["$ORIGIN/../z/libfoo.so"])
+library("opt/z/libfoo.so")
+library("srv/libbaz.so")
+library("lib64/libfoo.so")
+library("opt/x/libbar.so")
+put("root/bins/libbar.so", so("of the bins"))
+"#;
+    let expected = [
+        ("opt/x/libbar.so", "root/bins/libbar.so"),
+        ("opt/x/libfoo.so", "root/opt/x/libfoo.so"),
+        ("opt/y/libfoo.so", "root/opt/y/libfoo.so"),
+        ("opt/z/libfoo.so", "root/opt/z/libfoo.so"),
+        ("srv/libbaz.so", "root/srv/libbaz.so"),
+    ];
+    assert_libraries(recipe, &expected);
+    let missing = format!("{LIBRARIES}nash(['/opt/x/libfoo.so'])\nlibrary('lib64/libfoo.so')");
+    let says = ["/opt/x/libfoo.so is nowhere", "it in one of root/opt/x\n"];
+    assert_refused(&[(&missing, &[], 1, &says)]);
+}
+
+#[test]
+fn a_runpath_voids_the_rpath_of_its_own_object_alone() {
+    // As glibc has it (`_dl_map_object` in `elf/dl-load.c`): libbar is looked for by libfoo's
+    // RUNPATH and by no RPATH; libbaz by the program's RPATH, for libbar has no RUNPATH.
+    let recipe = r#"
+nash(["libfoo.so"], rpath="/opt/r")
+library("opt/r/libfoo.so", ["libbar.so"], rpath="/opt/void", runpath="$ORIGIN/../run")
+library("opt/r/libbar.so")
+library("opt/r/libbaz.so")
+library("opt/run/libbar.so", ["libbaz.so"])
+library("opt/void/libbar.so")
+library("opt/void/libbaz.so")
+library("lib64/libbaz.so")
+"#;
+    let expected = [
+        ("opt/r/libbaz.so", "root/opt/r/libbaz.so"),
+        ("opt/r/libfoo.so", "root/opt/r/libfoo.so"),
+        ("opt/run/libbar.so", "root/opt/run/libbar.so"),
+    ];
+    assert_libraries(recipe, &expected);
+}
+
+#[test]
+fn a_library_that_its_loader_could_not_use_is_named() {
+    let place = "xinitrd: root/usr/lib64/libfoo.so.1\n";
+    for (spoil, says) in [
+        ("put(LIB, so('x')[:100])", "a truncated ELF file"),
+        ("put(LIB, 'GROUP ( x )')", "text, not an ELF file"),
+        ("put(LIB, m.executable('x'))", "an executable (ET_EXEC)"),
+        ("os.mkdir(LIB)", "a directory, not a regular file"),
+        ("os.symlink('gone', LIB)", "libfoo.so.1 -> gone leads"),
+    ] {
+        let recipe = format!(
+            "{LIBRARIES}nash(['libfoo.so.1'])\nlibrary('lib/libfoo.so.1')\n\
+             LIB = 'root/usr/lib64/libfoo.so.1'; os.makedirs('root/usr/lib64')\n{spoil}"
+        );
+        assert_refused(&[(&recipe, &[], 1, &[place, says, "1 problem;"])]);
+    }
+}
+
+#[test]
+fn a_library_for_another_machine_is_passed_over() {
+    // And a directory that is a link to nowhere, as search paths name many that are gone.
+    let recipe = r#"
+nash(["libfoo.so.1"])
+put("root/lib64/libfoo.so.1", m.executable("x", elf_type=3, arch="i386"))
+os.makedirs("root/usr"); os.symlink("gone", "root/usr/lib64")
+library("lib/libfoo.so.1")
+"#;
+    assert_libraries(recipe, &[("lib/libfoo.so.1", "root/lib/libfoo.so.1")]);
+}
+
+#[test]
+fn the_loaders_configuration_counts_where_a_binary_is_dynamic_and_nowhere_else() {
+    let conf = "put('root/etc/ld.so.conf', 'include\\tld.so.conf.d/*.conf\\n')\n";
+    let dangling = "os.makedirs('root/etc/ld.so.conf.d')\n\
+                    os.symlink('gone', 'root/etc/ld.so.conf.d/x.conf')\n";
+    assert_built(&format!("{conf}{dangling}"), &[]);
+    let dynamic = format!("{LIBRARIES}{conf}{dangling}nash([])");
+    let place = "xinitrd: root/etc/ld.so.conf.d/x.conf\n";
+    let says = [place, "x.conf -> gone leads nowhere", "1 problem;"];
+    assert_refused(&[(&dynamic, &[], 1, &says)]);
+    // The image has no cache of the loader's, so a directory that only it knows would not be found.
+    let named = format!(
+        "{conf}put('root/etc/ld.so.conf.d/x.conf', '/opt/foo\\n')\n\
+         library('opt/foo/libfoo.so')\nnash(['libfoo.so'])"
+    );
+    assert_libraries(&named, &[("lib64/libfoo.so", "root/opt/foo/libfoo.so")]);
+}
+
+/// A loader in the root, and how to make a nash that needs libraries, and libraries.
+const LIBRARIES: &str = r#"
+LD = "/lib64/ld.so"
+def so(name, needed=(), **paths):
+    return m.executable(name, elf_type=3, interpreter=LD, needed=needed, **paths)
+def library(path, needed=(), **paths):
+    put("root/" + path, so(path, needed, **paths))
+def nash(needed, **paths):
+    put(NASH, m.executable("nash", interpreter=LD, needed=needed, **paths))
+library("lib64/ld.so")
+"#;
+
+/// The image of the recipe has the loader and these libraries: where each lies, and which file of
+/// the scene it is.
+fn assert_libraries(recipe: &str, expected: &[(&str, &str)]) {
+    let scene = assert_built(&format!("{LIBRARIES}{recipe}"), &[]);
+    let loader = ("lib64/ld.so", "root/lib64/ld.so");
+    let read = |(path, source): &(&str, &str)| {
+        let bytes = fs::read(scene.path(source)).unwrap();
+        (path.as_bytes().to_vec(), bytes)
+    };
+    let mut expected: Vec<_> = expected.iter().chain([&loader]).map(read).collect();
+    expected.sort();
+    assert!(scene.unpacked("*.so*") == expected, "{recipe}");
 }
 
 #[test]
@@ -272,6 +379,25 @@ fn a_link_that_leads_nowhere_in_the_root_is_named_with_its_target() {
             &["root/bins/nash", "nash -> nash is part of a loop"],
         ),
     ]);
+}
+
+#[test]
+fn a_file_is_looked_for_further_on_where_a_good_link_leads_to_a_place_without_it() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/el4.toml");
+    let scene = assert_built(
+        &format!(
+            r#"
+text = open({manifest:?}).read()
+put("late.toml", text.replace('["sbin/nash"]', '["sbin/nash", "usr/bin/nash-static"]'))
+os.makedirs("root/usr/sbin"); os.symlink("usr/sbin", "root/sbin")
+os.makedirs("root/usr/bin"); os.rename(NASH, "root/usr/bin/nash-static")
+os.makedirs("root/var/usrlocal"); os.symlink("../var/usrlocal", "root/usr/local")
+"#
+        ),
+        &["--manifest", "./late.toml"],
+    );
+    let nash = fs::read(scene.path("root/usr/bin/nash-static")).unwrap();
+    assert_eq!(scene.unpacked("bin/nash"), [(b"bin/nash".to_vec(), nash)]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::guest::{EL4_KERNEL, Guest};
 use crate::readers;
+use crate::scene::{Scene, words};
 use crate::support::{Tool, fetched, kernel_of, testdata};
 use xinitrd::elf::program::ProgramFacts;
 use xinitrd::manifest::SHIPPED;
@@ -222,6 +223,30 @@ fn an_object_that_asks_for_more_than_any_does_is_refused() {
     ] {
         let refused = ProgramFacts::parse(&object).unwrap_err().to_string();
         assert!(refused.contains(said), "{refused} should say {said}");
+    }
+}
+
+#[test]
+fn a_program_that_leads_to_more_libraries_or_directories_than_any_does_is_given_up() {
+    // Told with all its directories, each missing library of the first would take 4 MB; the second
+    // is a chain of which each link needs 600 more.
+    let wide = "put(NASH, m.executable('nash', interpreter='/ld.so', \
+                needed=[f'lib{n}' for n in range(1000)], \
+                runpath=':'.join(f'/{n:03}' + '/deep' * 800 for n in range(1000))))";
+    let long = "
+def needs(n): return [f'next{n}'] + [f'lib{n}-{m}' for m in range(600)]
+put(NASH, m.executable('nash', interpreter='/ld.so', needed=needs(0)))
+for n in range(9):
+    put(f'root/lib64/next{n}', m.executable('x', elf_type=3, interpreter='/ld.so', needed=needs(n + 1)))";
+    for (recipe, says) in [
+        (wide, "bytes of directories to search, where"),
+        (long, "libraries needed in all, where there can be 1024"),
+    ] {
+        let output = Scene::new(recipe).build(&[]).output().unwrap();
+        let said = words(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(says), "no `{says}`");
+        assert!(said.len() < 1 << 20, "{} bytes", said.len());
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -145,6 +146,68 @@ fn a_signal_while_writing_leaves_nothing_and_is_told_by_the_exit_code() {
         assert_eq!(document["problems"][0]["found"], format!("signal {number}"));
         assert_eq!(scene.left(), [""; 0], "{signal}");
     }
+}
+
+#[test]
+fn a_signal_while_standard_output_takes_nothing_more_ends_it_by_that_signal() {
+    let scene = Scene::new(LARGE);
+    let args = [&LARGE_ARGS[..], &["-o", "-"]].concat();
+    for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1), ("QUIT", 3)] {
+        let mut child = scene
+            .build(&args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut reader = child.stdout.take().unwrap();
+        // It is at work, and stalls when the pipe is full.
+        reader.read_exact(&mut [0; 1000]).unwrap();
+        let kill = format!("kill -{signal} {}", child.id());
+        let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
+        assert!(sent.success());
+        let ended = wait(&mut child);
+        drop(reader);
+        let output = child.wait_with_output().unwrap();
+        assert!(ended, "it goes on after {signal}");
+        assert_eq!(output.status.signal(), Some(number), "{output:?}");
+        assert_eq!(words(&output), "");
+        assert_eq!(scene.left(), [""; 0], "{signal}");
+    }
+}
+
+#[test]
+fn the_threads_that_the_system_does_not_give_are_not_missed() {
+    // Without an index every module is read, by as many threads as there may be.
+    let scene = Scene::new(&format!(
+        "{LARGE}\nfor n in range(600): put(f'{{D}}/kernel/t/t{{n}}.ko', m.module(f't{{n}}', V))"
+    ));
+    let args = ["--with", "large", "--level", "1", "--force", "--threads"];
+    let build = |threads| scene.build(&[&args[..], &[threads]].concat());
+    assert_eq!(run(&mut build("1")).status.code(), Some(0));
+    let image = fs::read(scene.path("out/initrd.img")).unwrap();
+    let mut little_room = under_shell("ulimit -v 400000", &build("600"), &scene);
+    let mut many = build("18446744073709551615");
+    for command in [&mut little_room, &mut many] {
+        let output = run(command);
+        assert_eq!(output.status.code(), Some(0), "{}", words(&output));
+        assert!(fs::read(scene.path("out/initrd.img")).unwrap() == image);
+    }
+}
+
+#[test]
+fn an_image_is_made_where_the_system_gives_no_thread_at_all() {
+    let scene = Scene::new(LARGE);
+    let mut build = scene.build(&["--with", "large", "--threads", "8", "--json", "-f"]);
+    let mut made = |stack: Option<u64>| {
+        build.envs(stack.map(|bytes| ("RUST_MIN_STACK", bytes.to_string())));
+        let output = run(&mut build);
+        assert_eq!(output.status.code(), Some(0), "{}", words(&output));
+        let image = fs::read(scene.path("out/initrd.img")).unwrap();
+        (output.stdout, image)
+    };
+    let usual = made(None);
+    // A stack that no machine has: no thread can be started.
+    assert!(made(Some(1 << 60)) == usual, "other bytes");
 }
 
 /// Whether something of the image stands in the output's directory already.

@@ -196,11 +196,15 @@ pub fn links(bytes: &[u8]) {
             assert_eq!(root.resolve(&real).unwrap(), (real, kind));
         }
     }
-    if let Ok(found) = root.walk(&ImagePath::default(), &|_| true) {
-        assert!(found.len() <= tree.entries.len());
-        found
+    if let Ok(walked) = root.walk(&ImagePath::default(), &|_| true, &[]) {
+        assert!(walked.files.len() + walked.unusable.len() <= tree.entries.len());
+        let file = |path: &ImagePath| root.regular_file(path);
+        walked
+            .files
             .iter()
-            .for_each(|path| drop(root.regular_file(path).unwrap()));
+            .for_each(|path| drop(file(path).unwrap()));
+        let unusable = walked.unusable.iter();
+        unusable.for_each(|path| drop(file(path).unwrap_err()));
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use crate::scene::{KERNEL, Refusal, Scene, XENBLK, assert_refused, run, words};
+use crate::scene::{KERNEL, Refusal, Scene, XENBLK, assert_refused, run, under_shell, words};
+use crate::support::utf8;
 
 /// The problems of a text in the house's form, as a document has them.
 fn problems(text: &str) -> Value {
@@ -31,6 +33,61 @@ fn problems(text: &str) -> Value {
     let (number, _) = count.split_once(" problem").unwrap();
     assert_eq!(number, problems.len().to_string(), "{text}");
     Value::from(problems)
+}
+
+/// A word that would colour a terminal, and forge a line of the house's form.
+const FORGED: &str = r"x\x1b[31m\n    do:       rm -rf /\r";
+
+#[test]
+fn a_files_own_words_forge_no_line_and_reach_no_terminal_as_they_are() {
+    let program = "m.executable('nash', interpreter='/lib64/ld.so'";
+    let dep = "put(DEP, open(DEP).read() + f'kernel/fs/x.ko:\\n')";
+    let recipes = [
+        (
+            1,
+            format!("put(MODULE, m.module('xenblk', f'{{V}}{FORGED}'))"),
+        ),
+        (
+            1,
+            format!("put(MODULE, m.module('xenblk', V, ['{FORGED}'])); os.remove(DEP)"),
+        ),
+        (1, format!("put(NASH, {program}, needed=['{FORGED}']))")),
+        (
+            1,
+            format!("put(NASH, m.executable('nash', interpreter='/{FORGED}'))"),
+        ),
+        (
+            1,
+            format!(
+                "put('root/etc/modprobe.conf', 'options xenblk {}\\n')",
+                FORGED.replace("\\n", "")
+            ),
+        ),
+        (
+            0,
+            format!(
+                "{dep}; put(f'{{D}}/modules.softdep', 'softdep xenblk pre: {}\\n')",
+                FORGED.replace("\\n", "")
+            ),
+        ),
+    ];
+    for (code, recipe) in recipes {
+        let scene = Scene::new(&recipe);
+        for more in [&[][..], &["--json"]] {
+            let output = run(&mut scene.build(&[more, &["--dry-run"]].concat()));
+            assert_eq!(
+                output.status.code(),
+                Some(code),
+                "{recipe}: {}",
+                words(&output)
+            );
+            let said = utf8([output.stdout.clone(), output.stderr.clone()].concat());
+            assert!(said.contains("u{1b}[31m"), "{recipe}: {said}");
+            let raw = |c: char| c.is_control() && c != '\n';
+            assert!(!said.contains(raw), "{recipe}: {said:?}");
+            assert!(!said.contains("\n    do:       rm"), "{recipe}: {said}");
+        }
+    }
 }
 
 /// What `xinitrd build` and its likes say of bad arguments, word for word.
@@ -70,7 +127,7 @@ const USAGE: [Refusal<'_>; 18] = [
         2,
         &["xinitrd: out/lib/modules
     found:    no kernel
-    expected: a directory called as the kernel's release
+    expected: a directory called as the kernel's release, here or in usr/lib/modules
     do:       unpack the kernel's package there, or check --root
 1 problem; nothing was written
 "],
@@ -300,6 +357,61 @@ fn an_output_that_cannot_be_is_told_with_what_to_do() {
             &["xinitrd: /sys/initrd.img"],
         ),
     ]);
+}
+
+#[test]
+fn only_a_regular_file_is_replaced_even_by_force() {
+    let said = "
+    found:    a device, socket or pipe
+    expected: a regular file, or a name that nothing has yet
+    do:       name a file; or say -o - and lead standard output there
+1 problem; nothing was written
+";
+    let recipe = "os.mkfifo('fifo'); os.symlink('fifo', 'to-fifo'); os.symlink('/dev/null', 'to-null'); os.symlink('out', 'to-out'); \
+                  put('old', 'old'); os.symlink('old', 'to-old'); os.symlink('gone', 'to-gone')";
+    let scene = Scene::new(recipe);
+    for special in ["fifo", "to-fifo", "to-null"] {
+        for more in [&[][..], &["--force"], &["--force", "--dry-run"]] {
+            let args = [&["-o", special], more].concat();
+            let dry = more.contains(&"--dry-run");
+            let output = run(&mut scene.build(&args));
+            let (code, text) = match dry {
+                true => (0, String::new()),
+                false => (2, format!("xinitrd: {special}{said}")),
+            };
+            assert_eq!(words(&output), text, "{args:?}");
+            assert_eq!(output.status.code(), Some(code), "{args:?}");
+            let kind = fs::metadata(scene.path(special)).unwrap().file_type();
+            assert!(!kind.is_file(), "{args:?}");
+        }
+    }
+    let directory = run(&mut scene.build(&["-o", "to-out", "--force"]));
+    assert!(words(&directory).contains("found:    a directory"));
+    for link in ["to-old", "to-gone"] {
+        let there = run(&mut scene.build(&["-o", link]));
+        assert!(words(&there).contains("found:    it is there already"));
+        let built = run(&mut scene.build(&["-o", link, "--force"]));
+        assert_eq!(built.status.code(), Some(0), "{}", words(&built));
+        assert!(fs::symlink_metadata(scene.path(link)).unwrap().is_file());
+    }
+    assert_eq!(fs::read(scene.path("old")).unwrap(), b"old");
+    assert!(!scene.path("gone").exists());
+}
+
+#[test]
+fn an_image_may_be_read_by_whom_the_umask_lets() {
+    let scene = Scene::new("");
+    for (umask, mode) in [("022", 0o644), ("077", 0o600), ("000", 0o666)] {
+        let command = scene.build(&["--force"]);
+        let built = run(&mut under_shell(
+            &format!("umask {umask}"),
+            &command,
+            &scene,
+        ));
+        assert_eq!(built.status.code(), Some(0), "{}", words(&built));
+        let image = fs::metadata(scene.path("out/initrd.img")).unwrap();
+        assert_eq!(image.permissions().mode() & 0o7777, mode, "umask {umask}");
+    }
 }
 
 #[test]

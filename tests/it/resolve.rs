@@ -15,9 +15,11 @@ use xinitrd::kmod::order::Resolver;
 use xinitrd::kmod::tree::ModuleTree;
 use xinitrd::root::Root;
 
-use crate::support::{Tool, fetched, kernel_of, text, utf8, xinitrd, xinitrd_prints};
+use crate::scene::{KERNEL, Scene, run, words};
+use crate::support::{Tool, fetched, kernel_of, modules_of, text, utf8, xinitrd, xinitrd_prints};
 
 const MODPROBE: Tool = Tool::of("modprobe", "kmod");
+const DEPMOD: Tool = Tool::of("depmod", "kmod");
 
 /// What loading a module takes: paths in the module directory in load order, and built-in drivers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -107,8 +109,8 @@ fn answers(names: &[String], ask: impl Fn(&String) -> Loads + Sync) -> HashMap<S
 }
 
 fn with_tree<T>(root: &Path, kernel: &str, work: impl FnOnce(&mut ModuleTree<'_>) -> T) -> T {
+    let directory = ImagePath::new(format!("{}/{kernel}", modules_of(root))).unwrap();
     let root = Root::new(Box::new(DirectoryFiles::new(root).unwrap()));
-    let directory = ImagePath::new(format!("lib/modules/{kernel}")).unwrap();
     let threads = NonZeroUsize::new(2).unwrap();
     work(&mut ModuleTree::open(&root, &directory, ModprobeConfig::default(), threads).unwrap())
 }
@@ -247,6 +249,21 @@ fn the_command_prints_several_modules_in_modprobes_order() {
 }
 
 #[test]
+fn a_usr_merged_package_unpacked_alone_is_read_where_it_lies() {
+    let root = fetched("kernel-6.12-amd64");
+    let kernel = kernel_of(&root);
+    let printed = xinitrd_prints(&["resolve", "--root", text(&root), "xenblk"]);
+    let directory = format!("{}/{}/{kernel}/", text(&root), modules_of(&root));
+    let ours = utf8(printed);
+    let ours: Vec<&str> = ours
+        .lines()
+        .map(|line| line.strip_prefix(&directory).unwrap())
+        .collect();
+    let theirs = modprobe(&fetched("kernel-6.12-amd64-depmod"), &kernel, "xenblk");
+    assert_eq!(ours, theirs.paths);
+}
+
+#[test]
 fn a_mistyped_module_is_answered_with_the_nearest_name() {
     for (root, typed, meant) in [
         ("kernel-6.1-amd64-depmod", "xen-blkfrnt", "xen_blkfront"),
@@ -260,5 +277,57 @@ fn a_mistyped_module_is_answered_with_the_nearest_name() {
         assert_eq!((output.status.code(), output.stdout), (Some(1), vec![]));
         let answered = said.contains(typed) && said.contains(meant);
         assert!(answered, "{said:?} should name {typed} and {meant}");
+    }
+}
+
+/// A tree without an index: a directory that is a link, and one that only a link leads to; names
+/// that depmod passes over, as directories and as a link; files that are links, some leading nowhere.
+const LINKED: &str = r#"
+os.remove(DEP)
+os.rename(f"{D}/kernel/fs", "root/fs")
+os.symlink("../../../../fs", f"{D}/kernel/fs")
+put("root/far/two/two.ko", m.module("two", V))
+os.symlink("../../../../../far", f"{D}/kernel/drivers/far")
+put("root/src/inner.ko", m.module("inner", V))
+os.symlink("../../../src", f"{D}/source")
+put(f"{D}/build/xenblk.ko", m.module("xenblk", V))
+put(f"{D}/kernel/net/build/deep.ko", m.module("deep", V))
+put("root/weak/one.ko", m.module("one", V))
+os.mkdir(f"{D}/weak-updates")
+os.symlink("../../../../weak/one.ko", f"{D}/weak-updates/one.ko")
+os.symlink("gone.ko", f"{D}/weak-updates/xennet.ko")
+os.symlink("gone.ko", f"{D}/kernel/zz.ko")
+"#;
+
+#[test]
+fn a_tree_without_an_index_has_the_modules_that_depmod_finds() {
+    let scene = Scene::new(LINKED);
+    let root = scene.path("root");
+    let ours: BTreeSet<String> = with_tree(&root, KERNEL, |tree| {
+        let ids: Vec<_> = tree.ids().collect();
+        let paths = ids.into_iter().map(|id| tree.path(id).as_bytes().to_vec());
+        paths.map(utf8).collect()
+    });
+    DEPMOD.run(&["-b", text(&root), KERNEL], b"");
+    let theirs: BTreeSet<String> = modules_dep(&root, KERNEL).into_keys().collect();
+    // The link that leads nowhere is kept, to be told when it is asked for.
+    let dangling = BTreeSet::from(["kernel/zz.ko".to_owned()]);
+    assert_eq!(&ours - &theirs, dangling);
+    assert_eq!(&theirs - &ours, BTreeSet::new());
+    assert!(theirs.contains("kernel/drivers/far/two/two.ko"));
+}
+
+#[test]
+fn a_module_that_is_a_link_to_nowhere_is_named_when_it_is_asked_for() {
+    for recipe in [LINKED, "os.symlink('gone.ko', f'{D}/kernel/zz.ko')"] {
+        let scene = Scene::new(recipe);
+        let output = run(&mut scene.build(&["--with", "zz"]));
+        let said = words(&output);
+        let link = format!("root/lib/modules/{KERNEL}/kernel/zz.ko\n");
+        assert!(said.contains(&link), "{said}");
+        assert!(said.contains("zz.ko -> gone.ko leads nowhere"), "{said}");
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let output = run(&mut scene.build(&[]));
+        assert_eq!(output.status.code(), Some(0), "{}", words(&output));
     }
 }

@@ -102,9 +102,17 @@ pub fn fetched(name: &str) -> PathBuf {
         .unwrap()
 }
 
+/// Where a root has its kernels: a usr-merged package alone has no `lib`.
+pub fn modules_of(root: &Path) -> &'static str {
+    match root.join("lib").exists() {
+        true => "lib/modules",
+        false => "usr/lib/modules",
+    }
+}
+
 /// The one kernel of a root.
 pub fn kernel_of(root: &Path) -> String {
-    let mut kernels = root.join("lib/modules").read_dir().unwrap();
+    let mut kernels = root.join(modules_of(root)).read_dir().unwrap();
     let kernel = kernels.next().unwrap().unwrap().file_name();
     assert!(kernels.next().is_none(), "one kernel in {}", root.display());
     kernel.into_string().unwrap()
