@@ -114,6 +114,20 @@ fn the_manifest_of_the_docs_has_every_applet_of_the_script_and_its_own() {
 }
 
 #[test]
+fn the_applets_are_found_where_bin_leads() {
+    let busybox = fetched("busybox-amd64").join("bin/busybox");
+    let merged = lab(text(&busybox))
+        + r#"
+text = open("lab.toml").read().replace('path = "bin"', 'path = "usr/bin"').replace("bin/busybox", "usr/bin/busybox", 1)
+put("lab.toml", text.replace("links = [", 'links = [{ path = "bin", target = "usr/bin" }, '))
+"#;
+    let scene = assert_built(&merged, &["--manifest", "./lab.toml"]);
+    scene.unpacked("usr/bin/*");
+    let link = fs::read_link(scene.path("unpacked/usr/bin/hexdump"));
+    assert_eq!(link.unwrap(), Path::new("busybox"));
+}
+
+#[test]
 fn a_busybox_without_the_applets_is_refused_with_their_names() {
     let called = format!("no applet {}\n", APPLETS.join(", "));
     let says = &[
