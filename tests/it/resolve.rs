@@ -32,7 +32,7 @@ struct Loads {
 fn modprobe(root: &Path, kernel: &str, name: &str) -> Loads {
     let arguments = ["-C", "/dev/null", "-d", text(root), "-S", kernel];
     let said = MODPROBE.run(&[&arguments[..], &["--show-depends", name]].concat(), b"");
-    let directory = format!("{}/lib/modules/{kernel}/", text(root));
+    let directory = format!("{}/{}/{kernel}/", text(root), modules_of(root));
     let mut loads = Loads::default();
     for line in utf8(said).lines() {
         match line.trim_end().split_once(' ').unwrap() {
@@ -80,7 +80,7 @@ fn command(root: &Path, kernel: &str, names: &[String]) -> Loads {
     arguments.extend(names.iter().map(String::as_str));
     let report = xinitrd_prints(&arguments);
     let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
-    let directory = format!("{}/lib/modules/{kernel}/", text(root));
+    let directory = format!("{}/{}/{kernel}/", text(root), modules_of(root));
     let list = |key: &str| report[key].as_array().unwrap().iter();
     let path = |module: &serde_json::Value| {
         let path = module["path"].as_str().unwrap();
