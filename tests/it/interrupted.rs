@@ -148,13 +148,22 @@ fn a_signal_while_writing_leaves_nothing_and_is_told_by_the_exit_code() {
     }
 }
 
+/// The command with no signal ignored, as a shell has some of them for what it runs in the background.
+fn heeding_signals(command: &Command, scene: &Scene) -> Command {
+    let mut env = Command::new("env");
+    env.arg("--default-signal")
+        .arg(command.get_program())
+        .args(command.get_args())
+        .current_dir(&scene.0);
+    env
+}
+
 #[test]
 fn a_signal_while_standard_output_takes_nothing_more_ends_it_by_that_signal() {
     let scene = Scene::new(LARGE);
     let args = [&LARGE_ARGS[..], &["-o", "-"]].concat();
     for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1), ("QUIT", 3)] {
-        let mut child = scene
-            .build(&args)
+        let mut child = heeding_signals(&scene.build(&args), &scene)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
