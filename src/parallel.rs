@@ -19,8 +19,9 @@ pub(crate) fn start<'s>(
     (0..wanted.min(LIMIT)).take_while(start).count()
 }
 
-/// Applies `work` to every input on at most `threads` threads, or the fewer that the system gives, and returns the results in the
-/// inputs' order. With one thread, or one input, the caller's thread does it all.
+/// Applies `work` to every input on at most `threads` threads, or the fewer that the system gives,
+/// and returns the results in the inputs' order. With one thread, or one input, the caller's thread
+/// does it all.
 pub fn map<I: Send, O: Send>(
     inputs: Vec<I>,
     threads: NonZeroUsize,

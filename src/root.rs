@@ -170,6 +170,17 @@ impl LookupError {
     }
 }
 
+/// What was found, with `None` for what is not there.
+///
+/// # Errors
+/// Those of `found`, but that nothing is there.
+pub fn if_there<T>(found: Result<T, LookupError>) -> Result<Option<T>, LookupError> {
+    match found {
+        Err(error) if error.is_missing() => Ok(None),
+        found => found.map(Some),
+    }
+}
+
 /// A root and what has been learnt of its links.
 pub struct Root {
     files: Box<dyn Files>,
@@ -262,11 +273,7 @@ impl Root {
     /// # Errors
     /// As [`Root::read`].
     pub fn read_if_there(&self, path: &ImagePath) -> Result<Option<Vec<u8>>, LookupError> {
-        match self.read(path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.is_missing() => Ok(None),
-            Err(error) => Err(error),
-        }
+        if_there(self.read(path))
     }
 
     /// The names in the directory that `path` leads to, sorted, and where it really lies.

@@ -12,7 +12,7 @@ use crate::image_path::{ImagePath, Shown};
 use crate::kmod::config::ModprobeConfig;
 use crate::nearest::nearest;
 use crate::problem::Problem;
-use crate::root::{FileKind, LookupError, Root};
+use crate::root::{FileKind, LookupError, Root, if_there};
 
 /// A guest, as far as it could be had.
 pub(super) struct Guest {
@@ -121,10 +121,8 @@ fn kernels(root: &Root) -> Result<Vec<Kernel>, Problem> {
 }
 
 fn kernels_in(root: &Root, place: &ImagePath) -> Result<Vec<Kernel>, LookupError> {
-    let names = match root.list(place) {
-        Err(error) if error.is_missing() => return Ok(Vec::new()),
-        listed => listed?.1,
-    };
+    let listed = if_there(root.list(place))?;
+    let names = listed.map(|(_, names)| names).unwrap_or_default();
     let directories = names
         .into_iter()
         .filter(|(_, kind)| matches!(kind, FileKind::Directory | FileKind::Symlink(_)));

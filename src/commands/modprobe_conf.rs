@@ -9,7 +9,7 @@ use crate::error::Obstacle;
 use crate::host::text::{self, conf_files};
 use crate::image_path::ImagePath;
 use crate::problem::Problem;
-use crate::root::{FileKind, LookupError, Root};
+use crate::root::{FileKind, LookupError, Root, if_there};
 
 /// A configuration's text, or why there is none.
 type Text = Result<Vec<u8>, Problem<Obstacle>>;
@@ -95,10 +95,8 @@ fn unreadable(root: &Root, path: &ImagePath, error: LookupError) -> Problem<Obst
 
 /// The configuration files in a directory, which need not be there; hidden files are none.
 fn conf_names(root: &Root, directory: &ImagePath) -> Result<Vec<(Vec<u8>, FileKind)>, LookupError> {
-    let mut names = match root.list(directory) {
-        Err(error) if error.is_missing() => return Ok(Vec::new()),
-        listed => listed?.1,
-    };
+    let listed = if_there(root.list(directory))?;
+    let mut names = listed.map(|(_, names)| names).unwrap_or_default();
     names.retain(|(name, _)| name.ends_with(b".conf") && !name.starts_with(b"."));
     Ok(names)
 }
@@ -118,16 +116,8 @@ fn is_mask(kind: &FileKind) -> bool {
 
 /// A file's text; nothing where there is no file.
 fn root_text(root: &Root, path: &ImagePath) -> Result<Option<Vec<u8>>, Problem<Obstacle>> {
-    let size = match root
-        .regular_file(path)
-        .and_then(|real| Ok(root.files().open(&real)?.size()))
-    {
-        Err(error) if error.is_missing() => return Ok(None),
-        size => size.map_err(|error| unreadable(root, path, error))?,
-    };
-    if size > text::LIMIT {
-        return Err(not_read(root.shown(path), text::too_large()));
+    match if_there(root.read_at_most(path, text::LIMIT)) {
+        Err(LookupError::TooLarge { .. }) => Err(not_read(root.shown(path), text::too_large())),
+        read => read.map_err(|error| unreadable(root, path, error)),
     }
-    let text = root.read_if_there(path);
-    text.map_err(|error| unreadable(root, path, error))
 }

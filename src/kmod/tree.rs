@@ -20,7 +20,7 @@ use super::module_file::{self, ModuleFault, ModuleFile};
 use super::name::{ModuleName, is_module_file};
 use super::note::Note;
 use crate::image_path::{BadPath, ImagePath};
-use crate::root::{LookupError, Root};
+use crate::root::{LookupError, Root, if_there};
 
 /// A module of one tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -509,11 +509,7 @@ fn read_index(
     name: &str,
 ) -> Result<Option<Vec<u8>>, LookupError> {
     let path = directory.join(name.as_bytes())?;
-    let text = match root.read_at_most(&path, INDEX_LIMIT) {
-        Err(error) if error.is_missing() => Ok(None),
-        read => read.map(Some),
-    };
-    root.at(&path, text)
+    root.at(&path, if_there(root.read_at_most(&path, INDEX_LIMIT)))
 }
 
 /// An index file in the form of a configuration, as `modules.softdep` and `modules.weakdep` are.

@@ -19,6 +19,12 @@ fn a_module_that_is_not_whole_or_not_the_kernels_is_named() {
             1,
             &[XENBLK, "an empty file", "whole kernel module"],
         ),
+        (
+            "put(MODULE, m.module('xenblk', V, depends=[f'n{n}' for n in range(1025)]))",
+            &[],
+            1,
+            &[XENBLK, "it depends on 1025 names, more than the 1024"],
+        ),
         ("cut(MODULE)", &[], 1, &[XENBLK, "ends"]),
         (
             "put(MODULE, m.module('xenblk', V, arch='i386'))",
@@ -461,6 +467,12 @@ fn python_bytes(names: &[&[u8]]) -> String {
 #[test]
 fn a_modules_dep_that_cannot_be_is_named() {
     assert_refused(&[
+        (
+            "put(DEP, b'#' * ((16 << 20) + 1))",
+            &[],
+            1,
+            &["modules.dep\n    found:    16777217 bytes, more than the 16777216"],
+        ),
         (
             "p = '/' + D[5:] + '/kernel/fs/'; put(DEP, f'{p}ext3/ext3.ko: {p}jbd/jbd.ko\\n{p}jbd/jbd.ko: {p}ext3/ext3.ko\\n'); \
              put(f'{D}/kernel/fs/jbd/jbd.ko', m.module('jbd', V, ['ext3']))",
