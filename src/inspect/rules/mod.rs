@@ -1,5 +1,6 @@
 //! The rules, a file a topic: each file has its `RULES`, and one `check` that says what they find.
 
+pub mod archive;
 pub mod elf;
 pub mod files;
 pub mod init;
@@ -10,13 +11,20 @@ use super::finding::{Finding, Rule};
 
 /// Every rule, in the order in which `xinitrd explain` prints them.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    let topics: [&[&Rule]; 4] = [elf::RULES, modules::RULES, init::RULES, files::RULES];
+    let topics: [&[&Rule]; 5] = [
+        archive::RULES,
+        elf::RULES,
+        modules::RULES,
+        init::RULES,
+        files::RULES,
+    ];
     topics.into_iter().flatten().copied()
 }
 
 /// Everything that is found in an image.
 pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
+    archive::check(case, &mut findings);
     elf::check(case, &mut findings);
     modules::check(case, &mut findings);
     init::check(case, &mut findings);
