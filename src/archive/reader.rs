@@ -515,6 +515,9 @@ impl Archive {
 
     /// Passes over `count` bytes that were seen.
     fn take(&mut self, count: usize) -> Result<(), ReadError> {
+        if count == 0 {
+            return Ok(());
+        }
         if let Some(mut tap) = self.tap.take() {
             tap.bytes(self.seen().get(..count).unwrap_or_default());
             self.tap = Some(tap);
