@@ -119,8 +119,9 @@ impl Destination {
         })
     }
 
-    /// Makes a directory, or uses the one that is there; the root is the destination itself. It gets
-    /// its mode, owner and time at the end, so that one that may not be written to can be filled.
+    /// Makes a directory, or uses the one that is there. It gets its mode, owner and time at the
+    /// end, so that one that may not be written to can be filled. What is said of the root changes
+    /// nothing, as with GNU cpio: the directory that is extracted into is the user's.
     ///
     /// # Errors
     /// When it cannot be made, or something else is there that may not be replaced.
@@ -207,7 +208,6 @@ impl Destination {
 
     fn put_directory(&mut self, path: &ImagePath, meta: Meta) -> Result<(), PlaceFault> {
         if path.is_root() {
-            self.directories.insert(path.clone(), meta);
             return Ok(());
         }
         let spot = self.spot(path)?;
@@ -285,12 +285,8 @@ impl Destination {
     }
 
     fn settle_directory(&mut self, path: &ImagePath, meta: Meta) -> Result<(), PlaceFault> {
-        let directory = if path.is_root() {
-            calls::open_directory(&self.open.top(), b".")?
-        } else {
-            let spot = self.spot(path)?;
-            calls::open_directory(&spot.parent, spot.name)?
-        };
+        let spot = self.spot(path)?;
+        let directory = calls::open_directory(&spot.parent, spot.name)?;
         calls::settle(&directory, meta, self.wishes)
     }
 

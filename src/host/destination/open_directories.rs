@@ -24,10 +24,6 @@ impl OpenDirectories {
         }
     }
 
-    pub(super) fn top(&self) -> Arc<OwnedFd> {
-        Arc::clone(&self.top)
-    }
-
     /// The directory that `way` leads to. `open` is asked for each component that is not held open,
     /// with the directory above it, the component, and how many of `way` stand before it.
     pub(super) fn enter<E>(
@@ -37,7 +33,7 @@ impl OpenDirectories {
     ) -> Result<Arc<OwnedFd>, E> {
         let mut ways = way.iter().enumerate().rev();
         let nearest = ways.find_map(|(at, step)| Some((at + 1, self.held(step.id)?)));
-        let (from, mut directory) = nearest.unwrap_or_else(|| (0, self.top()));
+        let (from, mut directory) = nearest.unwrap_or_else(|| (0, Arc::clone(&self.top)));
         for (at, step) in way.iter().enumerate().skip(from) {
             directory = Arc::new(open(&directory, step, at)?);
             self.hold(step.id, &directory);
