@@ -35,3 +35,4 @@ pub mod problem;
 pub mod report;
 pub mod root;
 pub mod rope;
+pub mod unpacker;
