@@ -38,3 +38,4 @@ pub mod report;
 pub mod root;
 pub mod rope;
 pub mod xen_version;
+pub mod unpacker;
