@@ -5,6 +5,7 @@
 
 use std::io;
 
+use crate::archive::{FlawKind, LimitMet};
 use crate::compress::BadLevel;
 use crate::kernel_version::NotAVersion;
 use crate::manifest::{NoneServes, SHIPPED};
@@ -78,6 +79,12 @@ pub enum Obstacle {
     Level(BadLevel),
     /// `SOURCE_DATE_EPOCH` is no time; its text.
     SourceDate(String),
+    /// An image cannot be read: nothing is known of it.
+    Unreadable(io::Error),
+    /// An image is not as the format has it.
+    Flaw(FlawKind),
+    /// An image is larger than it may be.
+    LimitMet(LimitMet),
     /// The image's file cannot be written.
     Output(io::Error),
     /// The image cannot be written to standard output.
@@ -146,6 +153,9 @@ impl Obstacle {
     fn left(&self) -> Option<String> {
         match self {
             Obstacle::Stream(_) => Some("what was written is no whole image".to_owned()),
+            Obstacle::Unreadable(_) | Obstacle::Flaw(_) | Obstacle::LimitMet(_) => {
+                Some("what could be read was dealt with".to_owned())
+            }
             Obstacle::ReportLost { image, .. } => Some(format!("{image} is written, and whole")),
             _ => None,
         }
@@ -156,7 +166,7 @@ impl Explain for Obstacle {
     fn is_judgement(&self) -> bool {
         match self {
             Obstacle::Input(fault) => fault.is_judgement(),
-            Obstacle::NotUtf8 => true,
+            Obstacle::NotUtf8 | Obstacle::Flaw(_) | Obstacle::LimitMet(_) => true,
             _ => false,
         }
     }
@@ -165,6 +175,9 @@ impl Explain for Obstacle {
         match self {
             Obstacle::Input(fault) => fault.found(),
             Obstacle::CommandLine(words) => words.clone(),
+            Obstacle::Flaw(flaw) => flaw.found(),
+            Obstacle::LimitMet(limit) => limit.to_string(),
+            Obstacle::Unreadable(source) => plain(source),
             Obstacle::SourceDate(text) => format!("`{text}`"),
             Obstacle::Directory { source, .. } | Obstacle::Text { source, .. } => plain(source),
             Obstacle::NoKernel => "no kernel".to_owned(),
@@ -189,6 +202,9 @@ impl Explain for Obstacle {
     fn expected(&self) -> String {
         match self {
             Obstacle::Input(fault) => fault.expected(),
+            Obstacle::Flaw(flaw) => flaw.expected(),
+            Obstacle::LimitMet(_) => "an image that a guest could boot from".to_owned(),
+            Obstacle::Unreadable(_) => "an image that can be read".to_owned(),
             Obstacle::CommandLine(_) => "arguments as --help has them".to_owned(),
             Obstacle::Directory { holds, .. } => format!("a directory: {holds}"),
             Obstacle::NoKernel => {
@@ -220,6 +236,11 @@ impl Explain for Obstacle {
     fn advice(&self) -> String {
         match self {
             Obstacle::Input(fault) => fault.advice(),
+            Obstacle::Flaw(flaw) => flaw.advice(),
+            Obstacle::LimitMet(limit) => {
+                format!("if it is to be trusted, raise {}", limit.option())
+            }
+            Obstacle::Unreadable(source) => medium_advice(source).to_owned(),
             Obstacle::CommandLine(_) => "see xinitrd --help, or xinitrd build --help".to_owned(),
             Obstacle::Directory { source, .. } | Obstacle::Text { source, .. } => {
                 medium_advice(source).to_owned()

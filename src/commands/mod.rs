@@ -1,7 +1,10 @@
 //! The subcommands: each reads, decides and writes, and says so in that order.
 
 pub mod build;
+pub mod cat;
 mod guest;
+mod image;
+pub mod list;
 pub mod manifests;
 mod modprobe_conf;
 pub mod obstacles;

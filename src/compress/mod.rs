@@ -8,6 +8,7 @@
 //!
 //! What is compressed already (a module `.ko.xz`) is told by [`detect`] and read by [`unpack`].
 
+mod decode;
 mod deflate_blocks;
 mod encode;
 mod format;
@@ -28,6 +29,7 @@ use crate::kernel_version::KernelVersion;
 #[cfg(doc)]
 use crate::rope::Rope;
 
+pub use decode::{DecodeError, Decoder, Member};
 pub use encode::encode;
 pub use format::{Format, detect};
 pub use unpack::{UnpackError, unpack};
