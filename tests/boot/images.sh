@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # variables are shared with lib.sh
+# shellcheck shell=bash disable=SC2034,SC2154 # variables are shared with lib.sh
 # Images that other builders made (testdata/images/make.sh), in QEMU alone: each reaches the root. What
 # xinitrd says of an image is held against this. run.sh sources this.
 

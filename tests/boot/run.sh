@@ -55,6 +55,7 @@ set -eu
 # shellcheck source=tests/boot/images.sh
 . "$here/images.sh"
 CASES=$CASES$BROKEN_CASES$IMAGE_CASES$XEN_CASES
+MORE_CASES=$MORE_IMAGE_CASES$MORE_XEN_CASES
 
 # ---- The cases --------------------------------------------------------------------------------
 
@@ -285,8 +286,8 @@ main() {
         case $name in
         --install) install=yes ;;
         --quick) chosen+=(device xz xen-pv-6.1) ;;
-        --images) mapfile -t -O ${#chosen[@]} chosen < <(names "$IMAGE_CASES$MORE_IMAGE_CASES") ;;
-        *) names "$CASES$MORE_IMAGE_CASES" | grep -qx -- "$name" ||
+        --images) mapfile -t -O ${#chosen[@]} chosen < <(names "$IMAGE_CASES$MORE_CASES") ;;
+        *) names "$CASES$MORE_CASES" | grep -qx -- "$name" ||
             die "no case is called $name; the head of this script lists them"
             chosen+=("$name") ;;
         esac
