@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::arch::Arch;
 use crate::archive::Limits;
 use crate::compress::Compression;
+use crate::xen_version::XenVersion;
 
 /// Builds initial ramdisks for Xen guests, for any architecture, on any host.
 #[derive(Debug, Parser)]
@@ -28,12 +29,17 @@ pub enum Command {
     /// Print the modules that loading some takes, in load order, one path a line
     #[command(after_help = RESOLVE_EXAMPLE)]
     Resolve(ResolveArgs),
+    /// Judge images: what is in them, what is wrong with them, and what to do about it
+    #[command(after_help = INSPECT_EXAMPLE)]
+    Inspect(Box<InspectArgs>),
     /// Print the names in an image, as they stand there, one a line
     #[command(after_help = LIST_EXAMPLE)]
     List(ListArgs),
     /// Print a file of an image
     #[command(after_help = "Example:\n  xinitrd cat initrd.img init")]
     Cat(CatArgs),
+    /// Print what an image is judged by: every rule in a line, or all about one
+    Explain(ExplainArgs),
     /// List the shipped manifests, or print one
     #[command(after_help = "Example:\n  xinitrd manifests busybox > mine.toml")]
     Manifests {
@@ -49,6 +55,13 @@ const BUILD_EXAMPLE: &str = "Examples:
 const RESOLVE_EXAMPLE: &str = "Example:
   xinitrd resolve --kernel 6.1.0-43-amd64 --root ./guest xenblk xennet ext4";
 
+const INSPECT_EXAMPLE: &str =
+    "Exit code: 0, no error was found; 1, an image was judged bad; 2, one cannot be read.
+
+Examples:
+  xinitrd inspect initrd.img
+  xinitrd inspect --xen 4.17 --kernel-version 2.6.18 --deny warnings *.img
+  xinitrd inspect --root ./guest --kernel 6.1.0-43-amd64 --json initrd.img";
 const LIST_EXAMPLE: &str = "Examples:
   xinitrd list initrd.img
   xz -dc guest.xz | xinitrd list -l -";
@@ -102,6 +115,55 @@ fn size(text: &str) -> Result<u64, String> {
         .zip(unit)
         .and_then(|(number, unit)| number.checked_mul(unit));
     bytes.ok_or_else(|| "a number of bytes is expected, as 4096, 64K, 512M or 4G".to_owned())
+}
+
+/// The arguments of `inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The images; - is standard input
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+    /// The guest's kernel: what it can read, and what it would skip, reject or override [default: the
+    /// one its modules are of, or today's]
+    #[arg(long, value_name = "V")]
+    pub kernel_version: Option<String>,
+    /// The version of Xen that starts the guest [default: any]
+    #[arg(long, value_name = "V")]
+    pub xen: Option<XenVersion>,
+    /// The guest's architecture: x86_64, i386 or aarch64 [default: read from the modules]
+    #[arg(long)]
+    pub arch: Option<Arch>,
+    /// A root with the guest's kernel in it: which drivers are built in, which symbols it has
+    #[arg(long, value_name = "DIR", requires = "kernel")]
+    pub root: Option<PathBuf>,
+    /// The directory of the kernel's modules in that root
+    #[arg(long, value_name = "KVER", requires = "root")]
+    pub kernel: Option<String>,
+    /// Print a JSON object a line for each image
+    #[arg(long)]
+    pub json: bool,
+    /// Take what this rule finds for an error; `warnings` stands for all
+    #[arg(long, value_name = "RULE|warnings")]
+    pub deny: Vec<String>,
+    /// Pass over what this rule finds
+    #[arg(long, value_name = "RULE")]
+    pub allow: Vec<String>,
+    /// How many images are judged at a time, 64 at most [default: the machine's processors]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// How far they are followed.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// The arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The rule to explain
+    pub rule: Option<String>,
+    /// Print all about every rule, as docs/rules.md has it
+    #[arg(long, conflicts_with = "rule")]
+    pub markdown: bool,
 }
 
 /// The arguments of `list`.

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::compress::DecodeError;
+use crate::compress::decode::DecodeError;
 use crate::image_path::Shown;
 use crate::problem::Explain;
 

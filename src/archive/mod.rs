@@ -17,7 +17,8 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::compress::{DecodeError, Format, Member};
+use crate::compress::Format;
+use crate::compress::decode::{DecodeError, Member};
 
 pub use flaw::{Flaw, FlawKind};
 pub use header::{FileType, Header};
@@ -93,7 +94,7 @@ pub enum ReadError {
 impl From<DecodeError> for ReadError {
     fn from(error: DecodeError) -> Self {
         match error {
-            DecodeError::Io(error) => ReadError::Io(error),
+            DecodeError::Io(error) => ReadError::Io(io::Error::new(error.kind(), error)),
             other => ReadError::Damaged(other),
         }
     }

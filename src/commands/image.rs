@@ -41,12 +41,20 @@ impl Image {
 
     /// What is where in it, without what is in the files.
     pub(super) fn outline(&mut self) -> Result<Picture, Error> {
+        self.read(read::outline)
+    }
+
+    /// What `read` makes of the archive.
+    pub(super) fn read<T>(
+        &mut self,
+        read: impl FnOnce(&mut Archive) -> Result<T, ReadError>,
+    ) -> Result<T, Error> {
         let Image {
             path,
             archive,
             flaws,
         } = self;
-        read::outline(archive).map_err(|error| broken_off(path, flaws, error))
+        read(archive).map_err(|error| broken_off(path, flaws, error))
     }
 
     /// The next entry; segments are passed over, flaws are kept for [`Image::finish`].

@@ -31,3 +31,27 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
     files::check(case, &mut findings);
     findings
 }
+
+/// All about every rule, as `docs/rules.md` has it.
+#[must_use]
+pub fn markdown() -> String {
+    let mut text = String::from(HEAD);
+    for rule in all() {
+        let Rule {
+            name,
+            severity,
+            meaning,
+            reason,
+            cure,
+        } = rule;
+        text +=
+            &format!("\n## {name}\n\n*{severity}*: {meaning}\n\n{reason}\n\nWhat to do: {cure}\n");
+    }
+    text
+}
+
+const HEAD: &str = "# What an image is judged by
+
+Made by `xinitrd explain --markdown`. Names are stable. An error makes `xinitrd inspect` exit with 1; a
+warning does so with `--deny RULE` or `--deny warnings`; `--allow RULE` passes over what a rule finds.
+";
