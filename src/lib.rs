@@ -37,3 +37,4 @@ pub mod problem;
 pub mod report;
 pub mod root;
 pub mod rope;
+pub mod xen_version;

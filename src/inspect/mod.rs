@@ -7,20 +7,25 @@
 
 pub mod boot;
 pub mod finding;
+pub mod memory;
 pub mod module;
 pub mod picture;
 pub mod read;
+pub mod report;
 pub mod rules;
 pub mod tree;
+pub mod verdict;
 
 use std::sync::Arc;
 
 use crate::arch::Arch;
 use crate::archive::{Archive, ReadError};
 use crate::kernel_version::KernelVersion;
+use crate::xen_version::XenVersion;
 
 use boot::Boot;
 use finding::Finding;
+use memory::Memory;
 use picture::Picture;
 use tree::Tree;
 
@@ -31,6 +36,8 @@ pub struct Guest {
     pub kernel: Option<KernelVersion>,
     /// Its architecture, where it was said.
     pub arch: Option<Arch>,
+    /// The version of Xen that starts it, where it was said.
+    pub xen: Option<XenVersion>,
 }
 
 /// An image, read and judged.
@@ -39,6 +46,8 @@ pub struct Inspection {
     pub picture: Arc<Picture>,
     /// How it boots.
     pub boot: Boot,
+    /// What unpacking it takes.
+    pub memory: Memory,
     /// What the rules found.
     pub findings: Vec<Finding>,
 }
@@ -58,6 +67,7 @@ pub fn inspect(archive: &mut Archive, guest: &Guest) -> Result<Inspection, ReadE
         guest,
     });
     Ok(Inspection {
+        memory: Memory::of(&picture, &tree),
         picture,
         boot,
         findings,
