@@ -37,5 +37,5 @@ pub mod problem;
 pub mod report;
 pub mod root;
 pub mod rope;
-pub mod xen_version;
 pub mod unpacker;
+pub mod xen_version;
