@@ -1,13 +1,14 @@
 //! `xinitrd inspect`: images judged, whoever made them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::explain;
-use super::image::{Image, name};
+use super::image::{broken_off, name};
 use super::obstacles::Obstacles;
 use super::{print, processors};
 use crate::cli::InspectArgs;
 use crate::error::{Error, Obstacle};
+use crate::host;
 use crate::inspect::report::InspectionReport;
 use crate::inspect::verdict::Policy;
 use crate::inspect::{Guest, inspect};
@@ -23,11 +24,9 @@ pub fn run(args: &InspectArgs) -> Result<(), Error> {
     let policy = policy(args)?;
     let guest = guest(args)?;
     let images = args.images.iter().collect();
-    let judged = parallel::map(
-        images,
-        processors(args.threads),
-        |path: &std::path::PathBuf| judge(path, args, &guest, &policy),
-    );
+    let judged = parallel::map(images, processors(args.threads), |path: &PathBuf| {
+        judge(path, args, &guest, &policy)
+    });
     let mut is_bad = false;
     let mut unreadable = Vec::new();
     for report in judged {
@@ -69,8 +68,10 @@ fn judge(
     guest: &Guest,
     policy: &Policy,
 ) -> Result<InspectionReport, Error> {
-    let mut image = Image::open(path, args.limits.limits())?;
-    let mut inspection = image.read(|archive| inspect(archive, guest))?;
+    let unreadable = |source| Error::one(name(path), Obstacle::Unreadable(source));
+    let source = host::image::open(path).map_err(unreadable)?;
+    let mut inspection = inspect(source, args.limits.limits(), guest)
+        .map_err(|error| broken_off(path, &mut Vec::new(), error))?;
     let verdict = policy.weigh(std::mem::take(&mut inspection.findings));
     Ok(InspectionReport::new(name(path), &inspection, &verdict))
 }

@@ -14,20 +14,24 @@ pub mod read;
 pub mod report;
 pub mod rules;
 pub mod tree;
+pub mod unpacking;
 pub mod verdict;
 
+use std::io::Read;
 use std::sync::Arc;
 
 use crate::arch::Arch;
-use crate::archive::{Archive, ReadError};
+use crate::archive::{Archive, Limits, ReadError};
 use crate::kernel_version::KernelVersion;
+use crate::unpacker::TODAY;
 use crate::xen_version::XenVersion;
 
 use boot::Boot;
 use finding::Finding;
 use memory::Memory;
-use picture::Picture;
+use picture::{Content, Picture};
 use tree::Tree;
+use unpacking::{Kernel, Unpacked};
 
 /// What is known of the guest, besides the image.
 #[derive(Debug, Default)]
@@ -46,30 +50,41 @@ pub struct Inspection {
     pub picture: Arc<Picture>,
     /// How it boots.
     pub boot: Boot,
+    /// What the guest's kernel makes of it.
+    pub unpacked: Unpacked,
     /// What unpacking it takes.
     pub memory: Memory,
     /// What the rules found.
     pub findings: Vec<Finding>,
 }
 
-/// Reads `archive` and judges it for `guest`.
+/// Reads the image that `source` gives, as far as `limits` let it be followed, and judges it for `guest`.
 ///
 /// # Errors
 /// When the medium fails.
-pub fn inspect(archive: &mut Archive, guest: &Guest) -> Result<Inspection, ReadError> {
-    let picture = Arc::new(read::read(archive)?);
+pub fn inspect(
+    source: Box<dyn Read + Send>,
+    limits: Limits,
+    guest: &Guest,
+) -> Result<Inspection, ReadError> {
+    let kernel = Kernel::new(guest.kernel.unwrap_or(TODAY));
+    let mut archive = Archive::with_tap(source, limits, kernel);
+    let picture = Arc::new(read::read(&mut archive)?);
+    let unpacked = archive.into_tap().finish();
     let tree = Tree::new(Arc::clone(&picture));
     let boot = Boot::of(&tree);
     let findings = rules::check(&Case {
         picture: &picture,
         tree: &tree,
         boot: &boot,
+        unpacked: &unpacked,
         guest,
     });
     Ok(Inspection {
         memory: Memory::of(&picture, &tree),
         picture,
         boot,
+        unpacked,
         findings,
     })
 }
@@ -82,6 +97,25 @@ pub struct Case<'c> {
     pub tree: &'c Tree,
     /// How it boots.
     pub boot: &'c Boot,
+    /// What the guest's kernel makes of it.
+    pub unpacked: &'c Unpacked,
     /// The guest.
     pub guest: &'c Guest,
+}
+
+impl Case<'_> {
+    /// The version of the guest's kernel: as it was said, or as its modules have it.
+    #[must_use]
+    pub fn kernel_version(&self) -> Option<KernelVersion> {
+        let modules = self
+            .picture
+            .items
+            .iter()
+            .filter_map(|item| match &item.content {
+                Content::Module(module) => module.as_ref().as_ref().ok()?.release(),
+                _ => None,
+            });
+        let said = || modules.filter_map(|release| release.parse().ok()).next();
+        self.guest.kernel.or_else(said)
+    }
 }

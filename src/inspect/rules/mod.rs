@@ -4,7 +4,9 @@ pub mod archive;
 pub mod elf;
 pub mod files;
 pub mod init;
+pub mod kernel;
 pub mod modules;
+pub mod xen;
 
 use super::Case;
 use super::finding::{Finding, Rule};
@@ -25,10 +27,13 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
 pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     archive::check(case, &mut findings);
+    kernel::check(case, &mut findings);
+    xen::check(case, &mut findings);
     elf::check(case, &mut findings);
     modules::check(case, &mut findings);
     init::check(case, &mut findings);
     files::check(case, &mut findings);
+    kernel::check_account(case, &mut findings);
     findings
 }
 
