@@ -11,6 +11,7 @@
 //! [`cpio`], [`rope`] and [`compress`]. Only [`host`], [`commands`] and [`cli`] touch the machine.
 
 pub mod arch;
+pub mod archive;
 pub mod assemble;
 pub mod cli;
 pub mod commands;
@@ -23,6 +24,7 @@ pub mod host;
 pub mod image;
 pub mod image_path;
 pub mod init;
+pub mod inspect;
 pub mod kernel_version;
 pub mod kmod;
 pub mod libraries;
@@ -36,3 +38,4 @@ pub mod report;
 pub mod root;
 pub mod rope;
 pub mod unpacker;
+pub mod xen_version;

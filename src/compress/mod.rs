@@ -8,6 +8,7 @@
 //!
 //! What is compressed already (a module `.ko.xz`) is told by [`detect`] and read by [`unpack`].
 
+pub mod decode;
 mod deflate_blocks;
 mod encode;
 mod format;
@@ -16,6 +17,7 @@ mod lz4;
 mod lz4_block;
 mod ordered;
 mod pieces;
+pub mod source;
 mod unpack;
 
 use std::num::NonZeroUsize;

@@ -1,11 +1,12 @@
 //! ELF files, judged: from bytes to facts, or to the reason why they cannot be used.
 //!
 //! The only importer of goblin. In: bytes, or an open file of which only the parts asked about are
-//! read. Out: [`program::ProgramFacts`] and [`module::ModuleFacts`]. Sources: the gABI ("ELF
+//! read. Out: [`program::ProgramFacts`], [`module::ModuleFacts`] and [`symbols::ModuleSymbols`]. Sources: the gABI ("ELF
 //! Header", "Program Header", "Dynamic Section") and Linux' `kernel/module/main.c`.
 
 pub mod module;
 pub mod program;
+pub mod symbols;
 
 use goblin::container::{Container, Ctx, Endian};
 use goblin::elf::header::Header;

@@ -41,6 +41,20 @@ impl ModuleFacts {
     /// # Errors
     /// When it is no module, damaged or cut short, or cannot be read.
     pub fn read(file: &(dyn OpenFile + '_)) -> Result<ModuleFacts, ModuleError> {
+        Object::open(file)?.facts(file)
+    }
+}
+
+/// A relocatable object: its headers, and the names of its sections.
+pub(super) struct Object {
+    pub(super) head: Head,
+    /// Each lies within the file.
+    pub(super) sections: Vec<SectionHeader>,
+    names: Vec<u8>,
+}
+
+impl Object {
+    pub(super) fn open(file: &(dyn OpenFile + '_)) -> Result<Object, ModuleError> {
         let start = read_part(file, 0, file.size().min(HEADER_SIZE as u64))?;
         let head = head(&start, file.size())?;
         if head.header.e_type != ET_REL {
@@ -53,13 +67,33 @@ impl ModuleFacts {
         }
         let sections = sections(file, &head)?;
         let names = section_bytes(file, sections.get(head.header.e_shstrndx as usize))?;
-        let called = |name: &[u8]| sections.iter().find(|one| is_called(name, one, &names));
-        let modinfo = called(b".modinfo\0").ok_or(ElfFault::NoModinfo)?;
-        Ok(ModuleFacts {
-            kind: head.kind,
-            modinfo: section_bytes(file, Some(modinfo))?,
-            versioned: VERSIONS.iter().any(|name| called(name).is_some()),
+        Ok(Object {
+            head,
+            sections,
+            names,
         })
+    }
+
+    /// What the module in `file`, which this is of, says of itself.
+    pub(super) fn facts(&self, file: &(dyn OpenFile + '_)) -> Result<ModuleFacts, ModuleError> {
+        let modinfo = self.called(b".modinfo\0").ok_or(ElfFault::NoModinfo)?;
+        Ok(ModuleFacts {
+            kind: self.head.kind,
+            modinfo: section_bytes(file, Some(modinfo))?,
+            versioned: VERSIONS.iter().any(|name| self.called(name).is_some()),
+        })
+    }
+
+    /// The first section whose name begins with `start`; a NUL at its end makes it the whole name.
+    pub(super) fn called(&self, start: &[u8]) -> Option<&SectionHeader> {
+        let mut sections = self.sections.iter();
+        sections.find(|section| self.name(section).starts_with(start))
+    }
+
+    /// The names from that of `section` on. Nobody looks at more than the one asked about: in a
+    /// hostile table one may be 16 MiB.
+    pub(super) fn name(&self, section: &SectionHeader) -> &[u8] {
+        self.names.get(section.sh_name..).unwrap_or_default()
     }
 }
 
@@ -101,12 +135,6 @@ fn read_part(file: &(dyn OpenFile + '_), offset: u64, length: u64) -> std::io::R
     let mut bytes = vec![0; length as usize];
     file.read_exact_at(&mut bytes, offset)?;
     Ok(bytes)
-}
-
-/// Looks at no more of the names than the one asked about: in a hostile table one may be 16 MiB.
-fn is_called(name: &[u8], section: &SectionHeader, names: &[u8]) -> bool {
-    let found = names.get(section.sh_name..).unwrap_or_default();
-    found.starts_with(name)
 }
 
 #[cfg(test)]

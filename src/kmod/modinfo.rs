@@ -28,6 +28,18 @@ impl Modinfo {
         }
     }
 
+    /// The bytes of the section.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.section.len()
+    }
+
+    /// Whether it says nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.section.is_empty()
+    }
+
     /// Every value of `tag`, in order.
     pub fn all<'m>(&'m self, tag: &'m str) -> impl Iterator<Item = &'m [u8]> {
         let fields = self.section.split(|&b| b == 0);

@@ -1,0 +1,582 @@
+//! The reader: from a stream of bytes to [`Event`]s.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, Read};
+
+use super::header::{BadHeader, HEADER_SIZE, Header};
+use super::input::{Input, Unpacking};
+use super::window::Window;
+use super::{
+    Entry, Event, Flaw, FlawKind, LimitMet, Limits, ReadError, SegmentEnd, SegmentStart, Tap,
+};
+use crate::compress::decode::DecodeError;
+use crate::compress::detect;
+use crate::compress::source::Source;
+
+/// The name of the entry that ends an archive.
+const TRAILER: &[u8] = b"TRAILER!!!";
+/// How many bytes of what is no header are shown.
+const SHOWN: usize = 6;
+
+/// An image that is being read.
+pub struct Archive {
+    limits: Limits,
+    tap: Option<Box<dyn Tap>>,
+    /// The image, but while a decoder has it.
+    input: Option<Input>,
+    packed: Option<Window<Unpacking>>,
+    state: State,
+    /// What was met and is still to be told.
+    events: VecDeque<Event>,
+    segments: usize,
+    segment: Segment,
+    data: Data,
+    entries: u64,
+    unpacked: u64,
+}
+
+/// Where the reader stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Between segments, or before the first.
+    Between,
+    /// Where an entry begins.
+    Entry,
+    /// Behind a trailer in a compressed segment.
+    Behind,
+    /// At the end.
+    Over,
+}
+
+/// The segment that is being read.
+#[derive(Debug, Default)]
+struct Segment {
+    /// Where it begins in the image.
+    start: u64,
+    /// How many of its unpacked bytes have been passed.
+    at: u64,
+    archives: u64,
+    padding: u64,
+    damage: Option<DecodeError>,
+}
+
+/// The data of the entry that was told last.
+#[derive(Debug, Default)]
+struct Data {
+    name: Vec<u8>,
+    /// The bytes that are still to be passed, and the zeros behind them.
+    left: u64,
+    padding: u64,
+    /// How many of those that are left whoever reads is looking at.
+    handed: usize,
+    /// What the sum should be, where the header says it.
+    said: Option<u32>,
+    sum: u32,
+    /// Whether the archive ends with this entry.
+    is_trailer: bool,
+}
+
+impl Archive {
+    /// The image that `source` gives.
+    #[must_use]
+    pub fn new(source: Box<dyn Read + Send>, limits: Limits) -> Archive {
+        Archive {
+            limits,
+            tap: None,
+            input: Some(Source::new(source)),
+            packed: None,
+            state: State::Between,
+            events: VecDeque::new(),
+            segments: 0,
+            segment: Segment::default(),
+            data: Data::default(),
+            entries: 0,
+            unpacked: 0,
+        }
+    }
+
+    /// Has `tap` shown all that is unpacked.
+    #[must_use]
+    pub fn with_tap(self, tap: Box<dyn Tap>) -> Archive {
+        Archive {
+            tap: Some(tap),
+            ..self
+        }
+    }
+
+    /// The tap, when all is over.
+    pub fn into_tap(self) -> Option<Box<dyn Tap>> {
+        self.tap
+    }
+
+    /// What comes next; data of the entry before that was not read is passed over.
+    ///
+    /// # Errors
+    /// When the medium fails, or a bound is met; nothing more can be read then.
+    pub fn next_event(&mut self) -> Result<Option<Event>, ReadError> {
+        self.pass_data()?;
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(Some(event));
+            }
+            match self.state {
+                State::Between => self.find_segment()?,
+                State::Entry => self.find_entry()?,
+                State::Behind => self.find_archive()?,
+                State::Over => return Ok(None),
+            }
+        }
+    }
+
+    /// The next bytes of the data of the entry that was told last; `None` when there are no more,
+    /// because it ends, or because the image does.
+    ///
+    /// # Errors
+    /// As [`Archive::next_event`].
+    pub fn data(&mut self) -> Result<Option<&[u8]>, ReadError> {
+        self.pass_handed()?;
+        let left = self.data.left;
+        let there = self.peek(1)?.len() as u64;
+        self.data.handed = there.min(left) as usize;
+        let handed = self.data.handed;
+        Ok(self.seen().get(..handed).filter(|seen| !seen.is_empty()))
+    }
+
+    /// Appends all the data of the entry that was told last to `out`, that which [`Archive::data`]
+    /// gave last included.
+    ///
+    /// # Errors
+    /// As [`Archive::next_event`].
+    pub fn append_data(&mut self, out: &mut Vec<u8>) -> Result<(), ReadError> {
+        self.data.handed = 0;
+        while let Some(bytes) = self.data()? {
+            out.extend_from_slice(bytes);
+        }
+        Ok(())
+    }
+
+    /// Passes over all that is left of an entry.
+    fn pass_data(&mut self) -> Result<(), ReadError> {
+        while self.data()?.is_some() {}
+        let Data { left, sum, .. } = self.data;
+        if left > 0 {
+            self.data.left = 0;
+            self.flaw_of_entry(FlawKind::Cut);
+            return self.end_segment();
+        }
+        if let Some(said) = self.data.said.take().filter(|&said| said != sum) {
+            self.flaw_of_entry(FlawKind::Checksum { said, found: sum });
+        }
+        let padding = std::mem::take(&mut self.data.padding);
+        self.pass(padding)?;
+        if std::mem::take(&mut self.data.is_trailer) {
+            self.end_archive()?;
+        }
+        Ok(())
+    }
+
+    fn pass_handed(&mut self) -> Result<(), ReadError> {
+        let count = std::mem::take(&mut self.data.handed);
+        if self.data.said.is_some() {
+            let bytes = self.seen().get(..count).unwrap_or_default();
+            let sum: u32 = bytes
+                .iter()
+                .fold(0, |sum: u32, &byte| sum.wrapping_add(u32::from(byte)));
+            self.data.sum = self.data.sum.wrapping_add(sum);
+        }
+        self.data.left -= count as u64;
+        self.take(count)
+    }
+
+    /// Looks for the next segment behind the zeros.
+    fn find_segment(&mut self) -> Result<(), ReadError> {
+        self.pass_zeros_between()?;
+        let Some(input) = &mut self.input else {
+            self.state = State::Over;
+            return Ok(());
+        };
+        let offset = input.offset();
+        let start = input.peek(SHOWN)?;
+        let found = start
+            .get(..start.len().min(SHOWN))
+            .unwrap_or_default()
+            .to_vec();
+        let format = detect(&found);
+        if found.is_empty() {
+            return self.end_image(offset);
+        }
+        if format.is_none() && !found.starts_with(b"07070") {
+            return self.end_in_junk(offset, found);
+        }
+        self.segment = Segment {
+            start: offset,
+            ..Segment::default()
+        };
+        let start = SegmentStart {
+            index: self.segments,
+            offset,
+            format,
+        };
+        self.begin(start)
+    }
+
+    fn begin(&mut self, start: SegmentStart) -> Result<(), ReadError> {
+        self.events.push_back(Event::Segment(start));
+        if let Some(tap) = &mut self.tap {
+            tap.segment(&start);
+        }
+        self.state = State::Entry;
+        match (start.format, self.input.take()) {
+            (Some(format), Some(input)) => {
+                let unpacking = Unpacking::start(format, input, self.limits.memory);
+                self.packed = Some(Window::new(unpacking));
+            }
+            (None, input) => {
+                self.input = input;
+                if !start.offset.is_multiple_of(4) {
+                    self.flaw(FlawKind::Misaligned);
+                }
+            }
+            (Some(_), None) => self.state = State::Over,
+        }
+        Ok(())
+    }
+
+    /// Passes over the zeros between segments.
+    fn pass_zeros_between(&mut self) -> Result<(), ReadError> {
+        while let Some(input) = &mut self.input {
+            let zeros = leading_zeros(input.fill_buf()?);
+            if zeros == 0 {
+                break;
+            }
+            input.consume(zeros);
+            if input.offset() > self.limits.size {
+                return Err(LimitMet::Size(self.limits.size).into());
+            }
+        }
+        Ok(())
+    }
+
+    fn end_image(&mut self, offset: u64) -> Result<(), ReadError> {
+        self.state = State::Over;
+        if self.segments == 0 {
+            self.flaw_between(offset, FlawKind::Empty);
+        }
+        Ok(())
+    }
+
+    /// What stands here is no segment, and where the next one begins cannot be told.
+    fn end_in_junk(&mut self, offset: u64, found: Vec<u8>) -> Result<(), ReadError> {
+        self.state = State::Over;
+        let Some(input) = &mut self.input else {
+            return Ok(());
+        };
+        loop {
+            let count = input.fill_buf()?.len();
+            input.consume(count);
+            if input.offset() > self.limits.size {
+                return Err(LimitMet::Size(self.limits.size).into());
+            }
+            if count == 0 {
+                break;
+            }
+        }
+        let length = input.offset() - offset;
+        self.flaw_between(offset, FlawKind::Junk { found, length });
+        Ok(())
+    }
+
+    /// Reads a header and a name, if there are any.
+    fn find_entry(&mut self) -> Result<(), ReadError> {
+        let seen = self.peek(HEADER_SIZE)?;
+        let start = seen.get(..seen.len().min(HEADER_SIZE)).unwrap_or_default();
+        if start.iter().all(|&byte| byte == 0) {
+            return self.end_without_trailer();
+        }
+        match Header::parse(start) {
+            Ok(header) => self.read_entry(header),
+            Err(BadHeader::Magic) => {
+                let found = start
+                    .get(..start.len().min(SHOWN))
+                    .unwrap_or_default()
+                    .to_vec();
+                self.flaw(FlawKind::NoHeader { found });
+                self.abandon()
+            }
+            Err(BadHeader::Cut) => {
+                self.flaw(FlawKind::Cut);
+                self.abandon()
+            }
+            Err(BadHeader::Field(field)) => {
+                self.flaw(FlawKind::BadField { field });
+                self.abandon()
+            }
+        }
+    }
+
+    fn read_entry(&mut self, header: Header) -> Result<(), ReadError> {
+        let offset = self.segment.at;
+        if !offset.is_multiple_of(4) {
+            self.flaw(FlawKind::Misaligned);
+        }
+        self.take(HEADER_SIZE)?;
+        let Some(name) = self.read_name(header.name_size)? else {
+            self.flaw(FlawKind::Cut);
+            return self.end_segment();
+        };
+        let behind_name = HEADER_SIZE as u64 + u64::from(header.name_size);
+        self.pass(behind_name.next_multiple_of(4) - behind_name)?;
+        self.data = Data {
+            left: u64::from(header.size),
+            padding: u64::from(header.size).next_multiple_of(4) - u64::from(header.size),
+            said: header.checksum,
+            name,
+            ..Data::default()
+        };
+        let size = header.name_size;
+        if size == 0 {
+            self.flaw(FlawKind::EmptyName);
+            return Ok(());
+        }
+        if u64::from(size) > self.limits.name {
+            self.flaw_of_entry(FlawKind::LongName { size });
+            return Ok(());
+        }
+        self.tell_entry(header, offset)
+    }
+
+    fn tell_entry(&mut self, header: Header, offset: u64) -> Result<(), ReadError> {
+        let end = self.data.name.iter().position(|&byte| byte == 0);
+        if end.map(|end| end + 1) != Some(header.name_size as usize) {
+            self.flaw_of_entry(FlawKind::BadNameEnd);
+        }
+        self.data.name.truncate(end.unwrap_or(self.data.name.len()));
+        if self.data.name == TRAILER {
+            self.data.is_trailer = true;
+            return self.pass_data();
+        }
+        self.entries += 1;
+        self.limits.hold_entries(self.entries)?;
+        self.events.push_back(Event::Entry(Entry {
+            segment: self.segments,
+            offset,
+            header,
+            name: self.data.name.clone(),
+        }));
+        Ok(())
+    }
+
+    /// The name of `size` bytes, no more of it than the limit; `None` where the segment ends before.
+    fn read_name(&mut self, size: u32) -> Result<Option<Vec<u8>>, ReadError> {
+        let mut name = Vec::new();
+        let mut left = u64::from(size);
+        while left > 0 {
+            let limit = self.limits.name as usize;
+            let seen = self.peek(1)?;
+            let count = (seen.len() as u64).min(left) as usize;
+            if count == 0 {
+                return Ok(None);
+            }
+            let kept = count.min(limit.saturating_sub(name.len()));
+            name.extend_from_slice(seen.get(..kept).unwrap_or_default());
+            left -= count as u64;
+            self.take(count)?;
+        }
+        Ok(Some(name))
+    }
+
+    /// Behind a trailer.
+    fn end_archive(&mut self) -> Result<(), ReadError> {
+        self.segment.archives += 1;
+        match self.packed {
+            Some(_) => {
+                self.state = State::Behind;
+                Ok(())
+            }
+            None => self.end_segment(),
+        }
+    }
+
+    /// Looks for another archive in the same segment.
+    fn find_archive(&mut self) -> Result<(), ReadError> {
+        let seen = self.peek(1)?;
+        let zeros = leading_zeros(seen);
+        if zeros > 0 {
+            self.segment.padding += zeros as u64;
+            return self.take(zeros);
+        }
+        let seen = self.peek(SHOWN)?;
+        let found = seen
+            .get(..seen.len().min(SHOWN))
+            .unwrap_or_default()
+            .to_vec();
+        if found.is_empty() {
+            return self.end_segment();
+        }
+        if found.starts_with(b"07070") {
+            self.segment.padding = 0;
+            self.state = State::Entry;
+            return Ok(());
+        }
+        let offset = self.segment.at;
+        let length = self.pass(u64::MAX)?;
+        let kind = FlawKind::Junk { found, length };
+        self.push_flaw(offset, None, kind);
+        self.end_segment()
+    }
+
+    /// Nothing but zeros, or nothing at all, where an entry should be.
+    fn end_without_trailer(&mut self) -> Result<(), ReadError> {
+        if self.segment.damage.is_none() {
+            self.flaw(FlawKind::NoTrailer);
+        }
+        match self.packed {
+            Some(_) => {
+                self.state = State::Behind;
+                Ok(())
+            }
+            None => self.end_segment(),
+        }
+    }
+
+    /// Nothing more can be told of what is in this segment.
+    fn abandon(&mut self) -> Result<(), ReadError> {
+        match self.packed {
+            Some(_) => {
+                self.pass(u64::MAX)?;
+                self.end_segment()
+            }
+            None => {
+                self.end_segment()?;
+                self.state = State::Over;
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes leave of the segment.
+    fn end_segment(&mut self) -> Result<(), ReadError> {
+        let mut member = None;
+        if let Some(packed) = self.packed.take() {
+            let (input, facts) = packed.pieces.finish()?;
+            self.input = Some(input);
+            member = Some(facts);
+        }
+        let Segment {
+            start,
+            at,
+            archives,
+            padding,
+            damage,
+        } = std::mem::take(&mut self.segment);
+        let damaged = damage.is_some();
+        self.state = if damaged { State::Over } else { State::Between };
+        if let Some(damage) = damage {
+            self.push_flaw(at, None, FlawKind::Damaged(damage));
+        }
+        if let Some(tap) = &mut self.tap {
+            tap.segment_end(damaged);
+        }
+        let end = self.input.as_ref().map_or(start, Source::offset);
+        self.events.push_back(Event::SegmentEnd(SegmentEnd {
+            size: end - start,
+            unpacked: at,
+            archives,
+            padding,
+            member,
+        }));
+        self.segments += 1;
+        Ok(())
+    }
+
+    /// What can be seen of the segment: `wanted` bytes or more; fewer where it ends.
+    fn peek(&mut self, wanted: usize) -> Result<&[u8], ReadError> {
+        let seen = match (&mut self.packed, &mut self.input) {
+            (Some(packed), _) => match packed.peek(wanted) {
+                Err(ReadError::Damaged(damage)) => {
+                    self.segment.damage = Some(damage);
+                    Ok(())
+                }
+                seen => seen.map(drop),
+            },
+            (None, Some(input)) => Ok(input.peek(wanted).map(drop)?),
+            (None, None) => Ok(()),
+        };
+        seen.map(|()| self.seen())
+    }
+
+    fn seen(&self) -> &[u8] {
+        match (&self.packed, &self.input) {
+            (Some(packed), _) => packed.seen(),
+            (None, Some(input)) => input.ahead(),
+            (None, None) => &[],
+        }
+    }
+
+    /// Passes over `count` bytes that were seen.
+    fn take(&mut self, count: usize) -> Result<(), ReadError> {
+        if count == 0 {
+            return Ok(());
+        }
+        if let Some(mut tap) = self.tap.take() {
+            tap.bytes(self.seen().get(..count).unwrap_or_default());
+            self.tap = Some(tap);
+        }
+        let read = match (&mut self.packed, &mut self.input) {
+            (Some(packed), _) => {
+                packed.consume(count);
+                packed.read_so_far()
+            }
+            (None, Some(input)) => {
+                input.consume(count);
+                input.offset()
+            }
+            (None, None) => 0,
+        };
+        self.segment.at += count as u64;
+        self.unpacked += count as u64;
+        Ok(self.limits.hold_size(read, self.unpacked)?)
+    }
+
+    /// Passes over `count` bytes, or the fewer that there are, and says how many.
+    fn pass(&mut self, count: u64) -> Result<u64, ReadError> {
+        let mut passed = 0;
+        while passed < count {
+            let seen = self.peek(1)?.len() as u64;
+            if seen == 0 {
+                break;
+            }
+            let step = seen.min(count - passed);
+            self.take(step as usize)?;
+            passed += step;
+        }
+        Ok(passed)
+    }
+
+    fn flaw(&mut self, kind: FlawKind) {
+        self.push_flaw(self.segment.at, None, kind);
+    }
+
+    fn flaw_of_entry(&mut self, kind: FlawKind) {
+        let name = Some(self.data.name.clone());
+        self.push_flaw(self.segment.at, name, kind);
+    }
+
+    fn flaw_between(&mut self, offset: u64, kind: FlawKind) {
+        self.push_flaw(offset, None, kind);
+    }
+
+    fn push_flaw(&mut self, offset: u64, entry: Option<Vec<u8>>, kind: FlawKind) {
+        self.events.push_back(Event::Flaw(Flaw {
+            segment: self.segments,
+            offset,
+            entry,
+            kind,
+        }));
+    }
+}
+
+fn leading_zeros(bytes: &[u8]) -> usize {
+    let first = bytes.iter().position(|&byte| byte != 0);
+    first.unwrap_or(bytes.len())
+}

@@ -1,0 +1,67 @@
+//! A module of an image, as far as judging it takes.
+
+use crate::arch::ElfKind;
+use crate::compress::{Format, detect, unpack};
+use crate::elf::symbols::{self, ModuleSymbols};
+use crate::kmod::modinfo::Modinfo;
+use crate::kmod::module_file::ModuleFault;
+
+/// What a module says of itself.
+#[derive(Debug)]
+pub struct InspectedModule {
+    /// Class, data order and machine.
+    pub kind: ElfKind,
+    /// What it says of itself.
+    pub modinfo: Modinfo,
+    /// What it needs of the kernel and of other modules, and what it offers them.
+    pub symbols: ModuleSymbols,
+    /// Whether a signature follows it.
+    pub signed: bool,
+    /// How the file is compressed; `None` for a plain one.
+    pub packed: Option<Format>,
+}
+
+/// The largest module that is unpacked, in bytes.
+const UNPACKED_LIMIT: usize = 64 << 20;
+/// What ends a signed module (`MODULE_SIG_STRING` in `include/linux/module_signature.h`).
+const SIGNATURE_END: &[u8] = b"~Module signature appended~\n";
+
+impl InspectedModule {
+    /// Reads a module's file, compressed or not.
+    ///
+    /// # Errors
+    /// When it is no module, damaged or cut short.
+    pub fn read(bytes: &[u8]) -> Result<InspectedModule, ModuleFault> {
+        let packed = detect(bytes);
+        let unpacked = packed.map(|_| unpack(bytes, UNPACKED_LIMIT)).transpose()?;
+        let bytes = unpacked.as_deref().unwrap_or(bytes);
+        let (facts, symbols) = symbols::read(bytes)?;
+        Ok(InspectedModule {
+            kind: facts.kind,
+            modinfo: Modinfo::new(facts.modinfo),
+            symbols,
+            signed: bytes.ends_with(SIGNATURE_END),
+            packed,
+        })
+    }
+
+    /// `vermagic`: the release of the kernel it was built for, and what must agree besides.
+    #[must_use]
+    pub fn vermagic(&self) -> Option<String> {
+        self.modinfo.text("vermagic")
+    }
+
+    /// The release of the kernel it was built for, as `uname -r` gives it.
+    #[must_use]
+    pub fn release(&self) -> Option<String> {
+        let vermagic = self.vermagic()?;
+        let release = vermagic.split(' ').next()?;
+        (!release.is_empty()).then(|| release.to_owned())
+    }
+
+    /// The bytes of memory that what is known of it takes, about.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.modinfo.len() + self.symbols.needs.weight() + self.symbols.exports.weight()
+    }
+}

@@ -1,0 +1,79 @@
+//! What an image holds, as far as judging it takes: every entry and every flaw, and of the data no
+//! more than facts and small texts.
+
+use crate::archive::{Entry, FileType, Flaw, LimitMet, SegmentEnd, SegmentStart};
+use crate::elf::ElfFault;
+use crate::elf::program::ProgramFacts;
+use crate::image_path::{BadPath, ImagePath};
+use crate::kmod::module_file::ModuleFault;
+
+use super::module::InspectedModule;
+
+/// An image, read to its end or as far as it could be.
+#[derive(Debug, Default)]
+pub struct Picture {
+    /// Its size in bytes, as far as it was read.
+    pub size: u64,
+    /// Its segments, in order.
+    pub segments: Vec<Segment>,
+    /// Every entry of every segment, in order.
+    pub items: Vec<Item>,
+    /// What is not as the format has it, in order.
+    pub flaws: Vec<Flaw>,
+    /// The bound that ended the reading.
+    pub limit: Option<LimitMet>,
+}
+
+/// A segment of an image.
+#[derive(Debug)]
+pub struct Segment {
+    /// Where it begins.
+    pub start: SegmentStart,
+    /// What is known of it since it ended; `None` where reading ended before.
+    pub end: Option<SegmentEnd>,
+    /// How many entries it holds.
+    pub entries: usize,
+}
+
+/// An entry, and what is in it.
+#[derive(Debug)]
+pub struct Item {
+    /// The entry as it stands.
+    pub entry: Entry,
+    /// Where it goes; or why its name is no path.
+    pub path: Result<ImagePath, BadPath>,
+    /// What is in it.
+    pub content: Content,
+}
+
+/// What is in an entry.
+#[derive(Debug)]
+pub enum Content {
+    /// No data, or none that was looked into.
+    Opaque,
+    /// The target of a symbolic link.
+    Link(Vec<u8>),
+    /// A small text, whole.
+    Text(Vec<u8>),
+    /// A kernel module, compressed or not.
+    Module(Box<Result<InspectedModule, ModuleFault>>),
+    /// Any other ELF file.
+    Program(Box<Result<ProgramFacts, ElfFault>>),
+}
+
+impl Item {
+    /// The type of file.
+    #[must_use]
+    pub fn file_type(&self) -> FileType {
+        self.entry.header.file_type()
+    }
+
+    /// The text it holds, if it is a small one.
+    #[must_use]
+    pub fn text(&self) -> Option<&[u8]> {
+        match &self.content {
+            Content::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}

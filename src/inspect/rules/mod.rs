@@ -1,0 +1,57 @@
+//! The rules, a file a topic: each file has its `RULES`, and one `check` that says what they find.
+
+pub mod archive;
+pub mod elf;
+pub mod files;
+pub mod init;
+pub mod modules;
+
+use super::Case;
+use super::finding::{Finding, Rule};
+
+/// Every rule, in the order in which `xinitrd explain` prints them.
+pub fn all() -> impl Iterator<Item = &'static Rule> {
+    let topics: [&[&Rule]; 5] = [
+        archive::RULES,
+        elf::RULES,
+        modules::RULES,
+        init::RULES,
+        files::RULES,
+    ];
+    topics.into_iter().flatten().copied()
+}
+
+/// Everything that is found in an image.
+pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    archive::check(case, &mut findings);
+    elf::check(case, &mut findings);
+    modules::check(case, &mut findings);
+    init::check(case, &mut findings);
+    files::check(case, &mut findings);
+    findings
+}
+
+/// All about every rule, as `docs/rules.md` has it.
+#[must_use]
+pub fn markdown() -> String {
+    let mut text = String::from(HEAD);
+    for rule in all() {
+        let Rule {
+            name,
+            severity,
+            meaning,
+            reason,
+            cure,
+        } = rule;
+        text +=
+            &format!("\n## {name}\n\n*{severity}*: {meaning}\n\n{reason}\n\nWhat to do: {cure}\n");
+    }
+    text
+}
+
+const HEAD: &str = "# What an image is judged by
+
+Made by `xinitrd explain --markdown`. Names are stable. An error makes `xinitrd inspect` exit with 1; a
+warning does so with `--deny RULE` or `--deny warnings`; `--allow RULE` passes over what a rule finds.
+";

@@ -1,0 +1,141 @@
+//! What stands in the root file system when the whole image is unpacked: of several entries for one
+//! path the last (the kernel's `buffer-format` document).
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use super::picture::{Content, Item, Picture};
+use crate::archive::FileType;
+use crate::image_path::ImagePath;
+use crate::root::{FileKind, Files, LookupError, Names, OpenFile, Root};
+
+/// The files of an image by their paths; links are followed inside it alone.
+pub struct Tree {
+    root: Root,
+    files: Arc<ImageFiles>,
+}
+
+/// The entries that stand at a path in the end.
+struct ImageFiles {
+    picture: Arc<Picture>,
+    /// For each path the number of its entry; `None` for a directory that has none of its own.
+    at: BTreeMap<ImagePath, Option<usize>>,
+}
+
+impl Tree {
+    /// The tree that `picture` makes.
+    #[must_use]
+    pub fn new(picture: Arc<Picture>) -> Tree {
+        let mut at = BTreeMap::from([(ImagePath::default(), None)]);
+        for (number, item) in picture.items.iter().enumerate() {
+            let Ok(path) = &item.path else { continue };
+            let mut above = path.parent();
+            while let Some(directory) = above.filter(|directory| !at.contains_key(directory)) {
+                above = directory.parent();
+                at.insert(directory, None);
+            }
+            at.insert(path.clone(), Some(number));
+        }
+        let files = Arc::new(ImageFiles { picture, at });
+        let root = Root::new(Box::new(Shared(Arc::clone(&files))));
+        Tree { root, files }
+    }
+
+    /// The root, for look-ups that follow links.
+    #[must_use]
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// The entry that `path` leads to, links followed.
+    ///
+    /// # Errors
+    /// When nothing is there, or a link leads nowhere.
+    pub fn find(&self, path: &ImagePath) -> Result<(ImagePath, &Item), LookupError> {
+        let (real, _) = self.root.resolve(path)?;
+        let item = self.at(&real).ok_or(LookupError::Missing)?;
+        Ok((real, item))
+    }
+
+    /// The entry that stands at `path` itself.
+    #[must_use]
+    pub fn at(&self, path: &ImagePath) -> Option<&Item> {
+        self.files.item(path)
+    }
+
+    /// The number of the entry that stands at `path` itself.
+    #[must_use]
+    pub fn number(&self, path: &ImagePath) -> Option<usize> {
+        *self.files.at.get(path)?
+    }
+
+    /// The small text that `path` leads to, links followed.
+    #[must_use]
+    pub fn text(&self, path: &str) -> Option<&[u8]> {
+        let path = ImagePath::new(path).ok()?;
+        self.find(&path).ok()?.1.text()
+    }
+
+    /// Every path and the entry that stands there, sorted by path.
+    pub fn items(&self) -> impl Iterator<Item = (&ImagePath, &Item)> {
+        let items = self.files.at.iter();
+        items.filter_map(|(path, number)| Some((path, self.files.picture.items.get((*number)?)?)))
+    }
+}
+
+impl ImageFiles {
+    fn item(&self, path: &ImagePath) -> Option<&Item> {
+        self.picture.items.get((*self.at.get(path)?)?)
+    }
+}
+
+/// The files, as a [`Root`] asks for them.
+struct Shared(Arc<ImageFiles>);
+
+impl Files for Shared {
+    fn kind(&self, path: &ImagePath) -> io::Result<Option<FileKind>> {
+        let Some(number) = self.0.at.get(path) else {
+            return Ok(None);
+        };
+        let item = number.and_then(|number| self.0.picture.items.get(number));
+        Ok(Some(item.map_or(FileKind::Directory, kind)))
+    }
+
+    fn open(&self, path: &ImagePath) -> io::Result<Box<dyn OpenFile + '_>> {
+        let text = self.0.item(path).and_then(Item::text);
+        let text = text.ok_or_else(|| io::Error::other("its data was not kept"))?;
+        Ok(Box::new(text))
+    }
+
+    fn list(&self, directory: &ImagePath) -> io::Result<Names> {
+        let below = self.0.at.range(directory.clone()..).skip(1);
+        let inside = below.take_while(|(path, _)| lies_in(path, directory));
+        let children = inside.filter(|(path, _)| path.parent().as_ref() == Some(directory));
+        let mut names = Names::new();
+        for (path, _) in children {
+            let kind = self.kind(path)?.unwrap_or(FileKind::Special);
+            names.push((path.file_name().to_vec(), kind));
+        }
+        Ok(names)
+    }
+
+    fn shown(&self, path: &ImagePath) -> String {
+        path.to_string()
+    }
+}
+
+/// Whether `path` can stand behind `directory` in order of bytes with others inside it yet to come:
+/// `a-b` stands between `a` and `a/b`.
+fn lies_in(path: &ImagePath, directory: &ImagePath) -> bool {
+    path.as_bytes().starts_with(directory.as_bytes())
+}
+
+fn kind(item: &Item) -> FileKind {
+    match (item.file_type(), &item.content) {
+        (FileType::Regular, _) => FileKind::Regular,
+        (FileType::Directory, _) => FileKind::Directory,
+        (FileType::Symlink, Content::Link(target)) => FileKind::Symlink(target.clone()),
+        _ => FileKind::Special,
+    }
+}
