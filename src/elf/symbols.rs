@@ -172,12 +172,7 @@ impl<'m> Reader<'m> {
     }
 
     /// Sorts out a symbol; nearly all are ruled out by their section, before their names are read.
-    fn take(
-        &self,
-        symbol: &Sym,
-        names: &'m [u8],
-        found: &mut Symbols<'m>,
-    ) -> Result<(), ElfFault> {
+    fn take(&self, symbol: &Sym, names: &'m [u8], found: &mut Symbols<'m>) -> Result<(), ElfFault> {
         let section = symbol.st_shndx as u32;
         if section == SHN_UNDEF {
             return self.take_undefined(symbol, names, found);
@@ -303,7 +298,9 @@ impl<'m> Reader<'m> {
             let start = section.sh_offset as usize;
             start..start.saturating_add(section.sh_size as usize)
         });
-        range.and_then(|range| self.bytes.get(range)).unwrap_or_default()
+        range
+            .and_then(|range| self.bytes.get(range))
+            .unwrap_or_default()
     }
 
     /// The four bytes at `offset` in section `index`.

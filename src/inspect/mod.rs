@@ -5,9 +5,12 @@
 //! (`buffer-format`, `init/initramfs.c`), Xen's toolstack's (`tools/libs/guest`), the loader's
 //! (`ld.so(8)`) and the module loader's (`kernel/module/main.c`).
 
+pub mod architecture;
 pub mod boot;
 pub mod finding;
+pub mod guest_kernel;
 pub mod module;
+pub mod modules;
 pub mod picture;
 pub mod read;
 pub mod rules;
@@ -21,6 +24,7 @@ use crate::kernel_version::KernelVersion;
 
 use boot::Boot;
 use finding::Finding;
+use guest_kernel::GuestKernel;
 use picture::Picture;
 use tree::Tree;
 
@@ -31,6 +35,10 @@ pub struct Guest {
     pub kernel: Option<KernelVersion>,
     /// Its architecture, where it was said.
     pub arch: Option<Arch>,
+    /// What its root says of its kernel, where that was named.
+    pub root: Option<GuestKernel>,
+    /// Whether it is a guest of Xen, for sure.
+    pub xen: bool,
 }
 
 /// An image, read and judged.

@@ -58,10 +58,23 @@ impl Tree {
         Ok((real, item))
     }
 
+    /// Whether `path` leads to anything, links followed.
+    #[must_use]
+    pub fn has(&self, path: &str) -> bool {
+        ImagePath::new(path).is_ok_and(|path| self.root.resolve(&path).is_ok())
+    }
+
     /// The entry that stands at `path` itself.
     #[must_use]
     pub fn at(&self, path: &ImagePath) -> Option<&Item> {
         self.files.item(path)
+    }
+
+    /// The path and the entry that stand at `path` itself.
+    #[must_use]
+    pub fn entry(&self, path: &ImagePath) -> Option<(&ImagePath, &Item)> {
+        let (path, _) = self.files.at.get_key_value(path)?;
+        Some((path, self.files.item(path)?))
     }
 
     /// The small text that `path` leads to, links followed.

@@ -124,7 +124,11 @@ impl SearchPaths {
     /// Where what the object needs is looked for: an object with a `DT_RUNPATH` goes by no
     /// `DT_RPATH` at all.
     #[must_use]
-    pub fn search_path(&self, object: &Asking<'_>, rpaths: &[SearchDirectory]) -> Vec<SearchDirectory> {
+    pub fn search_path(
+        &self,
+        object: &Asking<'_>,
+        rpaths: &[SearchDirectory],
+    ) -> Vec<SearchDirectory> {
         let mut path = match object.facts.runpath.as_slice() {
             [] => rpaths.to_vec(),
             runpath => self.expand(runpath, object.origin),
@@ -246,4 +250,3 @@ pub(super) fn flatten(path: &str) -> Option<ImagePath> {
     }
     Some(at)
 }
-

@@ -1,16 +1,32 @@
 //! The rules, a file a topic: each file has its `RULES`, and one `check` that says what they find.
 
+pub mod drivers;
 pub mod elf;
 pub mod files;
 pub mod init;
+pub mod kernels;
+pub mod libraries;
 pub mod modules;
+pub mod scripts;
+pub mod symbols;
 
 use super::Case;
 use super::finding::{Finding, Rule};
+use super::modules::Modules;
 
 /// Every rule, in the order in which `xinitrd explain` prints them.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    let topics: [&[&Rule]; 4] = [elf::RULES, modules::RULES, init::RULES, files::RULES];
+    let topics: [&[&Rule]; 9] = [
+        elf::RULES,
+        libraries::RULES,
+        scripts::RULES,
+        kernels::RULES,
+        modules::RULES,
+        symbols::RULES,
+        drivers::RULES,
+        init::RULES,
+        files::RULES,
+    ];
     topics.into_iter().flatten().copied()
 }
 
@@ -18,7 +34,13 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
 pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     elf::check(case, &mut findings);
-    modules::check(case, &mut findings);
+    libraries::check(case, &mut findings);
+    scripts::check(case, &mut findings);
+    let modules = Modules::new(case.tree, case.guest.root.as_ref());
+    kernels::check(case, &modules, &mut findings);
+    modules::check(case, &modules, &mut findings);
+    symbols::check(case, &modules, &mut findings);
+    drivers::check(case, &modules, &mut findings);
     init::check(case, &mut findings);
     files::check(case, &mut findings);
     findings
