@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::explain;
+use super::guest::{choose_kernel, open_root};
 use super::image::{broken_off, name};
 use super::obstacles::Obstacles;
 use super::{print, processors};
 use crate::cli::InspectArgs;
 use crate::error::{Error, Obstacle};
 use crate::host;
+use crate::inspect::guest_kernel::GuestKernel;
 use crate::inspect::report::InspectionReport;
 use crate::inspect::verdict::Policy;
 use crate::inspect::{Guest, inspect};
@@ -94,19 +96,32 @@ fn policy(args: &InspectArgs) -> Result<Policy, Error> {
 /// What is known of the guest.
 fn guest(args: &InspectArgs) -> Result<Guest, Error> {
     let mut obstacles = Obstacles::default();
-    let kernel = args.kernel_version.as_deref().map(|release| {
+    let root = guest_kernel(args, &mut obstacles);
+    let release = args.kernel_version.as_deref().or(args.kernel.as_deref());
+    let kernel = release.and_then(|release| {
         let unknown = |error| {
-            let place = format!("--kernel-version {release}");
+            let place = format!("kernel {release}");
             Problem::<Obstacle>::new(place, Obstacle::KernelVersion(error))
         };
         obstacles.keep(release.parse().map_err(unknown))
     });
     let guest = Guest {
-        kernel: kernel.flatten(),
+        kernel,
         arch: args.arch,
+        root,
         xen: args.xen,
     };
     obstacles.none_before(Some(guest))
+}
+
+/// What the guest's root says of its kernel, where one was named.
+fn guest_kernel(args: &InspectArgs, obstacles: &mut Obstacles) -> Option<GuestKernel> {
+    let (path, kernel) = (args.root.as_deref()?, args.kernel.as_deref()?);
+    let root = obstacles.keep(open_root("--root", "the guest's root", path))?;
+    let kernel = obstacles.keep(choose_kernel(Some(kernel), &root))?;
+    let read = GuestKernel::read(&root, &kernel.name);
+    let problem = |error| Problem::of_lookup(root.shown(&kernel.modules), error);
+    obstacles.keep(read.map_err(problem))
 }
 
 fn text(report: &InspectionReport, json: bool) -> Result<String, Error> {

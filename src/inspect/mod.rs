@@ -5,10 +5,13 @@
 //! (`buffer-format`, `init/initramfs.c`), Xen's toolstack's (`tools/libs/guest`), the loader's
 //! (`ld.so(8)`) and the module loader's (`kernel/module/main.c`).
 
+pub mod architecture;
 pub mod boot;
 pub mod finding;
+pub mod guest_kernel;
 pub mod memory;
 pub mod module;
+pub mod modules;
 pub mod picture;
 pub mod read;
 pub mod report;
@@ -28,6 +31,7 @@ use crate::xen_version::XenVersion;
 
 use boot::Boot;
 use finding::Finding;
+use guest_kernel::GuestKernel;
 use memory::Memory;
 use picture::{Content, Picture};
 use tree::Tree;
@@ -42,6 +46,8 @@ pub struct Guest {
     pub arch: Option<Arch>,
     /// The version of Xen that starts it, where it was said.
     pub xen: Option<XenVersion>,
+    /// What its root says of its kernel, where that was named.
+    pub root: Option<GuestKernel>,
 }
 
 /// An image, read and judged.
