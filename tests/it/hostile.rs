@@ -38,10 +38,10 @@ const NUMBERS: [&[u8]; 6] = [
 ];
 
 /// Marsaglia's xorshift64 (Journal of Statistical Software 8, 2003): the same everywhere.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -49,7 +49,7 @@ impl Random {
     }
 
     /// A number below `end`, and 0 below 0.
-    fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         (self.next() % end.max(1) as u64) as usize
     }
 

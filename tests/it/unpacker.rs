@@ -1,5 +1,4 @@
-//! The models of the kernel's unpacker: each rule of the format by an archive made field by field,
-//! and the project's own writer, whose archives must come out as the plans they were made of.
+//! The models of the kernel's unpacker: each rule of the format by an archive made field by field.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
