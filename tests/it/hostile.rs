@@ -10,6 +10,7 @@ use crate::guest::{EL4_KERNEL, Guest};
 use crate::readers;
 use crate::scene::{Scene, words};
 use crate::support::{Tool, fetched, kernel_of, testdata};
+use crate::unpacker;
 use xinitrd::elf::program::ProgramFacts;
 use xinitrd::manifest::SHIPPED;
 
@@ -358,4 +359,9 @@ fn load_orders_of_spoilt_module_directories_have_needs_first_or_are_refused() {
         500,
         &[("modules".to_owned(), files)],
     );
+}
+
+#[test]
+fn kernels_make_the_same_of_a_spoilt_archive_in_any_pieces() {
+    try_out("rootfs", readers::rootfs, 3000, &unpacker::seeds());
 }
