@@ -34,6 +34,7 @@ use finding::Finding;
 use guest_kernel::GuestKernel;
 use memory::Memory;
 use picture::{Content, Picture};
+use read::Depth;
 use tree::Tree;
 use unpacking::{Kernel, Unpacked};
 
@@ -65,6 +66,7 @@ pub struct Inspection {
 }
 
 /// Reads the image that `source` gives, as far as `limits` let it be followed, and judges it for `guest`.
+/// `depth` says whether its files are digested too.
 ///
 /// # Errors
 /// When the medium fails.
@@ -72,10 +74,11 @@ pub fn inspect(
     source: Box<dyn Read + Send>,
     limits: Limits,
     guest: &Guest,
+    depth: Depth,
 ) -> Result<Inspection, ReadError> {
     let kernel = Kernel::new(guest.kernel.unwrap_or(TODAY));
     let mut archive = Archive::with_tap(source, limits, kernel);
-    let picture = Arc::new(read::read(&mut archive)?);
+    let picture = Arc::new(read::read(&mut archive, depth, limits.memory)?);
     let unpacked = archive.into_tap().finish();
     let tree = Tree::new(Arc::clone(&picture));
     let boot = Boot::of(&tree);

@@ -25,5 +25,6 @@ mod refusals; // everything that stands in the way at once, as text and as a doc
 mod resolve; // the load order of every module of real kernels, against modprobe
 mod scene; // a guest of 2008 to spoil, and the command let loose on it
 mod support; // what the tests through the command share
-mod tidy;
-mod unpacker; // the models of the kernel's unpacker, and the writer by them // who may import whom in the house
+mod tidy; // who may import whom in the house
+mod unpacker; // the models of the kernel's unpacker, rule by rule
+mod written; // the writer, by the models of the kernel's unpacker
