@@ -24,6 +24,15 @@ impl KernelVersion {
             patch,
         }
     }
+
+    /// Whether both are of one series: 2.6.9, 6.1. Distributions keep the third number of a release
+    /// at 0 while that of their kernel grows.
+    #[must_use]
+    pub fn is_of_series(self, other: KernelVersion) -> bool {
+        let is_old = self.major < 3;
+        (self.major, self.minor) == (other.major, other.minor)
+            && (!is_old || self.patch == other.patch)
+    }
 }
 
 impl fmt::Display for KernelVersion {

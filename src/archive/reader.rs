@@ -19,9 +19,9 @@ const TRAILER: &[u8] = b"TRAILER!!!";
 const SHOWN: usize = 6;
 
 /// An image that is being read.
-pub struct Archive {
+pub struct Archive<T = ()> {
     limits: Limits,
-    tap: Option<Box<dyn Tap>>,
+    tap: T,
     /// The image, but while a decoder has it.
     input: Option<Input>,
     packed: Option<Window<Unpacking>>,
@@ -80,9 +80,17 @@ impl Archive {
     /// The image that `source` gives.
     #[must_use]
     pub fn new(source: Box<dyn Read + Send>, limits: Limits) -> Archive {
+        Archive::with_tap(source, limits, ())
+    }
+}
+
+impl<T: Tap> Archive<T> {
+    /// The image that `source` gives; `tap` is shown all that is unpacked.
+    #[must_use]
+    pub fn with_tap(source: Box<dyn Read + Send>, limits: Limits, tap: T) -> Archive<T> {
         Archive {
             limits,
-            tap: None,
+            tap,
             input: Some(Source::new(source)),
             packed: None,
             state: State::Between,
@@ -95,17 +103,15 @@ impl Archive {
         }
     }
 
-    /// Has `tap` shown all that is unpacked.
+    /// How far the image has been read: its size, when all is over.
     #[must_use]
-    pub fn with_tap(self, tap: Box<dyn Tap>) -> Archive {
-        Archive {
-            tap: Some(tap),
-            ..self
-        }
+    pub fn position(&self) -> u64 {
+        self.input.as_ref().map_or(0, Source::offset)
     }
 
     /// The tap, when all is over.
-    pub fn into_tap(self) -> Option<Box<dyn Tap>> {
+    #[must_use]
+    pub fn into_tap(self) -> T {
         self.tap
     }
 
@@ -123,7 +129,12 @@ impl Archive {
                 State::Between => self.find_segment()?,
                 State::Entry => self.find_entry()?,
                 State::Behind => self.find_archive()?,
-                State::Over => return Ok(None),
+                State::Over => {
+                    if let Some(input) = &mut self.input {
+                        pass_rest(input, &self.limits)?;
+                    }
+                    return Ok(None);
+                }
             }
         }
     }
@@ -222,9 +233,7 @@ impl Archive {
 
     fn begin(&mut self, start: SegmentStart) -> Result<(), ReadError> {
         self.events.push_back(Event::Segment(start));
-        if let Some(tap) = &mut self.tap {
-            tap.segment(&start);
-        }
+        self.tap.segment(&start);
         self.state = State::Entry;
         match (start.format, self.input.take()) {
             (Some(format), Some(input)) => {
@@ -268,19 +277,11 @@ impl Archive {
     /// What stands here is no segment, and where the next one begins cannot be told.
     fn end_in_junk(&mut self, offset: u64, found: Vec<u8>) -> Result<(), ReadError> {
         self.state = State::Over;
+        self.tap.junk(offset);
         let Some(input) = &mut self.input else {
             return Ok(());
         };
-        loop {
-            let count = input.fill_buf()?.len();
-            input.consume(count);
-            if input.offset() > self.limits.size {
-                return Err(LimitMet::Size(self.limits.size).into());
-            }
-            if count == 0 {
-                break;
-            }
-        }
+        pass_rest(input, &self.limits)?;
         let length = input.offset() - offset;
         self.flaw_between(offset, FlawKind::Junk { found, length });
         Ok(())
@@ -469,13 +470,11 @@ impl Archive {
             padding,
             damage,
         } = std::mem::take(&mut self.segment);
-        let damaged = damage.is_some();
-        self.state = if damaged { State::Over } else { State::Between };
+        self.tap.segment_end(damage.as_ref());
+        self.state = State::Between;
         if let Some(damage) = damage {
+            self.state = State::Over;
             self.push_flaw(at, None, FlawKind::Damaged(damage));
-        }
-        if let Some(tap) = &mut self.tap {
-            tap.segment_end(damaged);
         }
         let end = self.input.as_ref().map_or(start, Source::offset);
         self.events.push_back(Event::SegmentEnd(SegmentEnd {
@@ -518,10 +517,12 @@ impl Archive {
         if count == 0 {
             return Ok(());
         }
-        if let Some(mut tap) = self.tap.take() {
-            tap.bytes(self.seen().get(..count).unwrap_or_default());
-            self.tap = Some(tap);
-        }
+        let seen = match (&self.packed, &self.input) {
+            (Some(packed), _) => packed.seen(),
+            (None, Some(input)) => input.ahead(),
+            (None, None) => &[],
+        };
+        self.tap.bytes(seen.get(..count).unwrap_or_default());
         let read = match (&mut self.packed, &mut self.input) {
             (Some(packed), _) => {
                 packed.consume(count);
@@ -573,6 +574,20 @@ impl Archive {
             entry,
             kind,
         }));
+    }
+}
+
+/// Passes over all that is left of the image.
+fn pass_rest(input: &mut Input, limits: &Limits) -> Result<(), ReadError> {
+    loop {
+        let count = input.fill_buf()?.len();
+        input.consume(count);
+        if input.offset() > limits.size {
+            return Err(LimitMet::Size(limits.size).into());
+        }
+        if count == 0 {
+            return Ok(());
+        }
     }
 }
 

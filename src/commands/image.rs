@@ -41,20 +41,12 @@ impl Image {
 
     /// What is where in it, without what is in the files.
     pub(super) fn outline(&mut self) -> Result<Picture, Error> {
-        self.read(read::outline)
-    }
-
-    /// What `read` makes of the archive.
-    pub(super) fn read<T>(
-        &mut self,
-        read: impl FnOnce(&mut Archive) -> Result<T, ReadError>,
-    ) -> Result<T, Error> {
         let Image {
             path,
             archive,
             flaws,
         } = self;
-        read(archive).map_err(|error| broken_off(path, flaws, error))
+        read::outline(archive).map_err(|error| broken_off(path, flaws, error))
     }
 
     /// The next entry; segments are passed over, flaws are kept for [`Image::finish`].
@@ -99,6 +91,12 @@ impl Image {
         }
     }
 
+    /// As [`Image::finish`], with other problems besides.
+    pub(super) fn finish_with(mut self, problems: Vec<Problem<Obstacle>>) -> Result<(), Error> {
+        self.flaws.extend(problems);
+        self.finish()
+    }
+
     fn keep(&mut self, flaw: Flaw) {
         if self.flaws.len() < FLAW_LIMIT {
             let place = self.place(&flaw);
@@ -118,7 +116,11 @@ impl Image {
 }
 
 /// Reading cannot go on: told with the flaws that may be the reason.
-fn broken_off(path: &Path, flaws: &mut Vec<Problem<Obstacle>>, error: ReadError) -> Error {
+pub(super) fn broken_off(
+    path: &Path,
+    flaws: &mut Vec<Problem<Obstacle>>,
+    error: ReadError,
+) -> Error {
     let mut problems = std::mem::take(flaws);
     let obstacle = match error {
         ReadError::Io(source) => Obstacle::Unreadable(source),

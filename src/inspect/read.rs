@@ -1,6 +1,6 @@
 //! From the bytes of an image to its [`Picture`].
 
-use crate::archive::{Archive, Entry, Event, FileType, ReadError};
+use crate::archive::{Archive, Entry, Event, FileType, ReadError, Tap};
 use crate::compress::detect;
 use crate::elf::program::ProgramFacts;
 use crate::image_path::ImagePath;
@@ -19,9 +19,11 @@ const TEXTS_LIMIT: u64 = 16 << 20;
 ///
 /// # Errors
 /// When the medium fails.
-pub fn read(archive: &mut Archive) -> Result<Picture, ReadError> {
+pub fn read(archive: &mut Archive<impl Tap>) -> Result<Picture, ReadError> {
     let mut reading = Reading::default();
-    match reading.run(archive) {
+    let done = reading.run(archive);
+    reading.picture.size = archive.position();
+    match done {
         Err(ReadError::Limit(limit)) => reading.picture.limit = Some(limit),
         done => done?,
     }
@@ -32,7 +34,7 @@ pub fn read(archive: &mut Archive) -> Result<Picture, ReadError> {
 ///
 /// # Errors
 /// When the medium fails, or a bound is met.
-pub fn outline(archive: &mut Archive) -> Result<Picture, ReadError> {
+pub fn outline(archive: &mut Archive<impl Tap>) -> Result<Picture, ReadError> {
     let mut reading = Reading {
         is_outline: true,
         ..Reading::default()
@@ -54,14 +56,14 @@ struct Reading {
 }
 
 impl Reading {
-    fn run(&mut self, archive: &mut Archive) -> Result<(), ReadError> {
+    fn run(&mut self, archive: &mut Archive<impl Tap>) -> Result<(), ReadError> {
         while let Some(event) = archive.next_event()? {
             self.take(event, archive)?;
         }
         Ok(())
     }
 
-    fn take(&mut self, event: Event, archive: &mut Archive) -> Result<(), ReadError> {
+    fn take(&mut self, event: Event, archive: &mut Archive<impl Tap>) -> Result<(), ReadError> {
         match event {
             Event::Segment(start) => self.picture.segments.push(Segment {
                 start,
@@ -70,7 +72,6 @@ impl Reading {
             }),
             Event::SegmentEnd(end) => {
                 if let Some(segment) = self.picture.segments.last_mut() {
-                    self.picture.size = segment.start.offset + end.size;
                     segment.end = Some(end);
                 }
             }
@@ -90,7 +91,11 @@ impl Reading {
         Ok(())
     }
 
-    fn content(&mut self, entry: &Entry, archive: &mut Archive) -> Result<Content, ReadError> {
+    fn content(
+        &mut self,
+        entry: &Entry,
+        archive: &mut Archive<impl Tap>,
+    ) -> Result<Content, ReadError> {
         let size = u64::from(entry.header.size);
         match entry.header.file_type() {
             FileType::Symlink if size <= 4096 => Ok(Content::Link(self.gather(archive)?.to_vec())),
@@ -103,7 +108,7 @@ impl Reading {
         &mut self,
         entry: &Entry,
         size: u64,
-        archive: &mut Archive,
+        archive: &mut Archive<impl Tap>,
     ) -> Result<Content, ReadError> {
         let Some(start) = archive.data()? else {
             return Ok(Content::Text(Vec::new()));
@@ -126,7 +131,7 @@ impl Reading {
     }
 
     /// The data of the entry whose first piece was looked at, whole.
-    fn gather(&mut self, archive: &mut Archive) -> Result<&[u8], ReadError> {
+    fn gather(&mut self, archive: &mut Archive<impl Tap>) -> Result<&[u8], ReadError> {
         self.gathered.clear();
         archive.append_data(&mut self.gathered)?;
         Ok(&self.gathered)
