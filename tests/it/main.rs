@@ -13,6 +13,7 @@ mod busybox_init; // the busybox init, function by function, in a real ash
 mod compress; // encoders and decoders against gzip, xz, zstd, lz4 and python's zlib
 mod decode; // one compressed member at a time, cut, damaged, and followed by others
 mod extract; // entries put onto disk below one directory: never outside, and as cpio and bsdtar do
+mod foreign; // images of other builders, listed and extracted as GNU cpio does it
 mod guest; // what images are built for
 mod guest_root; // a guest's root as the command reads it: its kernels, what it tells modprobe
 mod hostile; // every reader of foreign bytes, over thousands of spoilt inputs
