@@ -17,7 +17,10 @@ mod foreign; // images of other builders, listed and extracted as GNU cpio does 
 mod guest; // what images are built for
 mod guest_root; // a guest's root as the command reads it: its kernels, what it tells modprobe
 mod hostile; // every reader of foreign bytes, over thousands of spoilt inputs
+mod inspect_files; // paths, types and modes of an image, judged
+mod inspect_init; // how an image boots, and its init judged
 mod interrupted; // writing that cannot go on, through the command
+mod judged; // archives made field by field, and what they are judged to be
 mod media; // file systems that are full, or read-only
 mod nash; // the scripts of EL4 and EL5, against what their interpreters read
 mod order; // what is loaded, in which order, and what only goes in
