@@ -16,6 +16,7 @@ use xinitrd::compress::Compression;
 
 use common::{Entrant, Failure, Outcome, fetched, kernel_of, missing, printed, shell, text};
 
+#[allow(dead_code, reason = "every comparison uses a part of it")]
 mod common;
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -164,7 +165,7 @@ fn ours(job: &Job, compression: Compression) -> Entrant {
     let build = job.build.iter().map(String::as_str);
     let how = ["--compress", compression.name(), "-o", &output];
     let arguments: Vec<_> = build.chain(how).collect();
-    Entrant::ours("xinitrd", "floor", &arguments)
+    Entrant::ours("xinitrd", &arguments).above("floor")
 }
 
 fn floor(job: &Job, compression: Compression) -> Result<Entrant, Failure> {

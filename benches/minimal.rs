@@ -18,6 +18,7 @@ use xinitrd::compress::Compression;
 
 use common::{Entrant, Failure, fetched, kernel_of, printed, race, shell, text};
 
+#[allow(dead_code, reason = "every comparison uses a part of it")]
 mod common;
 
 const MODULES: [&str; 3] = ["xen-blkfront", "xen-netfront", "ext4"];
@@ -67,9 +68,9 @@ fn ours(job: &Job) -> Result<Vec<Entrant>, Failure> {
     let default_level = (COMPRESSION, COMPRESSION.default_level());
     let best_level = (COMPRESSION, COMPRESSION.best_level());
     Ok(vec![
-        Entrant::ours("xinitrd", "floor", &build),
+        Entrant::ours("xinitrd", &build).above("floor"),
         Entrant::floor("floor", default_level, &list, &job.output)?,
-        Entrant::ours("xinitrd --best", "floor, best level", &best),
+        Entrant::ours("xinitrd --best", &best).above("floor, best level"),
         Entrant::floor("floor, best level", best_level, &list, &job.output)?,
     ])
 }

@@ -24,6 +24,11 @@ PEERS='
 mkinitramfs initramfs-tools-core
 dracut      dracut-core
 mktirfs     tiny-initramfs-core
+lsinitramfs initramfs-tools-core
+lsinitrd    dracut-core
+bsdtar      libarchive-tools
+zstd        zstd
+xz          xz-utils
 '
 
 # missing TABLE: the packages of its programs that are not here.
@@ -38,7 +43,7 @@ install() {
 }
 
 mapfile -t tools < <(missing "$TOOLS")
-mapfile -t peers < <(missing "$PEERS")
+mapfile -t peers < <(missing "$PEERS" | sort -u)
 if [ "$(id -u)" != 0 ]; then
     [ ${#peers[@]} = 0 ] || echo "benches/run.sh: for more to compare with, as root: apt-get install ${peers[*]}" >&2
     [ ${#tools[@]} = 0 ] || { echo "benches/run.sh: as root, first: apt-get install ${tools[*]}" >&2; exit 2; }
@@ -81,6 +86,8 @@ in_place() {
 status=0
 in_place cargo bench --quiet --locked --bench minimal -- "$@" || status=1
 cargo bench --quiet --locked --bench large -- "$@" || status=1
+testdata/images/make.sh all >/dev/null
+cargo bench --quiet --locked --bench list -- "$@" || status=1
 archive=target/minimal.cpio
 target/release/xinitrd build -q --force --root "$root" --bins "$bins" --compress none -o "$archive"
 cargo bench --quiet --locked --bench encoders -- "$archive" "$@" || status=1

@@ -1,12 +1,15 @@
 //! What the user typed.
 
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::arch::Arch;
+use crate::archive::Limits;
 use crate::compress::Compression;
+use crate::xen_version::XenVersion;
 
 /// Builds initial ramdisks for Xen guests, for any architecture, on any host.
 #[derive(Debug, Parser)]
@@ -26,6 +29,17 @@ pub enum Command {
     /// Print the modules that loading some takes, in load order, one path a line
     #[command(after_help = RESOLVE_EXAMPLE)]
     Resolve(ResolveArgs),
+    /// Judge images: what is in them, what is wrong with them, and what to do about it
+    #[command(after_help = INSPECT_EXAMPLE)]
+    Inspect(Box<InspectArgs>),
+    /// Print the names in an image, as they stand there, one a line
+    #[command(after_help = LIST_EXAMPLE)]
+    List(ListArgs),
+    /// Print a file of an image
+    #[command(after_help = "Example:\n  xinitrd cat initrd.img init")]
+    Cat(CatArgs),
+    /// Print what an image is judged by: every rule in a line, or all about one
+    Explain(ExplainArgs),
     /// List the shipped manifests, or print one
     #[command(after_help = "Example:\n  xinitrd manifests busybox > mine.toml")]
     Manifests {
@@ -40,6 +54,145 @@ const BUILD_EXAMPLE: &str = "Examples:
       --preload xenblk --preload xennet --omit-scsi-modules";
 const RESOLVE_EXAMPLE: &str = "Example:
   xinitrd resolve --kernel 6.1.0-43-amd64 --root ./guest xenblk xennet ext4";
+
+const INSPECT_EXAMPLE: &str =
+    "Exit code: 0, no error was found; 1, an image was judged bad; 2, one cannot be read.
+
+Examples:
+  xinitrd inspect initrd.img
+  xinitrd inspect --xen 4.17 --kernel-version 2.6.18 --deny warnings *.img
+  xinitrd inspect --root ./guest --kernel 6.1.0-43-amd64 --json initrd.img";
+const LIST_EXAMPLE: &str = "Examples:
+  xinitrd list initrd.img
+  xz -dc guest.xz | xinitrd list -l -";
+
+/// How far an image is followed, whatever it says of itself.
+#[derive(Debug, Args)]
+pub struct LimitArgs {
+    /// Refuse an image of more entries
+    #[arg(long, value_name = "N", default_value_t = Limits::default().entries, hide_short_help = true)]
+    pub max_entries: u64,
+    /// Refuse names of more bytes; the kernel takes 4096
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().name, hide_short_help = true)]
+    pub max_name: u64,
+    /// Refuse an image that is larger unpacked; K, M and G may follow the number
+    #[arg(long, value_name = "SIZE", default_value = "4G", value_parser = size, hide_short_help = true)]
+    pub max_size: u64,
+    /// Refuse an image that unpacks to more than so many times its size, above 16M
+    #[arg(long, value_name = "N", default_value_t = Limits::default().ratio, hide_short_help = true)]
+    pub max_ratio: u64,
+    /// Refuse a compressed segment whose window or dictionary takes more memory
+    #[arg(long, value_name = "SIZE", default_value = "128M", value_parser = size, hide_short_help = true)]
+    pub max_memory: u64,
+}
+
+impl LimitArgs {
+    /// What was typed, as what it means.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            entries: self.max_entries,
+            name: self.max_name,
+            size: self.max_size,
+            ratio: self.max_ratio,
+            memory: self.max_memory,
+        }
+    }
+}
+
+/// A number of bytes, with K, M or G for powers of 1024.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(['K', 'M', 'G']);
+    let unit = match text.strip_prefix(digits) {
+        Some("") => Some(1),
+        Some("K") => Some(1 << 10),
+        Some("M") => Some(1 << 20),
+        Some("G") => Some(1 << 30),
+        _ => None,
+    };
+    let number = digits.parse::<u64>().ok();
+    let bytes = number
+        .zip(unit)
+        .and_then(|(number, unit)| number.checked_mul(unit));
+    bytes.ok_or_else(|| "a number of bytes is expected, as 4096, 64K, 512M or 4G".to_owned())
+}
+
+/// The arguments of `inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The images; - is standard input
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+    /// The guest's kernel: what it can read, and what it would skip, reject or override [default: the
+    /// one its modules are of, or today's]
+    #[arg(long, value_name = "V")]
+    pub kernel_version: Option<String>,
+    /// The version of Xen that starts the guest [default: any]
+    #[arg(long, value_name = "V")]
+    pub xen: Option<XenVersion>,
+    /// The guest's architecture: x86_64, i386 or aarch64 [default: read from the modules]
+    #[arg(long)]
+    pub arch: Option<Arch>,
+    /// A root with the guest's kernel in it: which drivers are built in, which symbols it has
+    #[arg(long, value_name = "DIR", requires = "kernel")]
+    pub root: Option<PathBuf>,
+    /// The directory of the kernel's modules in that root
+    #[arg(long, value_name = "KVER", requires = "root")]
+    pub kernel: Option<String>,
+    /// Print a JSON object a line for each image
+    #[arg(long)]
+    pub json: bool,
+    /// Take what this rule finds for an error; `warnings` stands for all
+    #[arg(long, value_name = "RULE|warnings")]
+    pub deny: Vec<String>,
+    /// Pass over what this rule finds
+    #[arg(long, value_name = "RULE")]
+    pub allow: Vec<String>,
+    /// How many images are judged at a time, 64 at most [default: the machine's processors]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// How far they are followed.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// The arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The rule to explain
+    pub rule: Option<String>,
+    /// Print all about every rule, as docs/rules.md has it
+    #[arg(long, conflicts_with = "rule")]
+    pub markdown: bool,
+}
+
+/// The arguments of `list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// The image; - is standard input
+    pub image: PathBuf,
+    /// Print modes, owners, sizes and times too, as ls -l does; times in UTC
+    #[arg(short, long, conflicts_with = "json")]
+    pub long: bool,
+    /// Print a JSON object a line for each entry
+    #[arg(long)]
+    pub json: bool,
+    /// How far it is followed.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// The arguments of `cat`.
+#[derive(Debug, Args)]
+pub struct CatArgs {
+    /// The image; - is standard input
+    pub image: PathBuf,
+    /// The file's path in the image
+    pub path: OsString,
+    /// How far it is followed.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
 
 /// Where the kernel's modules are.
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@
 
 use std::io;
 
+use crate::archive::{FlawKind, LimitMet};
 use crate::compress::BadLevel;
 use crate::kernel_version::NotAVersion;
 use crate::manifest::{NoneServes, SHIPPED};
@@ -17,6 +18,17 @@ pub enum Error {
     /// Something stood in the way; everything that did.
     #[error("{}", list(.0))]
     Refused(Vec<Problem<Obstacle>>),
+    /// The answer is no, and is printed: an image is bad, or two differ.
+    #[error("the answer is no")]
+    Answered,
+    /// Some images cannot be read; what the others are is printed.
+    #[error("{}", list(.problems))]
+    Unreadable {
+        /// What stood in the way.
+        problems: Vec<Problem<Obstacle>>,
+        /// Whether another was judged bad.
+        is_bad: bool,
+    },
     /// A signal came.
     #[error("interrupted; no image was written")]
     Interrupted {
@@ -74,10 +86,21 @@ pub enum Obstacle {
     },
     /// A text of the host is none.
     NotUtf8,
+    /// There is no rule of that name.
+    RuleUnknown {
+        /// Those that are spelt nearly so.
+        nearest: Vec<String>,
+    },
     /// The compression has no such level.
     Level(BadLevel),
     /// `SOURCE_DATE_EPOCH` is no time; its text.
     SourceDate(String),
+    /// An image cannot be read: nothing is known of it.
+    Unreadable(io::Error),
+    /// An image is not as the format has it.
+    Flaw(FlawKind),
+    /// An image is larger than it may be.
+    LimitMet(LimitMet),
     /// The image's file cannot be written.
     Output(io::Error),
     /// The image cannot be written to standard output.
@@ -106,7 +129,8 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Refused(problems) if problems.iter().any(|p| p.fault.is_judgement()) => 1,
-            Error::Refused(_) | Error::ClosedOutput => 2,
+            Error::Answered | Error::Unreadable { is_bad: true, .. } => 1,
+            Error::Refused(_) | Error::Unreadable { .. } | Error::ClosedOutput => 2,
             Error::Interrupted { signal } => {
                 128u8.saturating_add(u8::try_from(*signal).unwrap_or(0))
             }
@@ -117,14 +141,16 @@ impl Error {
     #[must_use]
     pub fn report(&self) -> RefusalReport {
         RefusalReport::of(match self {
-            Error::Refused(problems) => problems.iter().map(ProblemReport::from).collect(),
+            Error::Refused(problems) | Error::Unreadable { problems, .. } => {
+                problems.iter().map(ProblemReport::from).collect()
+            }
             Error::Interrupted { signal } => vec![ProblemReport {
                 place: "xinitrd".to_owned(),
                 found: format!("signal {signal}"),
                 expected: "to be let finish".to_owned(),
                 advice: "run it again; no image was written".to_owned(),
             }],
-            Error::ClosedOutput => Vec::new(),
+            Error::Answered | Error::ClosedOutput => Vec::new(),
         })
     }
 }
@@ -146,6 +172,9 @@ impl Obstacle {
     fn left(&self) -> Option<String> {
         match self {
             Obstacle::Stream(_) => Some("what was written is no whole image".to_owned()),
+            Obstacle::Unreadable(_) | Obstacle::Flaw(_) | Obstacle::LimitMet(_) => {
+                Some("what could be read was dealt with".to_owned())
+            }
             Obstacle::ReportLost { image, .. } => Some(format!("{image} is written, and whole")),
             _ => None,
         }
@@ -156,7 +185,7 @@ impl Explain for Obstacle {
     fn is_judgement(&self) -> bool {
         match self {
             Obstacle::Input(fault) => fault.is_judgement(),
-            Obstacle::NotUtf8 => true,
+            Obstacle::NotUtf8 | Obstacle::Flaw(_) | Obstacle::LimitMet(_) => true,
             _ => false,
         }
     }
@@ -165,6 +194,10 @@ impl Explain for Obstacle {
         match self {
             Obstacle::Input(fault) => fault.found(),
             Obstacle::CommandLine(words) => words.clone(),
+            Obstacle::RuleUnknown { .. } => "no rule of that name".to_owned(),
+            Obstacle::Flaw(flaw) => flaw.found(),
+            Obstacle::LimitMet(limit) => limit.to_string(),
+            Obstacle::Unreadable(source) => plain(source),
             Obstacle::SourceDate(text) => format!("`{text}`"),
             Obstacle::Directory { source, .. } | Obstacle::Text { source, .. } => plain(source),
             Obstacle::NoKernel => "no kernel".to_owned(),
@@ -189,6 +222,10 @@ impl Explain for Obstacle {
     fn expected(&self) -> String {
         match self {
             Obstacle::Input(fault) => fault.expected(),
+            Obstacle::RuleUnknown { .. } => "one that `xinitrd explain` lists".to_owned(),
+            Obstacle::Flaw(flaw) => flaw.expected(),
+            Obstacle::LimitMet(_) => "an image that a guest could boot from".to_owned(),
+            Obstacle::Unreadable(_) => "an image that can be read".to_owned(),
             Obstacle::CommandLine(_) => "arguments as --help has them".to_owned(),
             Obstacle::Directory { holds, .. } => format!("a directory: {holds}"),
             Obstacle::NoKernel => {
@@ -220,6 +257,14 @@ impl Explain for Obstacle {
     fn advice(&self) -> String {
         match self {
             Obstacle::Input(fault) => fault.advice(),
+            Obstacle::RuleUnknown { nearest } => {
+                did_you_mean(nearest, || "see xinitrd explain".to_owned())
+            }
+            Obstacle::Flaw(flaw) => flaw.advice(),
+            Obstacle::LimitMet(limit) => {
+                format!("if it is to be trusted, raise {}", limit.option())
+            }
+            Obstacle::Unreadable(source) => medium_advice(source).to_owned(),
             Obstacle::CommandLine(_) => "see xinitrd --help, or xinitrd build --help".to_owned(),
             Obstacle::Directory { source, .. } | Obstacle::Text { source, .. } => {
                 medium_advice(source).to_owned()

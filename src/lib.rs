@@ -37,3 +37,5 @@ pub mod problem;
 pub mod report;
 pub mod root;
 pub mod rope;
+pub mod unpacker;
+pub mod xen_version;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use xinitrd::cli::{Cli, Command};
 use xinitrd::commands::obstacles::{Audience, document, tell};
-use xinitrd::commands::{build, manifests, resolve};
+use xinitrd::commands::{build, cat, explain, inspect, list, manifests, resolve};
 use xinitrd::error::{Error, Obstacle};
 
 fn main() -> ExitCode {
@@ -16,6 +16,10 @@ fn main() -> ExitCode {
     let done = match &command {
         Command::Build(args) => build::run(args),
         Command::Resolve(args) => resolve::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::List(args) => list::run(args),
+        Command::Cat(args) => cat::run(args),
         Command::Manifests { name } => manifests::run(name.as_deref()),
     };
     match done {
@@ -38,7 +42,7 @@ fn audience(command: &Command) -> Audience {
             json: args.json,
             ..Audience::default()
         },
-        Command::Manifests { .. } => Audience::default(),
+        _ => Audience::default(),
     }
 }
 

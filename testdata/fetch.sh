@@ -85,7 +85,9 @@ unpack() {
     mkdir -p "$into" "$temporary/packages"
     (cd "$temporary/packages" && apt-get -c "$state/apt.conf" -q download "$@" >&2) ||
         die "no package, or one of several: $*"
-    for file in "$temporary"/packages/*.deb; do dpkg-deb -x "$file" "$into"; done
+    for file in "$temporary"/packages/*.deb; do
+        dpkg-deb --fsys-tarfile "$file" | tar -xp --keep-directory-symlink -C "$into"
+    done
     rm -r "$temporary/packages"
 }
 
@@ -133,7 +135,7 @@ xen() {
 }
 
 # with_needs PACKAGE...: they and all they depend on, with the state of the last apt_setup. The C
-# library is left to the machine: its loader knows no other.
+# library is left out: a machine's own has to do, whose loader knows no other.
 with_needs() {
     apt-cache -c "$state/apt.conf" depends --recurse --no-recommends --no-suggests --no-enhances \
         --no-conflicts --no-breaks --no-replaces "$@" | grep -v '^[ |<]' | grep -vx libc6 | sort -u
@@ -144,6 +146,23 @@ rust_i686() {
     apt_setup bookworm amd64
     # shellcheck disable=SC2046 # a word a package
     unpack "$1" $(with_needs rustc-web rust-web-src gcc-i686-linux-gnu libc6-dev-i386-cross)
+}
+
+# builders DIRECTORY: the programs of others that make images, as a usr-merged system that can be entered.
+# No package's script runs; what they would do and the builders need follows by hand.
+builders() {
+    apt_setup bookworm amd64
+    for directory in bin sbin lib lib64; do
+        mkdir -p "$1/usr/$directory"
+        ln -s "usr/$directory" "$1/$directory"
+    done
+    # shellcheck disable=SC2046 # a word a package
+    unpack "$1" libc6 $(with_needs initramfs-tools-core dracut-core tiny-initramfs-core busybox systemd-sysv \
+        bash coreutils dash debianutils dpkg findutils grep gzip libc-bin mawk mount sed util-linux xz-utils zstd)
+    ln -s mawk "$1/usr/bin/awk"
+    echo 'root:x:0:0:root:/root:/bin/sh' >"$1/etc/passwd"
+    echo 'root:x:0:' >"$1/etc/group"
+    mkdir -p "$1/usr/lib/modules" "$1/usr/lib/firmware"
 }
 
 # fetch NAME: into the cache, which holds a name either whole or not at all.
@@ -158,6 +177,7 @@ fetch() {
     kernel-6.12-amd64) kernel trixie amd64 amd64 "$directory" ;;
     kernel-*-depmod) with_depmod "${1%-depmod}" "$temporary/$1" ;;
     busybox-amd64 | busybox-arm64 | busybox-i386) busybox_static "${1#busybox-}" "$directory" ;;
+    builders-amd64) builders "$directory" ;;
     rust-i686) rust_i686 "$directory" ;;
     xen-4.17-amd64) xen bookworm 4.17 "$directory" ;;
     xen-4.20-amd64) xen trixie 4.20 "$directory" ;;

@@ -1,9 +1,9 @@
-//! What the comparisons share: programs that build one image each, run in turn, and a table of
-//! what they took.
+//! What the comparisons share: programs that do the same work, run in turn, and a table of what
+//! they took.
 //!
-//! In come entrants, each with the command that leaves an image at one agreed path. The first
-//! round is not timed: it warms the page cache, lists each image to see that what was wanted is in
-//! it, and takes its size and the builder's memory. One that fails there is named below the table
+//! In come entrants, each with the command that leaves its product at one agreed path. The first
+//! round is not timed: it warms the page cache, looks whether what was wanted is in each product,
+//! and takes its size and the program's memory. One that fails there is named below the table
 //! and never timed. The rounds that follow run all entrants one after another, so that a machine
 //! which is slow for a while is slow for each of them.
 
@@ -13,7 +13,7 @@ use std::fs;
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use xinitrd::compress::{Compression, Encoding, encode};
@@ -21,13 +21,27 @@ use xinitrd::rope::Rope;
 
 pub type Failure = Box<dyn std::error::Error>;
 
+/// What a command leaves.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Product {
+    /// A file of a floor's bare bytes.
+    Bytes,
+    /// A file that is an archive, plain or in gzip.
+    Archive,
+    /// On standard output, the names of entries among other words.
+    Listing,
+    /// In a directory that is there and empty, the files of an archive.
+    Tree,
+    /// On standard output, whatever it says; exit status 1 is as good as 0.
+    Verdict,
+}
+
 /// One row of a table.
 pub struct Entrant {
     name: &'static str,
     /// The name of the floor that it is held against.
     floor: Option<&'static str>,
-    /// Whether the image is an archive, and not a floor's bare bytes.
-    archive: bool,
+    product: Product,
     /// Why it cannot run here.
     absent: Option<String>,
     command: Vec<String>,
@@ -43,12 +57,22 @@ pub struct Outcome {
 
 impl Entrant {
     /// This project's program with `arguments`.
-    pub fn ours(name: &'static str, floor: &'static str, arguments: &[&str]) -> Entrant {
+    pub fn ours(name: &'static str, arguments: &[&str]) -> Entrant {
         let command = [&[env!("CARGO_BIN_EXE_xinitrd")], arguments].concat();
+        Entrant::of(name, words(&command))
+    }
+
+    /// Held against the floor of that name.
+    pub fn above(self, floor: &'static str) -> Entrant {
         Entrant {
             floor: Some(floor),
-            ..Entrant::of(name, words(&command))
+            ..self
         }
+    }
+
+    /// Of a command that leaves something else than an archive.
+    pub fn leaving(self, product: Product) -> Entrant {
+        Entrant { product, ..self }
     }
 
     /// This benchmark's own program, started anew: it reads the files that `list` names, one a
@@ -69,10 +93,7 @@ impl Entrant {
             &list,
             &output,
         ];
-        Ok(Entrant {
-            archive: false,
-            ..Entrant::of(name, words(&command))
-        })
+        Ok(Entrant::of(name, words(&command)).leaving(Product::Bytes))
     }
 
     /// A command of others, where `program` is here, which `package` has.
@@ -95,9 +116,48 @@ impl Entrant {
         Entrant {
             name,
             floor: None,
-            archive: true,
+            product: Product::Archive,
             absent: None,
             command,
+        }
+    }
+
+    /// Whether the command did its work.
+    fn did(&self, status: ExitStatus) -> bool {
+        status.success() || self.product == Product::Verdict && status.code() == Some(1)
+    }
+}
+
+impl Product {
+    /// Makes ready for a command that leaves it at `output`: gives what takes its standard output.
+    fn begin(self, output: &Path) -> Result<Stdio, Failure> {
+        match self {
+            Product::Listing | Product::Verdict => Ok(fs::File::create(output)?.into()),
+            Product::Tree => Ok(fs::create_dir(output).map(|()| Stdio::null())?),
+            Product::Bytes | Product::Archive => Ok(Stdio::null()),
+        }
+    }
+
+    fn check(self, output: &Path, wanted: &[String]) -> Result<(), Failure> {
+        let absent = match self {
+            Product::Archive => absent_from_archive(output, wanted)?,
+            Product::Listing => absent_from_listing(output, wanted)?,
+            Product::Tree => {
+                let missing = |name: &&String| output.join(name).symlink_metadata().is_err();
+                wanted.iter().filter(missing).count()
+            }
+            Product::Bytes | Product::Verdict => 0,
+        };
+        match absent {
+            0 => Ok(()),
+            count => Err(format!("{count} of {} files are missing", wanted.len()).into()),
+        }
+    }
+
+    fn remove(self, output: &Path) -> io::Result<()> {
+        match self {
+            Product::Tree => fs::remove_dir_all(output),
+            _ => fs::remove_file(output),
         }
     }
 }
@@ -138,8 +198,8 @@ fn floor(compression: &str, level: &str, list: &str, output: &str) -> Result<(),
 }
 
 /// Runs `entrants` in `rounds` and prints their table under `title`; the first is the one that the
-/// others are compared with. Each leaves its image at `output`, and an archive holds files of all
-/// the `wanted` names.
+/// others are compared with. Each leaves its product at `output`: an archive holds files of all the
+/// `wanted` names, a listing or a tree has all of these paths.
 pub fn race(
     title: &str,
     entrants: &[Entrant],
@@ -156,8 +216,8 @@ pub fn race(
             Err(error) if racing.is_empty() => return Err(error),
             Err(error) => failed.push(format!("{} failed: {error}", entrant.name)),
         }
-        // A bad image must not be in the way of the next.
-        fs::remove_file(output).ok();
+        // A bad one must not be in the way of the next.
+        entrant.product.remove(output).ok();
     }
     for _ in 0..rounds {
         for (entrant, outcome) in &mut racing {
@@ -185,17 +245,20 @@ fn judged(entrant: &Entrant, output: &Path, wanted: &[String]) -> Result<Outcome
         &words(&["/usr/bin/time", "-f", "%M", "-o", &text(memory.path())]),
         entrant.command.as_slice(),
     ])
-    .output()
+    .stdout(entrant.product.begin(output)?)
+    .stderr(Stdio::piped())
+    .spawn()
+    .and_then(Child::wait_with_output)
     .map_err(|error| format!("/usr/bin/time: {error}: apt-get install time"))?;
-    if !run.status.success() {
+    if !entrant.did(run.status) {
         let said = String::from_utf8_lossy(&run.stderr);
         return Err(format!("{}: {}", run.status, said.trim()).into());
     }
-    if entrant.archive {
-        check(output, wanted)?;
-    }
+    entrant.product.check(output, wanted)?;
     let bytes = fs::metadata(output)?.len();
-    let peak = fs::read_to_string(memory.path())?.trim().parse()?;
+    let noted = fs::read_to_string(memory.path())?;
+    // A line before it tells of an exit status that is not 0.
+    let peak = noted.lines().last().unwrap_or_default().parse()?;
     Ok(Outcome {
         times: Vec::new(),
         bytes,
@@ -205,19 +268,21 @@ fn judged(entrant: &Entrant, output: &Path, wanted: &[String]) -> Result<Outcome
 
 fn timed(entrant: &Entrant, output: &Path) -> Result<Duration, Failure> {
     let mut command = command(&[entrant.command.as_slice()]);
-    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .stdout(entrant.product.begin(output)?)
+        .stderr(Stdio::null());
     let start = Instant::now();
     let status = command.status()?;
     let time = start.elapsed();
-    if !status.success() {
+    if !entrant.did(status) {
         return Err(format!("{} failed after it had succeeded: {status}", entrant.name).into());
     }
-    fs::remove_file(output)?;
+    entrant.product.remove(output)?;
     Ok(time)
 }
 
-/// Lists `image` with tools that are not this project's.
-fn check(image: &Path, wanted: &[String]) -> Result<(), Failure> {
+/// How many of `wanted` are not in `image`, listed with tools that are not this project's.
+fn absent_from_archive(image: &Path, wanted: &[String]) -> Result<usize, Failure> {
     let list = format!("gzip -dcf {} | cpio -it --quiet", text(image));
     let mut listing = command(&[&words(&shell(&list))]);
     // A module is the same one with `-` and `_` in its name.
@@ -229,29 +294,44 @@ fn check(image: &Path, wanted: &[String]) -> Result<(), Failure> {
     let absent = wanted
         .iter()
         .filter(|name| !names.contains(name.replace('-', "_").as_str()));
-    match absent.count() {
-        0 => Ok(()),
-        count => Err(format!("{count} of {} files are not in its image", wanted.len()).into()),
-    }
+    Ok(absent.count())
+}
+
+/// How many of `wanted` are no word of `listing`.
+fn absent_from_listing(listing: &Path, wanted: &[String]) -> Result<usize, Failure> {
+    let listing = fs::read_to_string(listing)?;
+    let listed: HashSet<&str> = listing.split_whitespace().collect();
+    let absent = |name: &&String| !listed.contains(name.as_str());
+    Ok(wanted.iter().filter(absent).count())
 }
 
 fn print(racing: &[(&Entrant, Outcome)]) {
-    println!("| builder | ms | of xinitrd | of its floor | bytes | peak, MiB |");
-    println!("| --- | ---: | ---: | ---: | ---: | ---: |");
-    let Some((_, own)) = racing.first() else {
+    let Some((first, own)) = racing.first() else {
         return;
     };
+    // Floors and the size of the product are of interest where something is built.
+    let builds = first.product == Product::Archive;
+    let (more, lines) = if builds {
+        (" of its floor | bytes |", " ---: | ---: |")
+    } else {
+        ("", "")
+    };
+    println!("| program | ms | of xinitrd |{more} peak, MiB |");
+    println!("| --- | ---: | ---: |{lines} ---: |");
     for (entrant, outcome) in racing {
         let floor = racing
             .iter()
             .find(|(other, _)| Some(other.name) == entrant.floor);
         let of_floor = floor.map_or(String::new(), |(_, floor)| ratio(outcome, floor));
+        let more = match builds {
+            true => format!(" {of_floor} | {} |", outcome.bytes),
+            false => String::new(),
+        };
         println!(
-            "| {} | {:.1} | {} | {of_floor} | {} | {:.1} |",
+            "| {} | {:.1} | {} |{more} {:.1} |",
             entrant.name,
             median(outcome.times.iter().map(Duration::as_secs_f64)) * 1000.0,
             ratio(outcome, own),
-            outcome.bytes,
             outcome.peak as f64 / 1024.0,
         );
     }
@@ -272,9 +352,14 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 
 /// What `testdata/fetch.sh` fetches under `name`.
 pub fn fetched(name: &str) -> Result<PathBuf, Failure> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/fetch.sh");
-    let directory = printed(Command::new(script).arg(name))?;
-    Ok(PathBuf::from(directory.trim()))
+    named_by("testdata/fetch.sh", name)
+}
+
+/// The path that a script of this project prints for `name`.
+pub fn named_by(script: &str, name: &str) -> Result<PathBuf, Failure> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
+    let path = printed(Command::new(script).arg(name))?;
+    Ok(PathBuf::from(path.trim()))
 }
 
 /// The one kernel of a root.

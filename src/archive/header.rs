@@ -56,6 +56,23 @@ pub enum FileType {
     Unknown,
 }
 
+impl FileType {
+    /// What a person calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            FileType::Regular => "file",
+            FileType::Directory => "directory",
+            FileType::Symlink => "symlink",
+            FileType::Char => "char",
+            FileType::Block => "block",
+            FileType::Fifo => "fifo",
+            FileType::Socket => "socket",
+            FileType::Unknown => "unknown",
+        }
+    }
+}
+
 impl Header {
     /// The type of file.
     #[must_use]

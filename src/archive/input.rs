@@ -1,59 +1,19 @@
 //! The image's own bytes, and a compressed segment of them unpacked on a thread of its own.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 use super::ReadError;
-use super::window::{Piece, Pieces, Window};
-use crate::compress::{DecodeError, Decoder, Format, Member};
+use super::window::{Piece, Pieces};
+use crate::compress::Format;
+use crate::compress::decode::{DecodeError, Decoder, Member};
+use crate::compress::source::Source;
 
 /// An image as it lies there.
-pub(super) type Input = Window<Source>;
-
-/// What the image is read from.
-pub(super) struct Source(pub(super) Box<dyn Read + Send>);
-
-impl Pieces for Source {
-    fn next(&mut self, piece: &mut Piece) -> Result<(), ReadError> {
-        Ok(piece.fill(|room| read(&mut self.0, room))?)
-    }
-}
-
-/// Reads on where a signal came between.
-fn read(source: &mut dyn Read, room: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match source.read(room) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
-        }
-    }
-}
-
-impl Read for Input {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let seen = self.fill_buf()?;
-        let count = seen.len().min(out.len());
-        for (to, from) in out.iter_mut().zip(seen) {
-            *to = *from;
-        }
-        BufRead::consume(self, count);
-        Ok(count)
-    }
-}
-
-impl BufRead for Input {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.peek(1).map_err(|error| match error {
-            ReadError::Io(error) => error,
-            other => io::Error::other(other),
-        })
-    }
-
-    fn consume(&mut self, count: usize) {
-        Window::consume(self, count);
-    }
-}
+pub(super) type Input = Source<Box<dyn Read + Send>>;
+/// The decoder of one of its segments.
+type Unpacker = Decoder<Box<dyn Read + Send>>;
 
 /// Pieces on their way from the thread that unpacks.
 const IN_FLIGHT: usize = 2;
@@ -63,7 +23,7 @@ pub(super) enum Unpacking {
     /// On a thread, so that unpacking goes on while what came out is looked at.
     Apart(Worker),
     /// On this one, where the system gives no other.
-    Here(Box<Decoder<Input>>),
+    Here(Box<Unpacker>),
 }
 
 /// A thread that unpacks, and the ways to it.
@@ -74,13 +34,13 @@ pub(super) struct Worker {
 }
 
 impl Unpacking {
-    /// Begins to unpack what `input` stands at, with `memory` bytes at most for the decoder.
+    /// Begins to unpack what `input` stands at, with a window of `memory` bytes at most.
     pub(super) fn start(format: Format, input: Input, memory: u64) -> Unpacking {
         let (hand_over, taken) = channel::<Input>();
         let (filled, full) = sync_channel(IN_FLIGHT);
         let (empty, emptied) = channel();
         let work = move || {
-            let decoder = Decoder::new(format, taken.recv().ok()?, memory);
+            let decoder = Decoder::with_window(format, taken.recv().ok()?, memory);
             Some(unpack(decoder, &filled, &emptied))
         };
         // A thread that cannot be had would take the input with it: so it is handed over afterwards.
@@ -93,7 +53,7 @@ impl Unpacking {
                     thread,
                 })
             }
-            Err(_) => Unpacking::Here(Box::new(Decoder::new(format, input, memory))),
+            Err(_) => Unpacking::Here(Box::new(Decoder::with_window(format, input, memory))),
         }
     }
 
@@ -134,15 +94,15 @@ impl Pieces for Unpacking {
     }
 }
 
-fn fill(decoder: &mut Decoder<Input>, piece: &mut Piece) -> Result<(), DecodeError> {
+fn fill(decoder: &mut Unpacker, piece: &mut Piece) -> Result<(), DecodeError> {
     let filled = piece.fill(|room| decoder.read(room));
-    piece.read = decoder.get_ref().offset();
+    piece.read = decoder.source().offset();
     filled
 }
 
 /// Unpacks until the member ends, or nobody wants more.
 fn unpack(
-    mut decoder: Decoder<Input>,
+    mut decoder: Unpacker,
     filled: &SyncSender<Result<Piece, DecodeError>>,
     emptied: &Receiver<Piece>,
 ) -> (Input, Member) {

@@ -6,6 +6,7 @@
 //! `buffer-format` document), plain or in one compressed member each. Memory is that of a few pieces
 //! of the stream, whatever the image says of itself; how far it is followed, [`Limits`] say.
 
+mod flaw;
 mod header;
 mod input;
 mod limits;
@@ -16,8 +17,10 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::compress::{DecodeError, Format, Member};
+use crate::compress::Format;
+use crate::compress::decode::{DecodeError, Member};
 
+pub use flaw::{Flaw, FlawKind};
 pub use header::{FileType, Header};
 pub use limits::{LimitMet, Limits};
 pub use reader::Archive;
@@ -74,79 +77,6 @@ pub struct Entry {
     pub name: Vec<u8>,
 }
 
-/// Something that is not as the format has it, and where.
-#[derive(Debug)]
-pub struct Flaw {
-    /// The number of the segment; that of the next one behind the last.
-    pub segment: usize,
-    /// The offset in the unpacked segment; in the image where it is between segments.
-    pub offset: u64,
-    /// The name of the entry, where it is one's.
-    pub entry: Option<Vec<u8>>,
-    /// What it is.
-    pub kind: FlawKind,
-}
-
-/// What is not as the format has it.
-#[derive(Debug, Error)]
-pub enum FlawKind {
-    /// No header stands where one must.
-    #[error("no cpio header: it begins with {:?}", crate::image_path::Shown(.found).to_string())]
-    NoHeader {
-        /// The first bytes of what stands there, six at most.
-        found: Vec<u8>,
-    },
-    /// A field of a header is no number.
-    #[error("the header field {field} is no hexadecimal number")]
-    BadField {
-        /// Its name.
-        field: &'static str,
-    },
-    /// A header does not stand at a multiple of four.
-    #[error("a header at a place that is no multiple of 4")]
-    Misaligned,
-    /// A name is empty: not even a NUL.
-    #[error("a name of no bytes")]
-    EmptyName,
-    /// A name is longer than is taken.
-    #[error("a name of {size} bytes")]
-    LongName {
-        /// Its bytes, the final NUL included.
-        size: u32,
-    },
-    /// A name has a NUL before its end, or none there.
-    #[error("a name that does not end at its NUL")]
-    BadNameEnd,
-    /// The segment ends within an entry.
-    #[error("the segment ends within the entry")]
-    Cut,
-    /// The segment ends without a trailer.
-    #[error("no trailer")]
-    NoTrailer,
-    /// The checksum does not agree.
-    #[error("checksum {said:08x}, and the data's is {found:08x}")]
-    Checksum {
-        /// What the header says.
-        said: u32,
-        /// The sum of the data's bytes.
-        found: u32,
-    },
-    /// Bytes that are neither zeros nor a segment.
-    #[error("{length} bytes that are no segment, beginning with {:02x?}", .found)]
-    Junk {
-        /// The first of them, six at most.
-        found: Vec<u8>,
-        /// How many, to the end of the segment or of the image.
-        length: u64,
-    },
-    /// The compressed data cannot be decoded any further.
-    #[error(transparent)]
-    Damaged(DecodeError),
-    /// There is not one byte.
-    #[error("an empty file")]
-    Empty,
-}
-
 /// Why reading ends before the image does.
 #[derive(Debug, Error)]
 pub enum ReadError {
@@ -164,7 +94,7 @@ pub enum ReadError {
 impl From<DecodeError> for ReadError {
     fn from(error: DecodeError) -> Self {
         match error {
-            DecodeError::Io(error) => ReadError::Io(error),
+            DecodeError::Io(error) => ReadError::Io(io::Error::new(error.kind(), error)),
             other => ReadError::Damaged(other),
         }
     }

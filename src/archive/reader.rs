@@ -1,15 +1,17 @@
 //! The reader: from a stream of bytes to [`Event`]s.
 
 use std::collections::VecDeque;
-use std::io::Read;
+use std::io::{BufRead, Read};
 
 use super::header::{BadHeader, HEADER_SIZE, Header};
-use super::input::{Input, Source, Unpacking};
+use super::input::{Input, Unpacking};
 use super::window::Window;
 use super::{
     Entry, Event, Flaw, FlawKind, LimitMet, Limits, ReadError, SegmentEnd, SegmentStart, Tap,
 };
-use crate::compress::{DecodeError, detect};
+use crate::compress::decode::DecodeError;
+use crate::compress::detect;
+use crate::compress::source::Source;
 
 /// The name of the entry that ends an archive.
 const TRAILER: &[u8] = b"TRAILER!!!";
@@ -81,7 +83,7 @@ impl Archive {
         Archive {
             limits,
             tap: None,
-            input: Some(Window::new(Source(source))),
+            input: Some(Source::new(source)),
             packed: None,
             state: State::Between,
             events: VecDeque::new(),
@@ -243,7 +245,7 @@ impl Archive {
     /// Passes over the zeros between segments.
     fn pass_zeros_between(&mut self) -> Result<(), ReadError> {
         while let Some(input) = &mut self.input {
-            let zeros = leading_zeros(input.peek(1)?);
+            let zeros = leading_zeros(input.fill_buf()?);
             if zeros == 0 {
                 break;
             }
@@ -270,7 +272,7 @@ impl Archive {
             return Ok(());
         };
         loop {
-            let count = input.peek(1)?.len();
+            let count = input.fill_buf()?.len();
             input.consume(count);
             if input.offset() > self.limits.size {
                 return Err(LimitMet::Size(self.limits.size).into());
@@ -475,7 +477,7 @@ impl Archive {
         if let Some(tap) = &mut self.tap {
             tap.segment_end(damaged);
         }
-        let end = self.input.as_ref().map_or(start, Window::offset);
+        let end = self.input.as_ref().map_or(start, Source::offset);
         self.events.push_back(Event::SegmentEnd(SegmentEnd {
             size: end - start,
             unpacked: at,
@@ -497,7 +499,7 @@ impl Archive {
                 }
                 seen => seen.map(drop),
             },
-            (None, Some(input)) => input.peek(wanted).map(drop),
+            (None, Some(input)) => Ok(input.peek(wanted).map(drop)?),
             (None, None) => Ok(()),
         };
         seen.map(|()| self.seen())
@@ -506,13 +508,16 @@ impl Archive {
     fn seen(&self) -> &[u8] {
         match (&self.packed, &self.input) {
             (Some(packed), _) => packed.seen(),
-            (None, Some(input)) => input.seen(),
+            (None, Some(input)) => input.ahead(),
             (None, None) => &[],
         }
     }
 
     /// Passes over `count` bytes that were seen.
     fn take(&mut self, count: usize) -> Result<(), ReadError> {
+        if count == 0 {
+            return Ok(());
+        }
         if let Some(mut tap) = self.tap.take() {
             tap.bytes(self.seen().get(..count).unwrap_or_default());
             self.tap = Some(tap);

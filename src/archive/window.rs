@@ -80,7 +80,6 @@ pub(super) struct Window<P> {
     pub(super) pieces: P,
     current: Piece,
     spare: Piece,
-    offset: u64,
     ended: bool,
 }
 
@@ -90,14 +89,8 @@ impl<P: Pieces> Window<P> {
             pieces,
             current: Piece::new(),
             spare: Piece::new(),
-            offset: 0,
             ended: false,
         }
-    }
-
-    /// How many bytes have been consumed.
-    pub(super) fn offset(&self) -> u64 {
-        self.offset
     }
 
     /// What can be seen: `wanted` bytes or more, `HEADROOM` at most are granted; fewer at the end.
@@ -133,6 +126,5 @@ impl<P: Pieces> Window<P> {
     pub(super) fn consume(&mut self, count: usize) {
         let count = count.min(self.current.len());
         self.current.start += count;
-        self.offset += count as u64;
     }
 }

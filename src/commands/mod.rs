@@ -1,7 +1,12 @@
 //! The subcommands: each reads, decides and writes, and says so in that order.
 
 pub mod build;
+pub mod cat;
+pub mod explain;
 mod guest;
+mod image;
+pub mod inspect;
+pub mod list;
 pub mod manifests;
 mod modprobe_conf;
 pub mod obstacles;
@@ -23,8 +28,13 @@ fn shown(path: &Path) -> String {
 }
 
 fn threads(args: &KernelArgs) -> NonZeroUsize {
+    processors(args.threads)
+}
+
+/// The number of threads asked for, or one a processor.
+fn processors(asked: Option<NonZeroUsize>) -> NonZeroUsize {
     let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    args.threads.unwrap_or(processors)
+    asked.unwrap_or(processors)
 }
 
 /// Writes results to standard output; that nobody reads them any more is an error without words.

@@ -50,7 +50,7 @@ pub struct Audience {
 
 /// Says what stood in the way. Where nobody can be told, the exit code still tells.
 pub fn tell(error: &Error, to: Audience) {
-    if matches!(error, Error::ClosedOutput) {
+    if matches!(error, Error::ClosedOutput | Error::Answered) {
         return;
     }
     let documented = to.json && document(error, to).is_ok();

@@ -8,7 +8,7 @@
 //!
 //! What is compressed already (a module `.ko.xz`) is told by [`detect`] and read by [`unpack`].
 
-mod decode;
+pub mod decode;
 mod deflate_blocks;
 mod encode;
 mod format;
@@ -17,6 +17,7 @@ mod lz4;
 mod lz4_block;
 mod ordered;
 mod pieces;
+pub mod source;
 mod unpack;
 
 use std::num::NonZeroUsize;
@@ -29,7 +30,6 @@ use crate::kernel_version::KernelVersion;
 #[cfg(doc)]
 use crate::rope::Rope;
 
-pub use decode::{DecodeError, Decoder, Member};
 pub use encode::encode;
 pub use format::{Format, detect};
 pub use unpack::{UnpackError, unpack};

@@ -1,17 +1,15 @@
 //! Compressed files read whole, within a bound: modules `.ko.gz`, `.ko.xz`, `.ko.zst`.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::BufRead;
 
-use flate2::bufread::GzDecoder;
-use lzma_rust2::XzReader;
 use thiserror::Error;
 
+use super::decode::{DecodeError, Decoder, Facts, Member};
 use super::format::{Format, detect};
+use super::source::Source;
 
-/// The largest window that a zstd frame may ask for, as a power of two: the kernel's own bound.
-const ZSTD_WINDOW_LOG: u32 = 27;
-/// What an xz stream may ask for, in KiB: the 64 MiB dictionary of its highest preset, and change.
-const XZ_MEMORY: u32 = 68 << 10;
+/// What is decoded at once.
+const PIECE: usize = 256 << 10;
 
 /// Why bytes could not be unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -51,66 +49,71 @@ pub enum UnpackError {
 /// See [`UnpackError`]; any bytes are answered with the content or one of these.
 pub fn unpack(bytes: &[u8], limit: usize) -> Result<Vec<u8>, UnpackError> {
     let format = detect(bytes).ok_or(UnpackError::Unknown)?;
-    let mut out = Bounded {
-        content: Vec::new(),
-        limit,
-        format,
+    if !matches!(format, Format::Gzip | Format::Xz | Format::Zstd) {
+        return Err(UnpackError::Unsupported(format));
+    }
+    let fault = |error| match error {
+        DecodeError::Truncated => UnpackError::Truncated(format),
+        DecodeError::Corrupt { reason } => UnpackError::Corrupt { format, reason },
+        other => UnpackError::Corrupt {
+            format,
+            reason: other.to_string(),
+        },
     };
-    match format {
-        Format::Gzip => gunzip(bytes, &mut out)?,
-        Format::Xz => out.read(XzReader::new_mem_limit(bytes, true, XZ_MEMORY))?,
-        Format::Zstd => {
-            let mut reader =
-                zstd::Decoder::with_buffer(bytes).map_err(|error| out.fault(&error))?;
-            let bounded = reader.window_log_max(ZSTD_WINDOW_LOG);
-            bounded.map_err(|error| out.fault(&error))?;
-            out.read(reader)?;
-        }
-        other => return Err(UnpackError::Unsupported(other)),
-    }
-    Ok(out.content)
-}
-
-/// Reads member after member; the reader gives back what follows each.
-fn gunzip(mut rest: &[u8], out: &mut Bounded) -> Result<(), UnpackError> {
+    let mut content = Vec::new();
+    let mut source = Source::new(bytes);
     loop {
-        let mut member = GzDecoder::new(rest);
-        out.read(&mut member)?;
-        rest = member.into_inner();
-        if rest.iter().all(|&byte| byte == 0) {
-            return Ok(());
+        let mut member = Decoder::new(format, source);
+        while member_goes_on(&mut member, &mut content, limit).map_err(fault)? {
+            if content.len() > limit {
+                return Err(UnpackError::TooLarge { limit });
+            }
+        }
+        let facts;
+        (source, facts) = member.finish();
+        agree(&facts).map_err(fault)?;
+        if is_last(&mut source, format).map_err(fault)? {
+            return Ok(content);
         }
     }
 }
 
-/// The content so far, and what it may become.
-struct Bounded {
-    content: Vec<u8>,
+/// Appends the next content; one byte past the limit is read to know of it.
+fn member_goes_on(
+    member: &mut Decoder<&[u8]>,
+    content: &mut Vec<u8>,
     limit: usize,
-    format: Format,
+) -> Result<bool, DecodeError> {
+    let before = content.len();
+    let room = (limit - before).saturating_add(1).min(PIECE);
+    content.resize(before + room, 0);
+    let read = member.read(content.get_mut(before..).unwrap_or_default());
+    content.truncate(before + *read.as_ref().unwrap_or(&0));
+    Ok(read? > 0)
 }
 
-impl Bounded {
-    /// Appends all that `reader` has; one byte past the limit is read to know of it.
-    fn read(&mut self, reader: impl Read) -> Result<(), UnpackError> {
-        let allowed = (self.limit - self.content.len()) as u64;
-        let read = reader
-            .take(allowed.saturating_add(1))
-            .read_to_end(&mut self.content);
-        if self.content.len() > self.limit {
-            return Err(UnpackError::TooLarge { limit: self.limit });
+/// Whether the content is what the member says; the other formats' decoders see to it themselves.
+fn agree(member: &Member) -> Result<(), DecodeError> {
+    match member.facts {
+        Facts::Gzip(facts) if !facts.trailer.is_some_and(|trailer| trailer.agrees()) => {
+            let reason = "its content is not what the trailer says".to_owned();
+            Err(DecodeError::Corrupt { reason })
         }
-        read.map(drop).map_err(|error| self.fault(&error))
+        _ => Ok(()),
     }
+}
 
-    fn fault(&self, error: &io::Error) -> UnpackError {
-        let format = self.format;
-        match error.kind() {
-            ErrorKind::UnexpectedEof => UnpackError::Truncated(format),
-            _ => UnpackError::Corrupt {
-                format,
-                reason: error.to_string(),
-            },
+/// Passes over padding, where the format has any, and tells whether nothing follows.
+fn is_last(source: &mut Source<&[u8]>, format: Format) -> Result<bool, DecodeError> {
+    loop {
+        let ahead = source.fill_buf()?;
+        let zeros = match format {
+            Format::Zstd => 0,
+            _ => ahead.iter().take_while(|&&byte| byte == 0).count(),
+        };
+        if zeros == 0 {
+            return Ok(ahead.is_empty());
         }
+        source.consume(zeros);
     }
 }

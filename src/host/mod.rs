@@ -1,5 +1,7 @@
 //! The edge: the only code that touches the file system.
 
+pub mod destination;
 pub mod directory;
+pub mod image;
 pub mod output;
 pub mod text;

@@ -40,6 +40,8 @@ pub struct Rule {
 pub struct Finding {
     /// The rule.
     pub rule: &'static Rule,
+    /// What it weighs here: the rule's own severity, but where the guest makes it another.
+    pub severity: Severity,
     /// The number of the segment, where it is one's.
     pub segment: Option<usize>,
     /// The name of the entry as it stands in the archive, where it is one's.
@@ -60,11 +62,18 @@ impl Finding {
     ) -> Finding {
         Finding {
             rule,
+            severity: rule.severity,
             segment: None,
             entry: None,
             found: found.into(),
             expected: expected.into(),
         }
+    }
+
+    /// The same, weighed otherwise than the rule has it.
+    #[must_use]
+    pub fn weighing(self, severity: Severity) -> Finding {
+        Finding { severity, ..self }
     }
 
     /// The same, about segment `number`.

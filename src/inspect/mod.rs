@@ -9,22 +9,27 @@ pub mod architecture;
 pub mod boot;
 pub mod finding;
 pub mod guest_kernel;
+pub mod memory;
 pub mod module;
 pub mod modules;
 pub mod picture;
 pub mod read;
+pub mod report;
 pub mod rules;
 pub mod tree;
+pub mod verdict;
 
 use std::sync::Arc;
 
 use crate::arch::Arch;
 use crate::archive::{Archive, ReadError};
 use crate::kernel_version::KernelVersion;
+use crate::xen_version::XenVersion;
 
 use boot::Boot;
 use finding::Finding;
 use guest_kernel::GuestKernel;
+use memory::Memory;
 use picture::Picture;
 use tree::Tree;
 
@@ -37,8 +42,8 @@ pub struct Guest {
     pub arch: Option<Arch>,
     /// What its root says of its kernel, where that was named.
     pub root: Option<GuestKernel>,
-    /// Whether it is a guest of Xen, for sure.
-    pub xen: bool,
+    /// The version of Xen that starts it, where it was said.
+    pub xen: Option<XenVersion>,
 }
 
 /// An image, read and judged.
@@ -47,6 +52,8 @@ pub struct Inspection {
     pub picture: Arc<Picture>,
     /// How it boots.
     pub boot: Boot,
+    /// What unpacking it takes.
+    pub memory: Memory,
     /// What the rules found.
     pub findings: Vec<Finding>,
 }
@@ -66,6 +73,7 @@ pub fn inspect(archive: &mut Archive, guest: &Guest) -> Result<Inspection, ReadE
         guest,
     });
     Ok(Inspection {
+        memory: Memory::of(&picture, &tree),
         picture,
         boot,
         findings,

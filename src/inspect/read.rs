@@ -21,23 +21,32 @@ const TEXTS_LIMIT: u64 = 16 << 20;
 /// When the medium fails.
 pub fn read(archive: &mut Archive) -> Result<Picture, ReadError> {
     let mut reading = Reading::default();
-    loop {
-        match reading.step(archive) {
-            Ok(true) => {}
-            Ok(false) => return Ok(reading.picture),
-            Err(ReadError::Limit(limit)) => {
-                reading.picture.limit = Some(limit);
-                return Ok(reading.picture);
-            }
-            Err(error) => return Err(error),
-        }
+    match reading.run(archive) {
+        Err(ReadError::Limit(limit)) => reading.picture.limit = Some(limit),
+        done => done?,
     }
+    Ok(reading.picture)
+}
+
+/// Reads `archive` to its end, and of its files nothing but where links lead.
+///
+/// # Errors
+/// When the medium fails, or a bound is met.
+pub fn outline(archive: &mut Archive) -> Result<Picture, ReadError> {
+    let mut reading = Reading {
+        is_outline: true,
+        ..Reading::default()
+    };
+    reading.run(archive)?;
+    Ok(reading.picture)
 }
 
 /// A picture on its way.
 #[derive(Default)]
 struct Reading {
     picture: Picture,
+    /// Whether files are passed over.
+    is_outline: bool,
     /// The bytes of texts that have been kept.
     kept: u64,
     /// Where the data of one entry is gathered.
@@ -45,13 +54,11 @@ struct Reading {
 }
 
 impl Reading {
-    /// Takes what comes next; false at the end.
-    fn step(&mut self, archive: &mut Archive) -> Result<bool, ReadError> {
-        let Some(event) = archive.next_event()? else {
-            return Ok(false);
-        };
-        self.take(event, archive)?;
-        Ok(true)
+    fn run(&mut self, archive: &mut Archive) -> Result<(), ReadError> {
+        while let Some(event) = archive.next_event()? {
+            self.take(event, archive)?;
+        }
+        Ok(())
     }
 
     fn take(&mut self, event: Event, archive: &mut Archive) -> Result<(), ReadError> {
@@ -87,7 +94,7 @@ impl Reading {
         let size = u64::from(entry.header.size);
         match entry.header.file_type() {
             FileType::Symlink if size <= 4096 => Ok(Content::Link(self.gather(archive)?.to_vec())),
-            FileType::Regular => self.file(entry, size, archive),
+            FileType::Regular if !self.is_outline => self.file(entry, size, archive),
             _ => Ok(Content::Opaque),
         }
     }

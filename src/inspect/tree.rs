@@ -77,6 +77,12 @@ impl Tree {
         Some((path, self.files.item(path)?))
     }
 
+    /// The number of the entry that stands at `path` itself.
+    #[must_use]
+    pub fn number(&self, path: &ImagePath) -> Option<usize> {
+        *self.files.at.get(path)?
+    }
+
     /// The small text that `path` leads to, links followed.
     #[must_use]
     pub fn text(&self, path: &str) -> Option<&[u8]> {

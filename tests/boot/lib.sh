@@ -133,16 +133,17 @@ overlaid() {
     (cd "$work/overlay" && echo "$1" | cpio -o -H newc --quiet) >>"$image"
 }
 
-# root_tree: what lies on a root disk.
+# root_tree: what lies on a root disk. systemd takes for a root only what has an os-release.
 root_tree() {
     root_files=$disks/root
     [ -d "$root_files" ] && return
-    mkdir -p "$root_files"/{bin,sbin,dev,proc,sys,opt}
+    mkdir -p "$root_files"/{bin,sbin,dev,etc,proc,run,sys,opt}
     cp "$busybox/busybox" "$root_files/bin/busybox"
     cp "$here/guest-init" "$root_files/sbin/init"
     cp "$here/guest-init" "$root_files/opt/other"
     chmod 755 "$root_files/sbin/init" "$root_files/opt/other"
     ln -s /opt/other "$root_files/sbin/other"
+    echo 'ID=guest' >"$root_files/etc/os-release"
 }
 
 # disk KIND: made once, in $disk.

@@ -1,15 +1,16 @@
 #!/bin/bash
 # Boots images in QEMU, from real Debian kernels to a root disk's init, and judges by the console.
 #
-#   tests/boot/run.sh [--install] [--quick] [CASE...]
+#   tests/boot/run.sh [--install] [--quick] [--images] [CASE...]
 #
 # --install  installs the missing Debian packages (as root)
 # --quick    two cases under QEMU alone, one under Xen
+# --images   every image of testdata/images/make.sh
 # XINITRD    the xinitrd program (default: target/release/xinitrd, built anew)
 # XINITRD_I386  a static i386 build of it; where it is given, one more case builds in a 32-bit dom0
 #
-# The cases, each a function below, and what each proves; those under Xen are in xen/cases.sh, and run
-# in the background meanwhile:
+# The cases, each a function below, and what each proves; images broken or made by others are in broken.sh
+# and images.sh, those under Xen in xen/cases.sh, and run in the background meanwhile:
 CASES='
 device        root=/dev/NAME; a driver that fails (xen-blkfront outside Xen) stops nothing; words for init
 xz            a 6.12 kernel whose modules are .ko.xz
@@ -51,7 +52,10 @@ set -eu
 . "$here/xen/cases.sh"
 # shellcheck source=tests/boot/broken.sh
 . "$here/broken.sh"
-CASES=$CASES$BROKEN_CASES$XEN_CASES
+# shellcheck source=tests/boot/images.sh
+. "$here/images.sh"
+CASES=$CASES$BROKEN_CASES$IMAGE_CASES$XEN_CASES
+MORE_CASES=$MORE_IMAGE_CASES$MORE_XEN_CASES
 
 # ---- The cases --------------------------------------------------------------------------------
 
@@ -270,8 +274,9 @@ case_strict() {
 
 # ---- The run ----------------------------------------------------------------------------------
 
+# names TABLE
 names() {
-    awk 'NF { print $1 }' <<<"$CASES"
+    awk 'NF { print $1 }' <<<"$1"
 }
 
 main() {
@@ -281,11 +286,13 @@ main() {
         case $name in
         --install) install=yes ;;
         --quick) chosen+=(device xz xen-pv-6.1) ;;
-        *) names | grep -qx -- "$name" || die "no case is called $name; the head of this script lists them"
+        --images) mapfile -t -O ${#chosen[@]} chosen < <(names "$IMAGE_CASES$MORE_CASES") ;;
+        *) names "$CASES$MORE_CASES" | grep -qx -- "$name" ||
+            die "no case is called $name; the head of this script lists them"
             chosen+=("$name") ;;
         esac
     done
-    [ ${#chosen[@]} -gt 0 ] || mapfile -t chosen < <(names)
+    [ ${#chosen[@]} -gt 0 ] || mapfile -t chosen < <(names "$CASES")
     set_up
     mapfile -t xen_chosen < <(printf '%s\n' "${chosen[@]}" | grep '^xen-')
     start_xen "${xen_chosen[@]}"

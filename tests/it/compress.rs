@@ -57,7 +57,7 @@ fn encoded(compression: Compression, level: u8, workers: usize, content: &[u8]) 
 }
 
 /// Pseudo-random bytes.
-fn noise(length: usize) -> Vec<u8> {
+pub fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let next = || {
         state ^= state << 13;
@@ -69,7 +69,7 @@ fn noise(length: usize) -> Vec<u8> {
 }
 
 /// Something between text and code: words of a small dictionary, some noise between.
-fn texture(length: usize) -> Vec<u8> {
+pub fn texture(length: usize) -> Vec<u8> {
     let dictionary = noise(4096);
     let choices = noise(length / 4 + 16);
     let mut content = Vec::with_capacity(length + 300);

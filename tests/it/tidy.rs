@@ -109,7 +109,9 @@ fn each_foreign_format_has_one_door() {
     );
     let codecs = [
         "libdeflater::",
-        "flate2::",
+        "zlib_rs::",
+        "bzip2::",
+        "liblzma::",
         "lzma_rust2::",
         "zstd::",
         "lz4_flex::",

@@ -1,5 +1,6 @@
 //! The rules, a file a topic: each file has its `RULES`, and one `check` that says what they find.
 
+pub mod archive;
 pub mod drivers;
 pub mod elf;
 pub mod files;
@@ -16,7 +17,8 @@ use super::modules::Modules;
 
 /// Every rule, in the order in which `xinitrd explain` prints them.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    let topics: [&[&Rule]; 9] = [
+    let topics: [&[&Rule]; 10] = [
+        archive::RULES,
         elf::RULES,
         libraries::RULES,
         scripts::RULES,
@@ -33,6 +35,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
 /// Everything that is found in an image.
 pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
+    archive::check(case, &mut findings);
     elf::check(case, &mut findings);
     libraries::check(case, &mut findings);
     scripts::check(case, &mut findings);
@@ -45,3 +48,27 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
     files::check(case, &mut findings);
     findings
 }
+
+/// All about every rule, as `docs/rules.md` has it.
+#[must_use]
+pub fn markdown() -> String {
+    let mut text = String::from(HEAD);
+    for rule in all() {
+        let Rule {
+            name,
+            severity,
+            meaning,
+            reason,
+            cure,
+        } = rule;
+        text +=
+            &format!("\n## {name}\n\n*{severity}*: {meaning}\n\n{reason}\n\nWhat to do: {cure}\n");
+    }
+    text
+}
+
+const HEAD: &str = "# What an image is judged by
+
+Made by `xinitrd explain --markdown`. Names are stable. An error makes `xinitrd inspect` exit with 1; a
+warning does so with `--deny RULE` or `--deny warnings`; `--allow RULE` passes over what a rule finds.
+";

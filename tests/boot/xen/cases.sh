@@ -22,9 +22,17 @@ xen-padded         zeros after the gzip member: the kernel unpacks it, not the t
 xen-tail-pv        bytes after the gzip member taken for a length: no guest is created
 xen-tail-pvh       the same, as a PVH guest
 xen-cut            a gzip member cut short
+xen-tiny           an image of tiny-initramfs
 '
 [ -z "${XINITRD_I386:-}" ] || XEN_CASES+='
 xen-build-in-dom0  the i386 program makes the image in a 32-bit dom0, byte for byte as outside
+'
+
+# Images of other builders that take their time, for udev looks at every device: run where they are named,
+# or by --images.
+MORE_XEN_CASES='
+xen-initramfs-tools  an image of initramfs-tools
+xen-dracut         an image of dracut, in zstd, for a PVH guest
 '
 
 # ---- Packing ----------------------------------------------------------------------------------
@@ -418,4 +426,32 @@ case_xen-cut() {
     in_xen pv
     says 'Initramfs unpacking failed: read error' \
         'Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block\(0,0\)'
+}
+
+# made_by NAME: an image of another builder, as testdata/images/make.sh makes it. What its udev calls the
+# network card, or whether it hands on a /sys to find it, is not judged.
+made_by() {
+    kernel 6.1
+    image=$("$top/testdata/images/make.sh" "$1")
+}
+
+case_xen-tiny() {
+    made_by tiny-gzip
+    in_xen pv ro
+    unpacked_by_toolstack
+    reached '/dev/xvda ext4 ro,.* pid=1 by=/sbin/init'
+}
+
+case_xen-initramfs-tools() {
+    made_by initramfs-tools-list-gzip
+    in_xen pv ro
+    unpacked_by_toolstack
+    reached '/dev/xvda ext4 ro,.* pid=1 by=/sbin/init'
+}
+
+case_xen-dracut() {
+    made_by dracut-list-zstd
+    in_xen pvh ro
+    unpacked_by_kernel
+    reached '/dev/xvda ext4 ro,.* pid=1 by=/sbin/init'
 }

@@ -1,0 +1,122 @@
+//! What is not as the format has it: the kernel's `buffer-format` document.
+
+use thiserror::Error;
+
+use crate::compress::decode::DecodeError;
+use crate::image_path::Shown;
+use crate::problem::Explain;
+
+/// Something that is not as the format has it, and where.
+#[derive(Debug)]
+pub struct Flaw {
+    /// The number of the segment; that of the next one behind the last.
+    pub segment: usize,
+    /// The offset in the unpacked segment; in the image where it is between segments.
+    pub offset: u64,
+    /// The name of the entry, where it is one's.
+    pub entry: Option<Vec<u8>>,
+    /// What it is.
+    pub kind: FlawKind,
+}
+
+/// What is not as the format has it.
+#[derive(Debug, Error)]
+pub enum FlawKind {
+    /// No header stands where one must.
+    #[error("no cpio header: it begins with {:?}", Shown(.found).to_string())]
+    NoHeader {
+        /// The first bytes of what stands there, six at most.
+        found: Vec<u8>,
+    },
+    /// A field of a header is no number.
+    #[error("the header field {field} is no hexadecimal number")]
+    BadField {
+        /// Its name.
+        field: &'static str,
+    },
+    /// A header does not stand at a multiple of four.
+    #[error("a header at a place that is no multiple of 4")]
+    Misaligned,
+    /// A name is empty: not even a NUL.
+    #[error("a name of no bytes")]
+    EmptyName,
+    /// A name is longer than is taken.
+    #[error("a name of {size} bytes")]
+    LongName {
+        /// Its bytes, the final NUL included.
+        size: u32,
+    },
+    /// A name has a NUL before its end, or none there.
+    #[error("a name that does not end at its NUL")]
+    BadNameEnd,
+    /// The segment ends within an entry.
+    #[error("the segment ends within the entry")]
+    Cut,
+    /// The segment ends without a trailer.
+    #[error("no trailer")]
+    NoTrailer,
+    /// The checksum does not agree.
+    #[error("checksum {said:08x}, and the data's is {found:08x}")]
+    Checksum {
+        /// What the header says.
+        said: u32,
+        /// The sum of the data's bytes.
+        found: u32,
+    },
+    /// Bytes that are neither zeros nor a segment.
+    #[error("{length} bytes that are no segment, beginning with {:02x?}", .found)]
+    Junk {
+        /// The first of them, six at most.
+        found: Vec<u8>,
+        /// How many, to the end of the segment or of the image.
+        length: u64,
+    },
+    /// The compressed data cannot be decoded any further.
+    #[error(transparent)]
+    Damaged(DecodeError),
+    /// There is not one byte.
+    #[error("an empty file")]
+    Empty,
+}
+
+impl Explain for FlawKind {
+    fn is_judgement(&self) -> bool {
+        true
+    }
+
+    fn found(&self) -> String {
+        self.to_string()
+    }
+
+    fn expected(&self) -> String {
+        match self {
+            FlawKind::NoHeader { .. } => "a header of the newc format: 070701 or 070702",
+            FlawKind::BadField { .. } => "eight hexadecimal digits",
+            FlawKind::Misaligned => "every header at a multiple of 4 bytes",
+            FlawKind::EmptyName => "a name, ended by a NUL",
+            FlawKind::LongName { .. } => "a name of 4096 bytes at most, its NUL included",
+            FlawKind::BadNameEnd => "one NUL, at the very end of the name",
+            FlawKind::Cut => "all the bytes that the entry's header says",
+            FlawKind::NoTrailer => "an entry TRAILER!!! at the end of the archive",
+            FlawKind::Checksum { .. } => "the sum of the data's bytes in the header",
+            FlawKind::Junk { .. } => "a segment, zeros, or the end",
+            FlawKind::Damaged(_) => "a whole compressed segment",
+            FlawKind::Empty => "an archive in the newc format, plain or compressed",
+        }
+        .to_owned()
+    }
+
+    fn advice(&self) -> String {
+        match self {
+            FlawKind::Cut | FlawKind::Damaged(_) | FlawKind::Checksum { .. } => {
+                "make the image again, or copy it again: it is cut short or damaged"
+            }
+            FlawKind::Empty => "check the path; make the image again",
+            FlawKind::Junk { .. } => {
+                "make the image again, with nothing but zeros behind an archive"
+            }
+            _ => "make the image again with a tool that writes the newc format",
+        }
+        .to_owned()
+    }
+}

@@ -1,0 +1,138 @@
+//! An image as every command that reads one has it: opened within limits, its flaws told.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::shown;
+use crate::archive::{Archive, Entry, Event, Flaw, FlawKind, Limits, ReadError};
+use crate::error::{Error, Obstacle};
+use crate::host;
+use crate::image_path::Shown;
+use crate::inspect::picture::Picture;
+use crate::inspect::read;
+use crate::problem::Problem;
+
+/// The most flaws of one image that are told: a hostile one may have one an entry.
+const FLAW_LIMIT: usize = 100;
+
+/// An image on its way, and its flaws so far.
+pub(super) struct Image {
+    path: PathBuf,
+    archive: Archive,
+    flaws: Vec<Problem<Obstacle>>,
+}
+
+impl Image {
+    /// Opens the image at `path`.
+    pub(super) fn open(path: &Path, limits: Limits) -> Result<Image, Error> {
+        let source = host::image::open(path)
+            .map_err(|source| Error::one(name(path), Obstacle::Unreadable(source)))?;
+        Ok(Image::of(path, source, limits))
+    }
+
+    /// The image at `path` that `source` gives.
+    pub(super) fn of(path: &Path, source: Box<dyn Read + Send>, limits: Limits) -> Image {
+        Image {
+            path: path.to_owned(),
+            archive: Archive::new(source, limits),
+            flaws: Vec::new(),
+        }
+    }
+
+    /// What is where in it, without what is in the files.
+    pub(super) fn outline(&mut self) -> Result<Picture, Error> {
+        self.read(read::outline)
+    }
+
+    /// What `read` makes of the archive.
+    pub(super) fn read<T>(
+        &mut self,
+        read: impl FnOnce(&mut Archive) -> Result<T, ReadError>,
+    ) -> Result<T, Error> {
+        let Image {
+            path,
+            archive,
+            flaws,
+        } = self;
+        read(archive).map_err(|error| broken_off(path, flaws, error))
+    }
+
+    /// The next entry; segments are passed over, flaws are kept for [`Image::finish`].
+    pub(super) fn next_entry(&mut self) -> Result<Option<Entry>, Error> {
+        loop {
+            match self.archive.next_event() {
+                Ok(Some(Event::Entry(entry))) => return Ok(Some(entry)),
+                Ok(Some(Event::Flaw(flaw))) => self.keep(flaw),
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(broken_off(&self.path, &mut self.flaws, error)),
+            }
+        }
+    }
+
+    /// The next bytes of the entry's data.
+    pub(super) fn data(&mut self) -> Result<Option<&[u8]>, Error> {
+        let Image {
+            path,
+            archive,
+            flaws,
+        } = self;
+        archive
+            .data()
+            .map_err(|error| broken_off(path, flaws, error))
+    }
+
+    /// The whole of the entry's data, where that is short.
+    pub(super) fn target(&mut self) -> Result<Vec<u8>, Error> {
+        let mut target = Vec::new();
+        while let Some(bytes) = self.data()? {
+            target.extend_from_slice(bytes);
+        }
+        Ok(target)
+    }
+
+    /// All is well; or else every flaw there was.
+    pub(super) fn finish(self) -> Result<(), Error> {
+        match self.flaws.is_empty() {
+            true => Ok(()),
+            false => Err(Error::Refused(self.flaws)),
+        }
+    }
+
+    fn keep(&mut self, flaw: Flaw) {
+        if self.flaws.len() < FLAW_LIMIT {
+            let place = self.place(&flaw);
+            self.flaws
+                .push(Problem::new(place, Obstacle::Flaw(flaw.kind)));
+        }
+    }
+
+    fn place(&self, flaw: &Flaw) -> String {
+        let mut place = format!("{}: segment {}", name(&self.path), flaw.segment);
+        match &flaw.entry {
+            Some(entry) => place += &format!(", {}", Shown(entry)),
+            None => place += &format!(", byte {}", flaw.offset),
+        }
+        place
+    }
+}
+
+/// Reading cannot go on: told with the flaws that may be the reason.
+fn broken_off(path: &Path, flaws: &mut Vec<Problem<Obstacle>>, error: ReadError) -> Error {
+    let mut problems = std::mem::take(flaws);
+    let obstacle = match error {
+        ReadError::Io(source) => Obstacle::Unreadable(source),
+        ReadError::Limit(limit) => Obstacle::LimitMet(limit),
+        ReadError::Damaged(damage) => Obstacle::Flaw(FlawKind::Damaged(damage)),
+    };
+    problems.push(Problem::new(name(path), obstacle));
+    Error::Refused(problems)
+}
+
+/// An image as a person names it.
+pub(super) fn name(path: &Path) -> String {
+    match path == Path::new("-") {
+        true => "standard input".to_owned(),
+        false => shown(path),
+    }
+}

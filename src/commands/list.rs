@@ -1,0 +1,202 @@
+//! `xinitrd list`: the entries of an image, in its order.
+
+use std::io::{self, BufWriter, Write};
+
+use serde::Serialize;
+
+use super::image::Image;
+use super::output_error;
+use crate::archive::{Entry, FileType};
+use crate::cli::ListArgs;
+use crate::error::Error;
+use crate::image_path::Shown;
+
+/// Prints the entries of an image, those before a flaw and behind it.
+///
+/// # Errors
+/// When it cannot be read, or has flaws; then what could be read is printed all the same.
+pub fn run(args: &ListArgs) -> Result<(), Error> {
+    let mut image = Image::open(&args.image, args.limits.limits())?;
+    let mut out = BufWriter::with_capacity(64 << 10, io::stdout().lock());
+    let listed = list(args, &mut image, &mut out);
+    out.flush().map_err(output_error)?;
+    listed?;
+    image.finish()
+}
+
+fn list(args: &ListArgs, image: &mut Image, out: &mut impl Write) -> Result<(), Error> {
+    while let Some(entry) = image.next_entry()? {
+        let has_target = entry.header.file_type() == FileType::Symlink && (args.long || args.json);
+        let target = has_target.then(|| image.target()).transpose()?;
+        let written = match (args.json, args.long) {
+            (true, _) => json(&entry, target.as_deref(), out),
+            (_, true) => long(&entry, target.as_deref(), out),
+            _ => short(&entry, out),
+        };
+        written.map_err(output_error)?;
+    }
+    Ok(())
+}
+
+fn short(entry: &Entry, out: &mut impl Write) -> io::Result<()> {
+    out.write_all(&entry.name)?;
+    out.write_all(b"\n")
+}
+
+/// A line as `ls -l` has it, with owners as numbers: their names are the guest's.
+fn long(entry: &Entry, target: Option<&[u8]>, out: &mut impl Write) -> io::Result<()> {
+    let header = &entry.header;
+    let size = match header.file_type() {
+        FileType::Char | FileType::Block => format!("{}, {}", header.rdev.0, header.rdev.1),
+        _ => header.size.to_string(),
+    };
+    write!(
+        out,
+        "{} {:>3} {:>5} {:>5} {size:>10} {} ",
+        mode(header.file_type(), header.permissions()),
+        header.nlink,
+        header.uid,
+        header.gid,
+        time(header.mtime),
+    )?;
+    out.write_all(&entry.name)?;
+    if let Some(target) = target {
+        out.write_all(b" -> ")?;
+        out.write_all(target)?;
+    }
+    out.write_all(b"\n")
+}
+
+/// An entry, for pipelines.
+#[derive(Serialize)]
+struct Line {
+    segment: usize,
+    name: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    mode: String,
+    uid: u32,
+    gid: u32,
+    nlink: u32,
+    ino: u32,
+    dev: (u32, u32),
+    mtime: u32,
+    size: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rdev: Option<(u32, u32)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
+}
+
+fn json(entry: &Entry, target: Option<&[u8]>, out: &mut impl Write) -> io::Result<()> {
+    let header = &entry.header;
+    let is_node = matches!(header.file_type(), FileType::Char | FileType::Block);
+    let line = Line {
+        segment: entry.segment,
+        name: Shown(&entry.name).to_string(),
+        kind: header.file_type().name(),
+        mode: format!("{:04o}", header.permissions()),
+        uid: header.uid,
+        gid: header.gid,
+        nlink: header.nlink,
+        ino: header.ino,
+        dev: header.dev,
+        mtime: header.mtime,
+        size: header.size,
+        rdev: is_node.then_some(header.rdev),
+        target: target.map(|target| Shown(target).to_string()),
+    };
+    serde_json::to_writer(&mut *out, &line)?;
+    out.write_all(b"\n")
+}
+
+/// `drwxr-xr-x`.
+fn mode(kind: FileType, bits: u32) -> String {
+    let letter = match kind {
+        FileType::Regular => '-',
+        FileType::Directory => 'd',
+        FileType::Symlink => 'l',
+        FileType::Char => 'c',
+        FileType::Block => 'b',
+        FileType::Fifo => 'p',
+        FileType::Socket => 's',
+        FileType::Unknown => '?',
+    };
+    let mut text = String::from(letter);
+    for (shift, special, marks) in [(6, 0o4000, "sS"), (3, 0o2000, "sS"), (0, 0o1000, "tT")] {
+        let bits_here = bits >> shift;
+        let runs = bits_here & 1 != 0;
+        text.push(if bits_here & 4 != 0 { 'r' } else { '-' });
+        text.push(if bits_here & 2 != 0 { 'w' } else { '-' });
+        let mark = marks.chars().nth(usize::from(!runs)).unwrap_or('?');
+        text.push(match (bits & special != 0, runs) {
+            (true, _) => mark,
+            (false, true) => 'x',
+            (false, false) => '-',
+        });
+    }
+    text
+}
+
+/// `1970-01-01 00:00`, in UTC.
+fn time(seconds: u32) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = date(days);
+    let (hour, minute) = (rest / 3600, rest / 60 % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
+}
+
+/// The date `days` after the first of January 1970.
+fn date(mut days: u32) -> (u32, u32, u32) {
+    let is_leap =
+        |year: u32| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
+    let mut year = 1970;
+    while days >= 365 + u32::from(is_leap(year)) {
+        days -= 365 + u32::from(is_leap(year));
+        year += 1;
+    }
+    let february = 28 + u32::from(is_leap(year));
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    (year, month, days + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_shown_as_date_shows_it() {
+        // date -u -d @SECONDS '+%Y-%m-%d %H:%M'
+        let cases = [
+            (0, "1970-01-01 00:00"),
+            (951_782_399, "2000-02-28 23:59"),
+            (951_782_400, "2000-02-29 00:00"),
+            (1_709_251_199, "2024-02-29 23:59"),
+            (4_107_542_400, "2100-03-01 00:00"),
+            (u32::MAX, "2106-02-07 06:28"),
+        ];
+        for (seconds, shown) in cases {
+            assert_eq!(time(seconds), shown);
+        }
+    }
+
+    #[test]
+    fn a_mode_is_shown_as_ls_shows_it() {
+        let cases = [
+            (FileType::Directory, 0o1777, "drwxrwxrwt"),
+            (FileType::Regular, 0o4755, "-rwsr-xr-x"),
+            (FileType::Regular, 0o7644, "-rwSr-Sr-T"),
+            (FileType::Char, 0o600, "crw-------"),
+        ];
+        for (kind, bits, shown) in cases {
+            assert_eq!(mode(kind, bits), shown);
+        }
+    }
+}

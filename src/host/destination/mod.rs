@@ -1,0 +1,365 @@
+//! An archive's entries, put onto disk below one directory and nowhere else.
+//!
+//! In: entries, one after another, in any order and however hostile. Out: files, directories, links
+//! and nodes below the directory, made relative to descriptors of directories that were opened
+//! component by component without following a link (`openat(2)` with `O_NOFOLLOW`). Links that the
+//! archive itself made lead where they would lead a process chrooted there, by this module's own
+//! account ([`ledger`]); a link that lay there before is never passed.
+//!
+//! Modes are the archive's, whatever the umask, as `cpio -i` has them; but set-user-ID and
+//! set-group-ID bits stay only where owners are restored, as bsdtar has it: without the owner they
+//! would lend the rights of whoever extracts. A parent that no entry names has the umask's mode.
+
+mod calls;
+mod fault;
+mod ledger;
+mod open_directories;
+mod placed_file;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+pub use fault::{Found, PlaceError, PlaceFault};
+use ledger::{Ledger, PlaceId, Step, path_of};
+use open_directories::OpenDirectories;
+pub use placed_file::PlacedFile;
+
+use crate::image_path::ImagePath;
+
+/// What may be done that is not done unasked.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wishes {
+    /// What lies where an entry goes is replaced; a directory never.
+    pub force: bool,
+    /// Owners are the archive's, and set-user-ID and set-group-ID bits are kept.
+    pub owners: bool,
+    /// Devices, pipes and sockets are made.
+    pub nodes: bool,
+}
+
+/// What an entry has besides its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meta {
+    /// The mode; of its bits only permissions, set-ID and sticky bits are looked at.
+    pub mode: u32,
+    /// The user's number.
+    pub uid: u32,
+    /// The group's number.
+    pub gid: u32,
+    /// Modification time, in seconds since 1970.
+    pub mtime: u32,
+}
+
+/// A file that is more than bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Special {
+    /// A character device: major and minor number.
+    Char(u32, u32),
+    /// A block device: major and minor number.
+    Block(u32, u32),
+    /// A named pipe.
+    Pipe,
+    /// A socket.
+    Socket,
+}
+
+/// What is left to say at the end.
+#[derive(Debug)]
+pub struct Finished {
+    /// How many nodes were not made, as nobody asked for them.
+    pub nodes_skipped: u64,
+    /// The directories whose mode, owner or time could not be set.
+    pub problems: Vec<PlaceError>,
+}
+
+/// A directory that entries are put into.
+pub struct Destination {
+    wishes: Wishes,
+    ledger: Ledger,
+    open: OpenDirectories,
+    /// What directories get at the end, by their path without links.
+    directories: BTreeMap<ImagePath, Meta>,
+    /// Where nodes would have been made.
+    skipped: HashSet<PlaceId>,
+    nodes_skipped: u64,
+}
+
+/// Where an entry goes.
+struct Spot<'p> {
+    /// Its path, without links.
+    real: ImagePath,
+    parent: Arc<OwnedFd>,
+    name: &'p [u8],
+    id: PlaceId,
+}
+
+impl Destination {
+    /// Entries go into `top`, which is made where nothing is; what is above it must be there.
+    ///
+    /// # Errors
+    /// When it cannot be made or opened, or is no directory.
+    pub fn open(top: &Path, wishes: Wishes) -> io::Result<Destination> {
+        match fs::create_dir(top) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        Ok(Destination {
+            wishes,
+            ledger: Ledger::default(),
+            open: OpenDirectories::new(calls::open_top(top)?),
+            directories: BTreeMap::new(),
+            skipped: HashSet::new(),
+            nodes_skipped: 0,
+        })
+    }
+
+    /// Makes a directory, or uses the one that is there. It gets its mode, owner and time at the
+    /// end, so that one that may not be written to can be filled. What is said of the root changes
+    /// nothing, as with GNU cpio: the directory that is extracted into is the user's.
+    ///
+    /// # Errors
+    /// When it cannot be made, or something else is there that may not be replaced.
+    pub fn directory(&mut self, path: &ImagePath, meta: Meta) -> Result<(), PlaceError> {
+        self.put_directory(path, meta).map_err(PlaceFault::of(path))
+    }
+
+    /// Begins a file. Its content is written to what is returned; mode, owner and time are set when
+    /// that is finished.
+    ///
+    /// # Errors
+    /// When it cannot be made, or something is there that may not be replaced.
+    pub fn file(&mut self, path: &ImagePath, meta: Meta) -> Result<PlacedFile, PlaceError> {
+        let file = self.put_file(path).map_err(PlaceFault::of(path))?;
+        Ok(PlacedFile::new(file, path.clone(), meta, self.wishes))
+    }
+
+    /// Takes a file away that could not be written whole.
+    ///
+    /// # Errors
+    /// When it cannot be taken away.
+    pub fn discard(&mut self, file: PlacedFile) -> Result<(), PlaceError> {
+        let path = file.into_path();
+        let removed = self
+            .spot(&path)
+            .and_then(|spot| calls::remove(&spot.parent, spot.name));
+        removed.map_err(PlaceFault::of(&path))
+    }
+
+    /// Makes a symbolic link. Its target stands as it is: it may lead anywhere, for nothing is
+    /// written through it.
+    ///
+    /// # Errors
+    /// When it cannot be made, or something is there that may not be replaced.
+    pub fn symlink(
+        &mut self,
+        path: &ImagePath,
+        target: &[u8],
+        meta: Meta,
+    ) -> Result<(), PlaceError> {
+        self.put_symlink(path, target, meta)
+            .map_err(PlaceFault::of(path))
+    }
+
+    /// Makes `path` another name of `existing`, which this run must have made: of a file that was
+    /// there before nothing is known. Where `existing` is a node that was skipped, so is this.
+    ///
+    /// # Errors
+    /// When it cannot be made, or something is there that may not be replaced.
+    pub fn hard_link(&mut self, path: &ImagePath, existing: &ImagePath) -> Result<(), PlaceError> {
+        self.put_hard_link(path, existing)
+            .map_err(PlaceFault::of(path))
+    }
+
+    /// Makes a device, pipe or socket where nodes are wished for; else it is skipped and counted.
+    ///
+    /// # Errors
+    /// When it cannot be made, or something is there that may not be replaced.
+    pub fn node(
+        &mut self,
+        path: &ImagePath,
+        special: Special,
+        meta: Meta,
+    ) -> Result<(), PlaceError> {
+        self.put_node(path, special, meta)
+            .map_err(PlaceFault::of(path))
+    }
+
+    /// Gives the directories that entries named their modes, owners and times.
+    #[must_use]
+    pub fn finish(mut self) -> Finished {
+        let directories = std::mem::take(&mut self.directories);
+        // What lies below a path sorts after it: it comes first here, while it can be entered.
+        let settled = directories.into_iter().rev().map(|(path, meta)| {
+            self.settle_directory(&path, meta)
+                .map_err(PlaceFault::of(&path))
+        });
+        let problems = settled.filter_map(Result::err).collect();
+        Finished {
+            nodes_skipped: self.nodes_skipped,
+            problems,
+        }
+    }
+
+    fn put_directory(&mut self, path: &ImagePath, meta: Meta) -> Result<(), PlaceFault> {
+        if path.is_root() {
+            return Ok(());
+        }
+        let spot = self.spot(path)?;
+        let made = self.create(&spot, || calls::make_directory(&spot.parent, spot.name));
+        match made {
+            Err(PlaceFault::DirectoryThere) => calls::open_to_owner(&spot.parent, spot.name)?,
+            made => made?,
+        }
+        self.ledger.directory(spot.id);
+        self.directories.insert(spot.real, meta);
+        Ok(())
+    }
+
+    fn put_file(&mut self, path: &ImagePath) -> Result<OwnedFd, PlaceFault> {
+        let spot = self.spot(path)?;
+        let file = self.create(&spot, || calls::make_file(&spot.parent, spot.name))?;
+        self.ledger.file(spot.id);
+        Ok(file)
+    }
+
+    fn put_symlink(
+        &mut self,
+        path: &ImagePath,
+        target: &[u8],
+        meta: Meta,
+    ) -> Result<(), PlaceFault> {
+        let spot = self.spot(path)?;
+        self.create(&spot, || {
+            rustix::fs::symlinkat(target, &spot.parent, spot.name)
+        })?;
+        self.ledger.link(spot.id, target);
+        calls::settle_link(&spot.parent, spot.name, meta, self.wishes)
+    }
+
+    fn put_hard_link(&mut self, path: &ImagePath, existing: &ImagePath) -> Result<(), PlaceFault> {
+        let (_, old) = self.ledger.place(existing)?;
+        if self.skipped.contains(&old) {
+            return self.skip(path);
+        }
+        if !self.ledger.has(old) {
+            let existing = existing.clone();
+            return Err(PlaceFault::LinkSource { existing });
+        }
+        let old = self.spot(existing)?;
+        let spot = self.spot(path)?;
+        if spot.id == old.id {
+            return Ok(());
+        }
+        let from = (&*old.parent, old.name);
+        self.create(&spot, || calls::make_link(from, (&spot.parent, spot.name)))?;
+        self.ledger.same(spot.id, old.id);
+        Ok(())
+    }
+
+    fn put_node(
+        &mut self,
+        path: &ImagePath,
+        special: Special,
+        meta: Meta,
+    ) -> Result<(), PlaceFault> {
+        if !self.wishes.nodes {
+            return self.skip(path);
+        }
+        let spot = self.spot(path)?;
+        self.create(&spot, || calls::make_node(&spot.parent, spot.name, special))?;
+        self.ledger.file(spot.id);
+        calls::settle_node(&spot.parent, spot.name, meta, self.wishes)
+    }
+
+    fn skip(&mut self, path: &ImagePath) -> Result<(), PlaceFault> {
+        let (_, id) = self.ledger.place(path)?;
+        self.skipped.insert(id);
+        self.nodes_skipped += 1;
+        Ok(())
+    }
+
+    fn settle_directory(&mut self, path: &ImagePath, meta: Meta) -> Result<(), PlaceFault> {
+        let spot = self.spot(path)?;
+        let directory = calls::open_directory(&spot.parent, spot.name)?;
+        calls::settle(&directory, meta, self.wishes)
+    }
+
+    /// Where the entry at `path` goes; the directories above it are made where nothing is.
+    fn spot<'p>(&mut self, path: &'p ImagePath) -> Result<Spot<'p>, PlaceFault> {
+        let (way, id) = self.ledger.place(path)?;
+        let name = path.file_name();
+        let real = path_of(&way)?.join(name)?;
+        let parent = self.open.enter(&way, |above, step, at| {
+            let passed = way.get(..=at).unwrap_or_default();
+            open_or_make(&self.ledger, self.wishes, above, step, passed)
+        })?;
+        Ok(Spot {
+            real,
+            parent,
+            name,
+            id,
+        })
+    }
+
+    /// What `make` makes at `spot`, after what is in its way is gone, where that may go.
+    fn create<T>(
+        &self,
+        spot: &Spot<'_>,
+        make: impl Fn() -> rustix::io::Result<T>,
+    ) -> Result<T, PlaceFault> {
+        let made = match make() {
+            Err(Errno::EXIST) => {
+                self.make_room(spot)?;
+                make()
+            }
+            made => made,
+        };
+        made.map_err(PlaceFault::system("make it"))
+    }
+
+    fn make_room(&self, spot: &Spot<'_>) -> Result<(), PlaceFault> {
+        match calls::found(&spot.parent, spot.name)? {
+            Found::Directory => Err(PlaceFault::DirectoryThere),
+            _ if self.wishes.force || self.ledger.has(spot.id) => {
+                calls::remove(&spot.parent, spot.name)
+            }
+            found => Err(PlaceFault::Exists(found)),
+        }
+    }
+}
+
+/// Opens the directory `step` below `above`, the last of those `passed`. What lies there instead is
+/// taken away only where it lay there before: the archive's own file is no directory to the kernel
+/// either.
+fn open_or_make(
+    ledger: &Ledger,
+    wishes: Wishes,
+    above: &OwnedFd,
+    step: &Step<'_>,
+    passed: &[Step<'_>],
+) -> Result<OwnedFd, PlaceFault> {
+    let failed = PlaceFault::system("enter its directory");
+    match calls::enter(above, step.name) {
+        Err(Errno::NOENT) => {}
+        Err(Errno::NOTDIR | Errno::LOOP) => {
+            let at = path_of(passed)?;
+            if ledger.has(step.id) {
+                return Err(PlaceFault::UnderFile { at });
+            }
+            if !wishes.force {
+                let found = calls::found(above, step.name)?;
+                return Err(PlaceFault::Through { at, found });
+            }
+            calls::remove(above, step.name)?;
+        }
+        entered => return entered.map_err(failed),
+    }
+    calls::make_parent(above, step.name).map_err(PlaceFault::system("make its directory"))?;
+    calls::enter(above, step.name).map_err(failed)
+}

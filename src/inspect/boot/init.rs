@@ -1,0 +1,104 @@
+//! What `/init` is.
+
+use std::fmt;
+
+use crate::archive::FileType;
+use crate::image_path::{ImagePath, Shown};
+use crate::inspect::picture::{Content, Item};
+use crate::inspect::tree::Tree;
+
+use super::shebang::Shebang;
+
+/// The file that `/init` leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Init {
+    /// Where it really lies, all links resolved.
+    pub path: ImagePath,
+    /// What it is.
+    pub kind: InitKind,
+    /// Its text, where it is a script.
+    pub script: Option<Vec<u8>>,
+}
+
+/// What an init is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InitKind {
+    /// systemd, whose units say the rest.
+    Systemd,
+    /// Another program.
+    Program {
+        /// Whether it needs neither a loader nor libraries.
+        is_static: bool,
+    },
+    /// A script.
+    Script(Shebang),
+    /// Nothing that a kernel can run.
+    Other,
+}
+
+impl Init {
+    /// What `/init` leads to in `tree`.
+    #[must_use]
+    pub fn of(tree: &Tree) -> Option<Init> {
+        let (path, item) = tree.find(&ImagePath::new("init").ok()?).ok()?;
+        let content = &with_data(tree, item).content;
+        let kind = kind(&path, item, content);
+        let script = match (&kind, content) {
+            (InitKind::Script(_), Content::Text(text)) => Some(text.clone()),
+            _ => None,
+        };
+        Some(Init { path, kind, script })
+    }
+}
+
+fn kind(path: &ImagePath, item: &Item, content: &Content) -> InitKind {
+    match (item.file_type(), content) {
+        (FileType::Regular, Content::Program(_)) if path.file_name() == b"systemd" => {
+            InitKind::Systemd
+        }
+        (FileType::Regular, Content::Program(facts)) => match facts.as_ref() {
+            Ok(facts) => InitKind::Program {
+                is_static: !facts.is_dynamic(),
+            },
+            Err(_) => InitKind::Other,
+        },
+        (FileType::Regular, Content::Text(text)) => match Shebang::of(text, None) {
+            Ok(line) => InitKind::Script(line),
+            Err(_) => InitKind::Other,
+        },
+        _ => InitKind::Other,
+    }
+}
+
+/// Of hard links the data may stand with any one (`buffer-format`): the entry that has `item`'s.
+fn with_data<'t>(tree: &'t Tree, item: &'t Item) -> &'t Item {
+    let header = &item.entry.header;
+    if header.size > 0 || header.nlink < 2 {
+        return item;
+    }
+    let is_other = |other: &&Item| {
+        let Item { entry, .. } = other;
+        entry.segment == item.entry.segment
+            && (entry.header.ino, entry.header.dev) == (header.ino, header.dev)
+            && entry.header.file_type() == header.file_type()
+            && entry.header.size > 0
+    };
+    let mut items = tree.items().map(|(_, other)| other);
+    items.find(is_other).unwrap_or(item)
+}
+
+impl fmt::Display for InitKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InitKind::Systemd => f.write_str("systemd"),
+            InitKind::Program { is_static: true } => f.write_str("a static program"),
+            InitKind::Program { is_static: false } => f.write_str("a program"),
+            InitKind::Script(line) => match line.name() {
+                b"nash" => f.write_str("a nash script"),
+                b"busybox" => f.write_str("a busybox script"),
+                _ => write!(f, "a script for {}", Shown(&line.interpreter)),
+            },
+            InitKind::Other => f.write_str("no program and no script"),
+        }
+    }
+}

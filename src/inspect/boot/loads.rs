@@ -1,0 +1,131 @@
+//! The modules that an init loads, in its order.
+
+use std::collections::BTreeMap;
+
+use crate::image_path::ImagePath;
+use crate::inspect::tree::Tree;
+use crate::kmod::name::ModuleName;
+
+use super::generator::Generator;
+use super::init::{Init, InitKind};
+use super::lists::{self, Asked};
+use super::nash;
+use super::shell;
+use super::words::text;
+use super::{Load, Loader};
+
+/// Where udev's daemon lies, in images of any age.
+const UDEV: [&str; 7] = [
+    "usr/lib/systemd/systemd-udevd",
+    "lib/systemd/systemd-udevd",
+    "usr/lib/udev/udevd",
+    "lib/udev/udevd",
+    "usr/sbin/udevd",
+    "sbin/udevd",
+    "usr/bin/udevd",
+];
+
+/// The most modules that are told: no kernel has as many.
+const LOADS_LIMIT: usize = 1 << 14;
+
+/// Whether something in the image loads modules for the devices it finds.
+pub(super) fn on_demand(tree: &Tree, generator: Generator) -> bool {
+    let is_there = |path: &&str| {
+        let path = ImagePath::new(path);
+        path.is_ok_and(|path| tree.find(&path).is_ok())
+    };
+    generator == Generator::Booster || UDEV.iter().any(|path| is_there(&path))
+}
+
+/// What the init of an image loads.
+pub(super) fn of(tree: &Tree, generator: Generator, init: Option<&Init>) -> Vec<Load> {
+    let script = init.and_then(|init| init.script.as_deref());
+    let is_nash =
+        |init: &Init| matches!(&init.kind, InitKind::Script(line) if line.name() == b"nash");
+    let mut asked = match generator {
+        _ if init.is_some_and(is_nash) => nash_loads(script.unwrap_or_default()),
+        Generator::Xinitrd => lists::files(tree, crate::init::busybox::MODULES_PATH),
+        Generator::TinyInitramfs => lists::files(tree, "modules"),
+        Generator::Dracut => lists::dracut(tree),
+        Generator::InitramfsTools => lists::initramfs_tools(tree),
+        Generator::Mkinitcpio => lists::mkinitcpio(tree),
+        Generator::Booster => lists::booster(tree),
+        Generator::Mkinitrd | Generator::URoot | Generator::Unknown => {
+            shell_loads(script.unwrap_or_default())
+        }
+    };
+    asked.truncate(LOADS_LIMIT);
+    Places::new(tree).find(asked)
+}
+
+fn nash_loads(script: &[u8]) -> Vec<Asked> {
+    let commands = nash::commands(script);
+    let loads = commands.filter_map(|words| {
+        let (program, arguments) = words.split_first()?;
+        let is_option = |word: &&&[u8]| word.starts_with(b"-");
+        let options = arguments.iter().take_while(is_option).count();
+        let (module, options) = arguments.get(options..)?.split_first()?;
+        let loader = match program.rsplit(|&byte| byte == b'/').next()? {
+            b"insmod" => Loader::Insmod,
+            b"modprobe" => Loader::Modprobe,
+            _ => return None,
+        };
+        Some(Asked {
+            module: text(module),
+            loader,
+            options: text(&options.join(&b' ')),
+        })
+    });
+    loads.collect()
+}
+
+fn shell_loads(script: &[u8]) -> Vec<Asked> {
+    let calls = shell::calls(script).into_iter();
+    let asked = calls.map(|call| Asked {
+        module: call.module,
+        loader: match call.is_file {
+            true => Loader::Insmod,
+            false => Loader::Modprobe,
+        },
+        options: call.options,
+    });
+    asked.collect()
+}
+
+/// Where the modules of an image lie, by name.
+struct Places<'t> {
+    tree: &'t Tree,
+    by_name: BTreeMap<ModuleName, ImagePath>,
+}
+
+impl<'t> Places<'t> {
+    fn new(tree: &'t Tree) -> Places<'t> {
+        let mut by_name = BTreeMap::new();
+        for (path, _) in tree.items() {
+            if let Some(name) = ModuleName::of_file(path.file_name()) {
+                by_name.entry(name).or_insert_with(|| path.clone());
+            }
+        }
+        Places { tree, by_name }
+    }
+
+    fn find(&self, asked: Vec<Asked>) -> Vec<Load> {
+        let loads = asked.into_iter().map(|asked| Load {
+            path: match asked.loader {
+                Loader::Insmod => self.file(&asked.module),
+                Loader::Modprobe => self.by_name.get(&ModuleName::new(&asked.module)).cloned(),
+            },
+            module: asked.module,
+            loader: asked.loader,
+            options: asked.options,
+        });
+        loads.collect()
+    }
+
+    /// An init's working directory is the root.
+    fn file(&self, path: &str) -> Option<ImagePath> {
+        let path = ImagePath::new(path).ok()?;
+        let (real, _) = self.tree.find(&path).ok()?;
+        Some(real)
+    }
+}

@@ -1,0 +1,63 @@
+//! The verdict: findings weighed by what the user denies and allows.
+
+use std::collections::HashSet;
+
+use super::finding::{Finding, Severity};
+
+/// What the user makes of rules.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// Rules that are errors, whatever their severity.
+    pub denied: HashSet<&'static str>,
+    /// Whether every warning is an error.
+    pub deny_warnings: bool,
+    /// Rules that are passed over. Allowing one goes before denying it.
+    pub allowed: HashSet<&'static str>,
+}
+
+/// The findings that count, in order, and how many were passed over.
+#[derive(Debug)]
+pub struct Verdict {
+    /// What was found, each with what it weighs now.
+    pub findings: Vec<Finding>,
+    /// How many findings were allowed.
+    pub allowed: usize,
+}
+
+impl Policy {
+    /// Weighs `findings`.
+    #[must_use]
+    pub fn weigh(&self, findings: Vec<Finding>) -> Verdict {
+        let all = findings.len();
+        let is_allowed = |finding: &Finding| self.allowed.contains(finding.rule.name);
+        let kept = findings.into_iter().filter(|finding| !is_allowed(finding));
+        let findings: Vec<Finding> = kept.map(|finding| self.weighed(finding)).collect();
+        Verdict {
+            allowed: all - findings.len(),
+            findings,
+        }
+    }
+
+    fn weighed(&self, finding: Finding) -> Finding {
+        let is_denied = self.deny_warnings || self.denied.contains(finding.rule.name);
+        match is_denied {
+            true => finding.weighing(Severity::Error),
+            false => finding,
+        }
+    }
+}
+
+impl Verdict {
+    /// How many findings weigh `severity`.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
+        let weighs = |finding: &&Finding| finding.severity == severity;
+        self.findings.iter().filter(weighs).count()
+    }
+
+    /// Whether the image was judged bad.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        self.count(Severity::Error) > 0
+    }
+}
