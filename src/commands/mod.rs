@@ -3,6 +3,7 @@
 pub mod build;
 pub mod cat;
 pub mod explain;
+pub mod extract;
 mod guest;
 mod image;
 pub mod inspect;

@@ -17,21 +17,26 @@ pub mod read;
 pub mod report;
 pub mod rules;
 pub mod tree;
+pub mod unpacking;
 pub mod verdict;
 
+use std::io::Read;
 use std::sync::Arc;
 
 use crate::arch::Arch;
-use crate::archive::{Archive, ReadError};
+use crate::archive::{Archive, Limits, ReadError};
 use crate::kernel_version::KernelVersion;
+use crate::unpacker::TODAY;
 use crate::xen_version::XenVersion;
 
 use boot::Boot;
 use finding::Finding;
 use guest_kernel::GuestKernel;
 use memory::Memory;
-use picture::Picture;
+use picture::{Content, Picture};
+use read::Depth;
 use tree::Tree;
+use unpacking::{Kernel, Unpacked};
 
 /// What is known of the guest, besides the image.
 #[derive(Debug, Default)]
@@ -40,10 +45,10 @@ pub struct Guest {
     pub kernel: Option<KernelVersion>,
     /// Its architecture, where it was said.
     pub arch: Option<Arch>,
-    /// What its root says of its kernel, where that was named.
-    pub root: Option<GuestKernel>,
     /// The version of Xen that starts it, where it was said.
     pub xen: Option<XenVersion>,
+    /// What its root says of its kernel, where that was named.
+    pub root: Option<GuestKernel>,
 }
 
 /// An image, read and judged.
@@ -52,30 +57,43 @@ pub struct Inspection {
     pub picture: Arc<Picture>,
     /// How it boots.
     pub boot: Boot,
+    /// What the guest's kernel makes of it.
+    pub unpacked: Unpacked,
     /// What unpacking it takes.
     pub memory: Memory,
     /// What the rules found.
     pub findings: Vec<Finding>,
 }
 
-/// Reads `archive` and judges it for `guest`.
+/// Reads the image that `source` gives, as far as `limits` let it be followed, and judges it for `guest`.
+/// `depth` says whether its files are digested too.
 ///
 /// # Errors
 /// When the medium fails.
-pub fn inspect(archive: &mut Archive, guest: &Guest) -> Result<Inspection, ReadError> {
-    let picture = Arc::new(read::read(archive)?);
+pub fn inspect(
+    source: Box<dyn Read + Send>,
+    limits: Limits,
+    guest: &Guest,
+    depth: Depth,
+) -> Result<Inspection, ReadError> {
+    let kernel = Kernel::new(guest.kernel.unwrap_or(TODAY));
+    let mut archive = Archive::with_tap(source, limits, kernel);
+    let picture = Arc::new(read::read(&mut archive, depth, limits.memory)?);
+    let unpacked = archive.into_tap().finish();
     let tree = Tree::new(Arc::clone(&picture));
     let boot = Boot::of(&tree);
     let findings = rules::check(&Case {
         picture: &picture,
         tree: &tree,
         boot: &boot,
+        unpacked: &unpacked,
         guest,
     });
     Ok(Inspection {
         memory: Memory::of(&picture, &tree),
         picture,
         boot,
+        unpacked,
         findings,
     })
 }
@@ -88,6 +106,25 @@ pub struct Case<'c> {
     pub tree: &'c Tree,
     /// How it boots.
     pub boot: &'c Boot,
+    /// What the guest's kernel makes of it.
+    pub unpacked: &'c Unpacked,
     /// The guest.
     pub guest: &'c Guest,
+}
+
+impl Case<'_> {
+    /// The version of the guest's kernel: as it was said, or as its modules have it.
+    #[must_use]
+    pub fn kernel_version(&self) -> Option<KernelVersion> {
+        let modules = self
+            .picture
+            .items
+            .iter()
+            .filter_map(|item| match &item.content {
+                Content::Module(module) => module.as_ref().as_ref().ok()?.release(),
+                _ => None,
+            });
+        let said = || modules.filter_map(|release| release.parse().ok()).next();
+        self.guest.kernel.or_else(said)
+    }
 }

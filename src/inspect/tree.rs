@@ -70,17 +70,17 @@ impl Tree {
         self.files.item(path)
     }
 
+    /// The number of the entry that stands at `path` itself.
+    #[must_use]
+    pub fn number(&self, path: &ImagePath) -> Option<usize> {
+        *self.files.at.get(path)?
+    }
+
     /// The path and the entry that stand at `path` itself.
     #[must_use]
     pub fn entry(&self, path: &ImagePath) -> Option<(&ImagePath, &Item)> {
         let (path, _) = self.files.at.get_key_value(path)?;
         Some((path, self.files.item(path)?))
-    }
-
-    /// The number of the entry that stands at `path` itself.
-    #[must_use]
-    pub fn number(&self, path: &ImagePath) -> Option<usize> {
-        *self.files.at.get(path)?
     }
 
     /// The small text that `path` leads to, links followed.

@@ -28,9 +28,9 @@ pub struct Behaviour {
     /// What has the name of a further hard link is removed; since 5.0. Before, the link fails, and
     /// the entry's data with it.
     pub clears_for_links: bool,
-    /// An empty name is the root's, and an empty target makes a link; since 5.9, which no longer
-    /// unpacks by system calls.
-    pub takes_empty_paths: bool,
+    /// It no longer unpacks by system calls, which know no empty path, no empty target and none of
+    /// 4096 bytes; since 5.9. An empty path is the root's.
+    pub without_calls: bool,
     /// `070702` is read, and its checksum compared; since 5.19.
     pub reads_checksums: bool,
     /// A name that does not end with a NUL ends the unpacking. Mainline has it since 6.13, and
@@ -66,7 +66,7 @@ impl Behaviour {
             sets_times: since(2, 6, 28),
             sizes_first: since(2, 6, 30),
             clears_for_links: since(5, 0, 0),
-            takes_empty_paths: since(5, 9, 0),
+            without_calls: since(5, 9, 0),
             reads_checksums: since(5, 19, 0),
             wants_final_nul: since(5, 4, 0),
             words: match () {

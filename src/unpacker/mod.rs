@@ -162,7 +162,7 @@ impl Unpacker {
         } = self.unpacking;
         if let Some((_, check)) = self.check {
             if self.failed.is_some() {
-                tree = Tree::new(self.behaviour.takes_empty_paths);
+                tree = Tree::new(self.behaviour.without_calls);
                 events.clear();
             }
             events.splice(0..0, check.events);

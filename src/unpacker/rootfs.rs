@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+#[cfg(doc)]
+use super::behaviour::Behaviour;
 use super::event::{Kind, Obstacle};
 use super::lookup::{Last, Walk};
 use crate::digest::Digest;
@@ -51,8 +53,8 @@ pub struct Tree {
     /// The steps that look-ups may still take, more than any archive asks for whose names are read
     /// once or twice: links can make a look-up of a short name take 80 000.
     steps: u64,
-    /// Whether an empty path is the root.
-    empty_is_root: bool,
+    /// See [`Behaviour::without_calls`].
+    without_calls: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -90,11 +92,11 @@ impl Object {
 impl Tree {
     /// What a kernel without an archive of its own puts in before it unpacks any (`usr/Kconfig`,
     /// `INITRAMFS_SOURCE`): `/dev`, `/dev/console` and `/root`.
-    pub(super) fn new(empty_is_root: bool) -> Tree {
+    pub(super) fn new(without_calls: bool) -> Tree {
         let mut tree = Tree {
             nodes: Vec::new(),
             steps: STEPS,
-            empty_is_root,
+            without_calls,
         };
         tree.add(ROOT, Object::new(Kind::Directory, 0o755));
         let mut console = Object::new(Kind::Char, 0o600);
@@ -204,7 +206,7 @@ impl Tree {
     /// A walk along `path` from the root.
     fn walk_along<'t>(&'t self, path: &'t [u8]) -> Result<Walk<'t>, Obstacle> {
         match path.len() {
-            0 if !self.empty_is_root => Err(Obstacle::NotFound),
+            0 if !self.without_calls => Err(Obstacle::NotFound),
             0..=PATH_MAX => Ok(Walk::new(self, ROOT, path)),
             _ => Err(Obstacle::LongName),
         }
@@ -298,12 +300,24 @@ impl Tree {
         }
     }
 
-    /// `mkdir`, and `mknod` of anything but a file; `symlink`, where `object` has a target.
-    pub(super) fn make(&mut self, path: &[u8], object: Object) -> Result<ObjectId, Obstacle> {
-        let (directory, name) = self.vacant(path, object.kind == Kind::Directory)?;
-        if object.target.len() > PATH_MAX {
+    /// `symlink`.
+    pub(super) fn symlink(&mut self, path: &[u8], target: &[u8]) -> Result<ObjectId, Obstacle> {
+        if !self.without_calls && target.is_empty() {
+            return Err(Obstacle::NoTarget);
+        }
+        if !self.without_calls && target.len() > PATH_MAX {
             return Err(Obstacle::LongName);
         }
+        let mut link = Object::new(Kind::Symlink, 0o777);
+        link.size = target.len() as u64;
+        // A page is what a target lies in, and its last byte is taken for the NUL.
+        link.target = target.get(..PATH_MAX).unwrap_or(target).to_vec();
+        self.make(path, link)
+    }
+
+    /// `mkdir`, and `mknod` of anything but a file.
+    pub(super) fn make(&mut self, path: &[u8], object: Object) -> Result<ObjectId, Obstacle> {
+        let (directory, name) = self.vacant(path, object.kind == Kind::Directory)?;
         Ok(self.enter(directory, &name, object))
     }
 

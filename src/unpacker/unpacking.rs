@@ -43,7 +43,7 @@ struct File {
 impl Unpacking {
     pub fn new(behaviour: Behaviour, hashes: bool) -> Self {
         Unpacking {
-            tree: Tree::new(behaviour.takes_empty_paths),
+            tree: Tree::new(behaviour.without_calls),
             events: Vec::new(),
             place: Place::default(),
             behaviour,
@@ -288,14 +288,7 @@ impl Unpacks for Unpacking {
             self.clear(path, None);
         }
         let target = target.split(|&byte| byte == 0).next().unwrap_or_default();
-        let mut object = Object::new(Kind::Symlink, 0o777);
-        object.target = target.to_vec();
-        object.size = target.len() as u64;
-        let made = match target {
-            b"" if !self.behaviour.takes_empty_paths => Err(Obstacle::NoTarget),
-            _ => self.tree.make(path, object),
-        };
-        if let Err(obstacle) = made {
+        if let Err(obstacle) = self.tree.symlink(path, target) {
             self.refuse(obstacle);
         }
         self.tree.own_link(path, (header.uid, header.gid));

@@ -39,6 +39,7 @@ xz-image      an image in xz
 zstd-image    an image in zstd
 lz4-image     an image in lz4
 microcode     an image behind an early archive of processor microcode
+unpacking     archives full of tricks, and broken ones: what each leaves behind, against the model of the kernel
 cloud         the cloud flavour of a kernel
 arm64         a 64-bit ARM kernel
 i386          a 32-bit kernel
@@ -244,6 +245,30 @@ case_microcode() {
     image=$work/microcode.img
     boot root=/dev/vda
     reached '/dev/vda ext4 ro,'
+}
+
+# unpacks_alike NAME...: of each image of rootfs.py the kernel makes what the model makes.
+unpacks_alike() {
+    local name model=$work/rootfs.model differences
+    for name; do
+        image=$work/rootfs/$name.img
+        "$top/target/debug/examples/rootfs" "$version" "$image" "${image%.img}.segments" >"$model"
+        boot root=/dev/vda loglevel=4
+        says TREE-END
+        differences=$(python3 "$here/rootfs.py" compare "$model" "$console" 2>&1)
+        [ -z "$differences" ] || problem "$version, $name: $differences"
+    done
+}
+
+case_unpacking() {
+    (cd "$top" && cargo build --example rootfs --quiet)
+    mkdir "$work/rootfs"
+    python3 "$here/rootfs.py" make "$busybox/busybox" "$here/rootfs-init" "$work/rootfs" >"$work/rootfs/names"
+    disk ext4
+    local names=()
+    mapfile -t names <"$work/rootfs/names"
+    kernel 6.1 && unpacks_alike "${names[@]}"
+    kernel 6.12 && unpacks_alike tricks
 }
 
 case_cloud() {

@@ -6,13 +6,18 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::compress::texture;
 use crate::guest::{EL4_KERNEL, Guest};
 use crate::readers;
 use crate::scene::{Scene, words};
 use crate::support::{Tool, fetched, kernel_of, testdata};
+use crate::unpacker;
 use xinitrd::elf::program::ProgramFacts;
 use xinitrd::manifest::SHIPPED;
 
+const BZIP2: Tool = Tool::of("bzip2", "bzip2");
+const LZ4: Tool = Tool::of("lz4", "lz4");
+const LZOP: Tool = Tool::of("lzop", "lzop");
 const GZIP: Tool = Tool::of("gzip", "gzip");
 const XZ: Tool = Tool::of("xz", "xz-utils");
 const ZSTD: Tool = Tool::of("zstd", "zstd");
@@ -38,10 +43,10 @@ const NUMBERS: [&[u8]; 6] = [
 ];
 
 /// Marsaglia's xorshift64 (Journal of Statistical Software 8, 2003): the same everywhere.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -49,7 +54,7 @@ impl Random {
     }
 
     /// A number below `end`, and 0 below 0.
-    fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         (self.next() % end.max(1) as u64) as usize
     }
 
@@ -297,6 +302,26 @@ fn spoilt_compressed_files_are_unpacked_within_the_bound_or_refused() {
 }
 
 #[test]
+fn spoilt_members_end_and_leave_the_bytes_after_them() {
+    let content = texture(20_000);
+    let packers: [(&str, Tool, &[&str]); 7] = [
+        ("gzip", GZIP, &["-nc"]),
+        ("bzip2", BZIP2, &["-c"]),
+        ("lzma", XZ, &["-c", "--format=lzma", "-0"]),
+        ("xz", XZ, &["-c0", "--check=crc32", "--block-size=5000"]),
+        ("lzop", LZOP, &["-c"]),
+        ("lz4", LZ4, &["-lc"]),
+        ("zstd", ZSTD, &["-c"]),
+    ];
+    let seeds = packers.map(|(name, tool, arguments)| {
+        let mut packed = tool.run(arguments, &content);
+        packed.extend_from_slice(b"070701");
+        (name.to_owned(), packed)
+    });
+    try_out("members", readers::members, 700, &seeds);
+}
+
+#[test]
 fn spoilt_names_versions_and_patterns_read_the_same_again() {
     let seeds = [
         "6.12.57+deb13-cloud-amd64",
@@ -358,4 +383,9 @@ fn load_orders_of_spoilt_module_directories_have_needs_first_or_are_refused() {
         500,
         &[("modules".to_owned(), files)],
     );
+}
+
+#[test]
+fn kernels_make_the_same_of_a_spoilt_archive_in_any_pieces() {
+    try_out("rootfs", readers::rootfs, 3000, &unpacker::seeds());
 }

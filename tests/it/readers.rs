@@ -4,12 +4,15 @@
 //! (`hostile.rs`), libFuzzer whatever it finds (`fuzz/`, which includes this file).
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read};
+use std::mem::{self, Discriminant};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use xinitrd::arch::Arch;
-use xinitrd::compress::{UnpackError, detect, unpack};
+use xinitrd::compress::decode::{DecodeError, Decoder, Member};
+use xinitrd::compress::source::Source;
+use xinitrd::compress::{Format, UnpackError, detect, unpack};
 use xinitrd::elf::module::ModuleFacts;
 use xinitrd::elf::program::{ProgramFacts, Role};
 use xinitrd::image_path::{ImagePath, Shown};
@@ -25,11 +28,15 @@ use xinitrd::kmod::tree::{ModuleId, ModuleTree};
 use xinitrd::libraries::Libraries;
 use xinitrd::manifest;
 use xinitrd::root::{FileKind, Files, Names, OpenFile, Root};
+use xinitrd::unpacker::{Kind, Object, ObjectId, Outcome, Unpacker};
 
 /// What follows a signed module, and may follow any ELF file: it says nothing of what stands before.
 const APPENDED: &[u8] = b"~Module signature appended~\n";
 /// The most that unpacked bytes may come to here.
 const UNPACKED_LIMIT: usize = 1 << 20;
+/// What a member is read in, and the window it may ask for.
+const MEMBER_PIECE: usize = 64 << 10;
+const MEMBER_WINDOW: u64 = 1 << 20;
 /// How many of the names that some bytes hold are looked up.
 const LOOKUPS: usize = 32;
 /// The module directory of [`order`]'s trees.
@@ -157,6 +164,64 @@ pub fn packed(bytes: &[u8]) {
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
+}
+
+/// The same bytes as one member of each format: what it gives and uses up does not depend on the
+/// pieces it is read in, but that a checked block may be given in part before it is found damaged;
+/// no byte is passed over or comes twice, and there is an end.
+pub fn members(bytes: &[u8]) {
+    use Format::{Bzip2, Gzip, Lz4, Lzma, Lzo, Xz, Zstd};
+    for format in [Gzip, Bzip2, Lzma, Xz, Lzo, Lz4, Zstd] {
+        let (whole, facts, fault) = member(format, bytes, MEMBER_PIECE);
+        let (pieces, facts_again, fault_again) = member(format, bytes, MEMBER_PIECE / 7);
+        if whole.len().max(pieces.len()) == UNPACKED_LIMIT {
+            continue;
+        }
+        assert_eq!((&facts, fault), (&facts_again, fault_again));
+        match fault {
+            Some(_) => assert!(whole.starts_with(&pieces) || pieces.starts_with(&whole)),
+            None => assert!(whole == pieces, "{format:?}"),
+        }
+    }
+}
+
+/// The content up to a bound, the member, and the kind of its fault: zlib-rs finds other words for
+/// the same fault where there is less room.
+fn member(
+    format: Format,
+    bytes: &[u8],
+    piece: usize,
+) -> (Vec<u8>, Member, Option<Discriminant<DecodeError>>) {
+    let mut decoder = Decoder::with_window(format, Source::new(bytes), MEMBER_WINDOW);
+    let mut content = Vec::new();
+    let mut out = vec![0; piece];
+    let mut fault = None;
+    while content.len() < UNPACKED_LIMIT {
+        let room = out.len().min(UNPACKED_LIMIT - content.len());
+        match decoder.read(&mut out[..room]) {
+            Ok(0) => break,
+            Ok(count) => content.extend_from_slice(&out[..count]),
+            Err(error) => {
+                assert!(!error.to_string().is_empty());
+                fault = Some(mem::discriminant(&error));
+                break;
+            }
+        }
+    }
+    let ended = content.len() < UNPACKED_LIMIT;
+    let (mut source, mut member) = decoder.finish();
+    assert_eq!(member.content, content.len() as u64);
+    assert_eq!(member.is_whole, ended && fault.is_none());
+    let mut rest = Vec::new();
+    source.read_to_end(&mut rest).unwrap();
+    assert!(bytes.ends_with(&rest));
+    assert_eq!(member.packed, (bytes.len() - rest.len()) as u64);
+    if !member.is_whole {
+        // A decoder reads ahead of what it has given, and how far is its own matter.
+        member.packed = 0;
+        member.content = 0;
+    }
+    (content, member, fault)
 }
 
 /// Versions, paths, patterns and names: what was read, written and read again is the same.
@@ -367,5 +432,70 @@ impl Files for Tree {
 
     fn shown(&self, path: &ImagePath) -> String {
         path.to_string()
+    }
+}
+
+/// What begins another segment of [`rootfs`]'s images.
+pub const SEGMENT: &[u8] = b"\xffSEGMENT";
+
+/// Segments as they are unpacked, plain and compressed by turns: a kernel makes the same of them
+/// whatever the pieces, every name leads to its object, and an object has so many names.
+pub fn rootfs(bytes: &[u8]) {
+    for version in [(2, 6, 9), (2, 6, 18), (3, 10, 0), (6, 13, 0)] {
+        let version = KernelVersion::new(version.0, version.1, version.2);
+        let whole = kernels(version, bytes, usize::MAX);
+        for piece in [1, 4096] {
+            let pieces = kernels(version, bytes, piece);
+            assert_eq!(whole.events, pieces.events, "{version}, {piece}");
+            assert_eq!(whole.failed, pieces.failed, "{version}, {piece}");
+            assert_eq!(names(&whole), names(&pieces), "{version}, {piece}");
+        }
+        is_sound(&whole, bytes.len());
+    }
+}
+
+fn kernels(version: KernelVersion, bytes: &[u8], piece: usize) -> Outcome {
+    let mut unpacker = Unpacker::new(version, true);
+    let mut rest = bytes;
+    for number in 0.. {
+        let (segment, more) = split_at_mark(rest, SEGMENT).unwrap_or((rest, b""));
+        let format = (number % 2 == 1).then_some(Format::Gzip);
+        unpacker.segment(format, (bytes.len() - rest.len()) as u64);
+        segment.chunks(piece).for_each(|part| unpacker.feed(part));
+        unpacker.segment_end(None);
+        rest = more;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    unpacker.finish()
+}
+
+fn names(outcome: &Outcome) -> Vec<(Vec<u8>, ObjectId, Object)> {
+    let mut names = Vec::new();
+    let mut add =
+        |path: &[u8], id, object: &Object| names.push((path.to_vec(), id, object.clone()));
+    outcome.tree.walk(&mut add);
+    names
+}
+
+fn is_sound(outcome: &Outcome, length: usize) {
+    let names = names(outcome);
+    // The root, and what stands there before; an entry brings one more at most.
+    assert!(names.len() <= 4 + length / 112, "{} names", names.len());
+    let mut counts = BTreeMap::new();
+    for (path, id, object) in &names {
+        *counts.entry(*id).or_insert(0) += u32::from(!path.is_empty());
+        assert!(object.size <= u64::from(u32::MAX));
+        let found = outcome.tree.find(&[b"/", &path[..]].concat());
+        if object.kind != Kind::Symlink && path.len() < 4095 {
+            assert_eq!(found.unwrap(), (*id, object), "{path:?}");
+        }
+    }
+    let told = names.iter().map(|(_, id, object)| (*id, object.links));
+    assert_eq!(counts, told.collect());
+    for event in &outcome.events {
+        let said = format!("{}: {}", event.place, event.what);
+        assert!(!said.contains(char::is_control), "{said}");
     }
 }

@@ -10,6 +10,8 @@ pub mod libraries;
 pub mod modules;
 pub mod scripts;
 pub mod symbols;
+pub mod unpacking;
+pub mod xen;
 
 use super::Case;
 use super::finding::{Finding, Rule};
@@ -17,8 +19,10 @@ use super::modules::Modules;
 
 /// Every rule, in the order in which `xinitrd explain` prints them.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    let topics: [&[&Rule]; 10] = [
+    let topics: [&[&Rule]; 12] = [
         archive::RULES,
+        unpacking::RULES,
+        xen::RULES,
         elf::RULES,
         libraries::RULES,
         scripts::RULES,
@@ -36,6 +40,8 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
 pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     archive::check(case, &mut findings);
+    unpacking::check(case, &mut findings);
+    xen::check(case, &mut findings);
     elf::check(case, &mut findings);
     libraries::check(case, &mut findings);
     scripts::check(case, &mut findings);
@@ -46,6 +52,7 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
     drivers::check(case, &modules, &mut findings);
     init::check(case, &mut findings);
     files::check(case, &mut findings);
+    unpacking::check_account(case, &mut findings);
     findings
 }
 
