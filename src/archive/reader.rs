@@ -15,6 +15,9 @@ use crate::compress::source::Source;
 
 /// The name of the entry that ends an archive.
 const TRAILER: &[u8] = b"TRAILER!!!";
+/// How many bytes of data are given together at least, where there are so many: what a file begins
+/// with tells what it is.
+const TOGETHER: u64 = 64;
 /// How many bytes of what is no header are shown.
 const SHOWN: usize = 6;
 
@@ -147,7 +150,7 @@ impl<T: Tap> Archive<T> {
     pub fn data(&mut self) -> Result<Option<&[u8]>, ReadError> {
         self.pass_handed()?;
         let left = self.data.left;
-        let there = self.peek(1)?.len() as u64;
+        let there = self.peek(left.min(TOGETHER) as usize)?.len() as u64;
         self.data.handed = there.min(left) as usize;
         let handed = self.data.handed;
         Ok(self.seen().get(..handed).filter(|seen| !seen.is_empty()))
@@ -159,11 +162,22 @@ impl<T: Tap> Archive<T> {
     /// # Errors
     /// As [`Archive::next_event`].
     pub fn append_data(&mut self, out: &mut Vec<u8>) -> Result<(), ReadError> {
-        self.data.handed = 0;
+        self.rewind();
         while let Some(bytes) = self.data()? {
             out.extend_from_slice(bytes);
         }
         Ok(())
+    }
+
+    /// What [`Archive::data`] gave last.
+    #[must_use]
+    pub fn handed(&self) -> &[u8] {
+        self.seen().get(..self.data.handed).unwrap_or_default()
+    }
+
+    /// Has [`Archive::data`] give once more what it gave last.
+    pub fn rewind(&mut self) {
+        self.data.handed = 0;
     }
 
     /// Passes over all that is left of an entry.

@@ -9,7 +9,7 @@ use crate::error::{Error, Obstacle};
 use crate::host;
 use crate::image_path::Shown;
 use crate::inspect::picture::Picture;
-use crate::inspect::read;
+use crate::inspect::read::{Depth, read};
 use crate::problem::Problem;
 
 /// The most flaws of one image that are told: a hostile one may have one an entry.
@@ -40,13 +40,18 @@ impl Image {
     }
 
     /// What is where in it, without what is in the files.
-    pub(super) fn outline(&mut self) -> Result<Picture, Error> {
+    pub(super) fn outline(&mut self, limits: Limits) -> Result<Picture, Error> {
         let Image {
             path,
             archive,
             flaws,
         } = self;
-        read::outline(archive).map_err(|error| broken_off(path, flaws, error))
+        let told = |error| broken_off(path, &mut Vec::new(), error);
+        let picture = read(archive, Depth::Outline, limits.memory).map_err(told)?;
+        match picture.limit {
+            Some(limit) => Err(broken_off(path, flaws, limit.into())),
+            None => Ok(picture),
+        }
     }
 
     /// The next entry; segments are passed over, flaws are kept for [`Image::finish`].

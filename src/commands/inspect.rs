@@ -11,6 +11,7 @@ use crate::cli::InspectArgs;
 use crate::error::{Error, Obstacle};
 use crate::host;
 use crate::inspect::guest_kernel::GuestKernel;
+use crate::inspect::read::Depth;
 use crate::inspect::report::InspectionReport;
 use crate::inspect::verdict::Policy;
 use crate::inspect::{Guest, inspect};
@@ -72,7 +73,7 @@ fn judge(
 ) -> Result<InspectionReport, Error> {
     let unreadable = |source| Error::one(name(path), Obstacle::Unreadable(source));
     let source = host::image::open(path).map_err(unreadable)?;
-    let mut inspection = inspect(source, args.limits.limits(), guest)
+    let mut inspection = inspect(source, args.limits.limits(), guest, Depth::Facts)
         .map_err(|error| broken_off(path, &mut Vec::new(), error))?;
     let verdict = policy.weigh(std::mem::take(&mut inspection.findings));
     Ok(InspectionReport::new(name(path), &inspection, &verdict))

@@ -23,17 +23,19 @@ pub mod verdict;
 use std::io::Read;
 use std::sync::Arc;
 
-use crate::arch::Arch;
+use crate::arch::{Arch, ElfKind};
 use crate::archive::{Archive, Limits, ReadError};
 use crate::kernel_version::KernelVersion;
 use crate::unpacker::TODAY;
 use crate::xen_version::XenVersion;
 
+use architecture::architecture;
 use boot::Boot;
 use finding::Finding;
 use guest_kernel::GuestKernel;
 use memory::Memory;
 use picture::{Content, Picture};
+use read::Depth;
 use tree::Tree;
 use unpacking::{Kernel, Unpacked};
 
@@ -54,6 +56,10 @@ pub struct Guest {
 pub struct Inspection {
     /// What is in it.
     pub picture: Arc<Picture>,
+    /// What stands where when it is unpacked.
+    pub tree: Tree,
+    /// What its ELF files are for.
+    pub arch: Option<ElfKind>,
     /// How it boots.
     pub boot: Boot,
     /// What the guest's kernel makes of it.
@@ -65,6 +71,7 @@ pub struct Inspection {
 }
 
 /// Reads the image that `source` gives, as far as `limits` let it be followed, and judges it for `guest`.
+/// `depth` says whether its files are digested too.
 ///
 /// # Errors
 /// When the medium fails.
@@ -72,10 +79,11 @@ pub fn inspect(
     source: Box<dyn Read + Send>,
     limits: Limits,
     guest: &Guest,
+    depth: Depth,
 ) -> Result<Inspection, ReadError> {
     let kernel = Kernel::new(guest.kernel.unwrap_or(TODAY));
     let mut archive = Archive::with_tap(source, limits, kernel);
-    let picture = Arc::new(read::read(&mut archive)?);
+    let picture = Arc::new(read::read(&mut archive, depth, limits.memory)?);
     let unpacked = archive.into_tap().finish();
     let tree = Tree::new(Arc::clone(&picture));
     let boot = Boot::of(&tree);
@@ -88,6 +96,8 @@ pub fn inspect(
     });
     Ok(Inspection {
         memory: Memory::of(&picture, &tree),
+        arch: architecture(guest, &tree).map(|(kind, _)| kind),
+        tree,
         picture,
         boot,
         unpacked,

@@ -11,6 +11,7 @@ use crate::guest::{EL4_KERNEL, Guest};
 use crate::readers;
 use crate::scene::{Scene, words};
 use crate::support::{Tool, fetched, kernel_of, testdata};
+use crate::unpacker;
 use xinitrd::elf::program::ProgramFacts;
 use xinitrd::manifest::SHIPPED;
 
@@ -42,10 +43,10 @@ const NUMBERS: [&[u8]; 6] = [
 ];
 
 /// Marsaglia's xorshift64 (Journal of Statistical Software 8, 2003): the same everywhere.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -53,7 +54,7 @@ impl Random {
     }
 
     /// A number below `end`, and 0 below 0.
-    fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         (self.next() % end.max(1) as u64) as usize
     }
 
@@ -382,4 +383,9 @@ fn load_orders_of_spoilt_module_directories_have_needs_first_or_are_refused() {
         500,
         &[("modules".to_owned(), files)],
     );
+}
+
+#[test]
+fn kernels_make_the_same_of_a_spoilt_archive_in_any_pieces() {
+    try_out("rootfs", readers::rootfs, 3000, &unpacker::seeds());
 }

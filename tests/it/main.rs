@@ -13,6 +13,7 @@ mod busybox_init; // the busybox init, function by function, in a real ash
 mod compress; // encoders and decoders against gzip, xz, zstd, lz4 and python's zlib
 mod decode; // one compressed member at a time, cut, damaged, and followed by others
 mod extract; // entries put onto disk below one directory: never outside, and as cpio and bsdtar do
+mod foreign; // images of other builders, listed and extracted as GNU cpio does it
 mod guest; // what images are built for
 mod guest_root; // a guest's root as the command reads it: its kernels, what it tells modprobe
 mod hostile; // every reader of foreign bytes, over thousands of spoilt inputs
@@ -28,5 +29,6 @@ mod refusals; // everything that stands in the way at once, as text and as a doc
 mod resolve; // the load order of every module of real kernels, against modprobe
 mod scene; // a guest of 2008 to spoil, and the command let loose on it
 mod support; // what the tests through the command share
-mod tidy;
-mod unpacker; // the models of the kernel's unpacker, and the writer by them // who may import whom in the house
+mod tidy; // who may import whom in the house
+mod unpacker; // the models of the kernel's unpacker, rule by rule
+mod written; // the writer, by the models of the kernel's unpacker

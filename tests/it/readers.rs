@@ -28,6 +28,7 @@ use xinitrd::kmod::tree::{ModuleId, ModuleTree};
 use xinitrd::libraries::Libraries;
 use xinitrd::manifest;
 use xinitrd::root::{FileKind, Files, Names, OpenFile, Root};
+use xinitrd::unpacker::{Kind, Object, ObjectId, Outcome, Unpacker};
 
 /// What follows a signed module, and may follow any ELF file: it says nothing of what stands before.
 const APPENDED: &[u8] = b"~Module signature appended~\n";
@@ -431,5 +432,70 @@ impl Files for Tree {
 
     fn shown(&self, path: &ImagePath) -> String {
         path.to_string()
+    }
+}
+
+/// What begins another segment of [`rootfs`]'s images.
+pub const SEGMENT: &[u8] = b"\xffSEGMENT";
+
+/// Segments as they are unpacked, plain and compressed by turns: a kernel makes the same of them
+/// whatever the pieces, every name leads to its object, and an object has so many names.
+pub fn rootfs(bytes: &[u8]) {
+    for version in [(2, 6, 9), (2, 6, 18), (3, 10, 0), (6, 13, 0)] {
+        let version = KernelVersion::new(version.0, version.1, version.2);
+        let whole = kernels(version, bytes, usize::MAX);
+        for piece in [1, 4096] {
+            let pieces = kernels(version, bytes, piece);
+            assert_eq!(whole.events, pieces.events, "{version}, {piece}");
+            assert_eq!(whole.failed, pieces.failed, "{version}, {piece}");
+            assert_eq!(names(&whole), names(&pieces), "{version}, {piece}");
+        }
+        is_sound(&whole, bytes.len());
+    }
+}
+
+fn kernels(version: KernelVersion, bytes: &[u8], piece: usize) -> Outcome {
+    let mut unpacker = Unpacker::new(version, true);
+    let mut rest = bytes;
+    for number in 0.. {
+        let (segment, more) = split_at_mark(rest, SEGMENT).unwrap_or((rest, b""));
+        let format = (number % 2 == 1).then_some(Format::Gzip);
+        unpacker.segment(format, (bytes.len() - rest.len()) as u64);
+        segment.chunks(piece).for_each(|part| unpacker.feed(part));
+        unpacker.segment_end(None);
+        rest = more;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    unpacker.finish()
+}
+
+fn names(outcome: &Outcome) -> Vec<(Vec<u8>, ObjectId, Object)> {
+    let mut names = Vec::new();
+    let mut add =
+        |path: &[u8], id, object: &Object| names.push((path.to_vec(), id, object.clone()));
+    outcome.tree.walk(&mut add);
+    names
+}
+
+fn is_sound(outcome: &Outcome, length: usize) {
+    let names = names(outcome);
+    // The root, and what stands there before; an entry brings one more at most.
+    assert!(names.len() <= 4 + length / 112, "{} names", names.len());
+    let mut counts = BTreeMap::new();
+    for (path, id, object) in &names {
+        *counts.entry(*id).or_insert(0) += u32::from(!path.is_empty());
+        assert!(object.size <= u64::from(u32::MAX));
+        let found = outcome.tree.find(&[b"/", &path[..]].concat());
+        if object.kind != Kind::Symlink && path.len() < 4095 {
+            assert_eq!(found.unwrap(), (*id, object), "{path:?}");
+        }
+    }
+    let told = names.iter().map(|(_, id, object)| (*id, object.links));
+    assert_eq!(counts, told.collect());
+    for event in &outcome.events {
+        let said = format!("{}: {}", event.place, event.what);
+        assert!(!said.contains(char::is_control), "{said}");
     }
 }

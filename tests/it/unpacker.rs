@@ -1,9 +1,9 @@
-//! The models of the kernel's unpacker: each rule of the format by an archive made field by field,
-//! and the project's own writer, whose archives must come out as the plans they were made of.
+//! The models of the kernel's unpacker: each rule of the format by an archive made field by field.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::readers;
 use xinitrd::compress::Format;
 use xinitrd::image_path::Shown;
 use xinitrd::kernel_version::KernelVersion;
@@ -704,4 +704,39 @@ fn checksums_and_final_nuls_are_a_matter_of_the_kernel() {
             ],
         )],
     );
+}
+
+/// Archives with something of everything, as [`readers::rootfs`] takes them.
+pub fn seeds() -> Vec<(String, Vec<u8>)> {
+    let kinds = [
+        directory("d"),
+        file("d/file", "some data"),
+        link("d/link", "../d/./file"),
+        link("up", "d/.."),
+        file("up/d/link", "over the link"),
+        device("d/null", (1, 3)),
+        entry("d/pipe", 0o010_600, ""),
+        directory("d/file"),
+        file("no/parent", "lost"),
+    ];
+    let names = [
+        named("a", 7, ""),
+        named("b", 7, "data"),
+        named("b", 7, "data"),
+        trailer(),
+        named("c", 7, ""),
+        Entry {
+            magic: "070702",
+            checksum: 294,
+            ..file("sum", "abc")
+        },
+        trailer(),
+    ];
+    let segments = [plain(&kinds), gzip(&names), raw(None, [0; 3]), gzip(&kinds)];
+    let both = segments.map(|(_, bytes)| bytes).join(readers::SEGMENT);
+    let single = plain(&[&kinds[..], &names].concat()).1;
+    vec![
+        ("segments".to_owned(), both),
+        ("archive".to_owned(), single),
+    ]
 }
