@@ -9,7 +9,7 @@ use super::behaviour::Behaviour;
 use super::event::{Event, Fault, Kind, Obstacle, Place, Skip, What};
 use super::header::Header;
 use super::machine::{Next, Unpacks};
-use super::rootfs::{Object, ObjectId, Tree};
+use super::tree::{Object, ObjectId, Tree};
 
 /// The name that closes an archive.
 const TRAILER: &[u8] = b"TRAILER!!!";
