@@ -38,6 +38,12 @@ pub enum Command {
     /// Print a file of an image
     #[command(after_help = "Example:\n  xinitrd cat initrd.img init")]
     Cat(CatArgs),
+    /// Put the entries of an image below a directory, and nowhere else
+    #[command(after_help = EXTRACT_EXAMPLE)]
+    Extract(ExtractArgs),
+    /// Compare two images by what a guest would get of them
+    #[command(after_help = DIFF_EXAMPLE)]
+    Diff(DiffArgs),
     /// Print what an image is judged by: every rule in a line, or all about one
     Explain(ExplainArgs),
     /// List the shipped manifests, or print one
@@ -62,6 +68,14 @@ Examples:
   xinitrd inspect initrd.img
   xinitrd inspect --xen 4.17 --kernel-version 2.6.18 --deny warnings *.img
   xinitrd inspect --root ./guest --kernel 6.1.0-43-amd64 --json initrd.img";
+const EXTRACT_EXAMPLE: &str = "Examples:
+  xinitrd extract initrd.img -C tree
+  xinitrd extract initrd.img -C tree init 'lib/modules/*/modules.*'";
+const DIFF_EXAMPLE: &str =
+    "Exit code: 0, a guest would get the same; 1, they differ; 2, one cannot be read.
+
+Example:
+  xinitrd diff yesterday.img today.img";
 const LIST_EXAMPLE: &str = "Examples:
   xinitrd list initrd.img
   xz -dc guest.xz | xinitrd list -l -";
@@ -81,7 +95,7 @@ pub struct LimitArgs {
     /// Refuse an image that unpacks to more than so many times its size, above 16M
     #[arg(long, value_name = "N", default_value_t = Limits::default().ratio, hide_short_help = true)]
     pub max_ratio: u64,
-    /// Refuse a compressed segment whose window or dictionary takes more memory
+    /// Refuse what takes more memory: a decoder's window, or the names and facts of an image
     #[arg(long, value_name = "SIZE", default_value = "128M", value_parser = size, hide_short_help = true)]
     pub max_memory: u64,
 }
@@ -156,6 +170,23 @@ pub struct InspectArgs {
     pub limits: LimitArgs,
 }
 
+/// The arguments of `diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The one image
+    #[arg(value_name = "A")]
+    pub first: PathBuf,
+    /// The other; - is standard input
+    #[arg(value_name = "B")]
+    pub second: PathBuf,
+    /// Print a JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// How far they are followed.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
 /// The arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
@@ -177,6 +208,31 @@ pub struct ListArgs {
     /// Print a JSON object a line for each entry
     #[arg(long)]
     pub json: bool,
+    /// How far it is followed.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// The arguments of `extract`.
+#[derive(Debug, Args)]
+pub struct ExtractArgs {
+    /// The image; - is standard input
+    pub image: PathBuf,
+    /// Where the entries go; the directory is made if it is not there
+    #[arg(short = 'C', long, value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Extract what matches alone, and all below it; * matches slashes too
+    #[arg(value_name = "PATTERN")]
+    pub patterns: Vec<OsString>,
+    /// Replace what is there; a directory never
+    #[arg(short, long)]
+    pub force: bool,
+    /// Give files the owners they have in the image, and keep set-user-ID bits
+    #[arg(long)]
+    pub owners: bool,
+    /// Make devices, pipes and sockets too
+    #[arg(long)]
+    pub nodes: bool,
     /// How far it is followed.
     #[command(flatten)]
     pub limits: LimitArgs,

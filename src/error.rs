@@ -7,6 +7,9 @@ use std::io;
 
 use crate::archive::{FlawKind, LimitMet};
 use crate::compress::BadLevel;
+use crate::host::destination::PlaceFault;
+use crate::image_path::BadPath;
+use crate::inspect::finding::Finding;
 use crate::kernel_version::NotAVersion;
 use crate::manifest::{NoneServes, SHIPPED};
 use crate::problem::{Explain, Fault, Problem, did_you_mean, medium_advice};
@@ -99,6 +102,16 @@ pub enum Obstacle {
     Unreadable(io::Error),
     /// An image is not as the format has it.
     Flaw(FlawKind),
+    /// An image that was made is bad.
+    Judged(Box<Finding>),
+    /// An entry cannot be put where it belongs.
+    Place(PlaceFault),
+    /// An entry's name is no path.
+    BadPath(BadPath),
+    /// An entry's mode says no type.
+    UnknownType(u32),
+    /// No entry is what was asked for.
+    NothingMatches,
     /// An image is larger than it may be.
     LimitMet(LimitMet),
     /// The image's file cannot be written.
@@ -172,9 +185,13 @@ impl Obstacle {
     fn left(&self) -> Option<String> {
         match self {
             Obstacle::Stream(_) => Some("what was written is no whole image".to_owned()),
-            Obstacle::Unreadable(_) | Obstacle::Flaw(_) | Obstacle::LimitMet(_) => {
-                Some("what could be read was dealt with".to_owned())
-            }
+            Obstacle::Unreadable(_)
+            | Obstacle::Flaw(_)
+            | Obstacle::LimitMet(_)
+            | Obstacle::Place(_)
+            | Obstacle::BadPath(_)
+            | Obstacle::UnknownType(_)
+            | Obstacle::NothingMatches => Some("what could be read was dealt with".to_owned()),
             Obstacle::ReportLost { image, .. } => Some(format!("{image} is written, and whole")),
             _ => None,
         }
@@ -185,7 +202,14 @@ impl Explain for Obstacle {
     fn is_judgement(&self) -> bool {
         match self {
             Obstacle::Input(fault) => fault.is_judgement(),
-            Obstacle::NotUtf8 | Obstacle::Flaw(_) | Obstacle::LimitMet(_) => true,
+            Obstacle::Place(fault) => fault.is_judgement(),
+            Obstacle::NotUtf8
+            | Obstacle::Judged(_)
+            | Obstacle::Flaw(_)
+            | Obstacle::LimitMet(_)
+            | Obstacle::BadPath(_)
+            | Obstacle::UnknownType(_)
+            | Obstacle::NothingMatches => true,
             _ => false,
         }
     }
@@ -194,6 +218,11 @@ impl Explain for Obstacle {
         match self {
             Obstacle::Input(fault) => fault.found(),
             Obstacle::CommandLine(words) => words.clone(),
+            Obstacle::Judged(finding) => format!("{} ({})", finding.found, finding.rule.name),
+            Obstacle::Place(fault) => fault.found(),
+            Obstacle::BadPath(bad) => bad.to_string(),
+            Obstacle::UnknownType(mode) => format!("mode {mode:o}, which is of no type"),
+            Obstacle::NothingMatches => "no entry matches".to_owned(),
             Obstacle::RuleUnknown { .. } => "no rule of that name".to_owned(),
             Obstacle::Flaw(flaw) => flaw.found(),
             Obstacle::LimitMet(limit) => limit.to_string(),
@@ -222,6 +251,13 @@ impl Explain for Obstacle {
     fn expected(&self) -> String {
         match self {
             Obstacle::Input(fault) => fault.expected(),
+            Obstacle::Judged(finding) => finding.expected.clone(),
+            Obstacle::Place(fault) => fault.expected(),
+            Obstacle::BadPath(_) => "a path inside the image".to_owned(),
+            Obstacle::UnknownType(_) => {
+                "a file, directory, link, device, pipe or socket".to_owned()
+            }
+            Obstacle::NothingMatches => "an entry of that path".to_owned(),
             Obstacle::RuleUnknown { .. } => "one that `xinitrd explain` lists".to_owned(),
             Obstacle::Flaw(flaw) => flaw.expected(),
             Obstacle::LimitMet(_) => "an image that a guest could boot from".to_owned(),
@@ -257,6 +293,12 @@ impl Explain for Obstacle {
     fn advice(&self) -> String {
         match self {
             Obstacle::Input(fault) => fault.advice(),
+            Obstacle::Judged(finding) => finding.rule.cure.to_owned(),
+            Obstacle::Place(fault) => fault.advice(),
+            Obstacle::BadPath(_) | Obstacle::UnknownType(_) => {
+                "judge the image with xinitrd inspect before it is used".to_owned()
+            }
+            Obstacle::NothingMatches => "see xinitrd list".to_owned(),
             Obstacle::RuleUnknown { nearest } => {
                 did_you_mean(nearest, || "see xinitrd explain".to_owned())
             }

@@ -24,6 +24,23 @@ impl KernelVersion {
             patch,
         }
     }
+
+    /// Whether both are of one series: 2.6.9, 6.1. Distributions keep the third number of a release
+    /// at 0 while that of their kernel grows.
+    #[must_use]
+    pub fn is_of_series(self, other: KernelVersion) -> bool {
+        let is_old = self.major < 3;
+        (self.major, self.minor) == (other.major, other.minor)
+            && (!is_old || self.patch == other.patch)
+    }
+}
+
+/// Whether the directory `name` may hold the modules of `release`: it is called so, or so with a
+/// suffix, as administrators name a second tree of one release.
+#[must_use]
+pub fn is_directory_of(name: &[u8], release: &[u8]) -> bool {
+    let suffix = name.strip_prefix(release).filter(|_| !release.is_empty());
+    suffix.is_some_and(|suffix| !suffix.first().is_some_and(u8::is_ascii_alphanumeric))
 }
 
 impl fmt::Display for KernelVersion {
@@ -103,5 +120,19 @@ mod tests {
     fn versions_compare_by_number_and_not_by_letter() {
         assert!(KernelVersion::new(2, 6, 9) < KernelVersion::new(2, 6, 18));
         assert!(KernelVersion::new(5, 9, 0) < KernelVersion::new(5, 10, 0));
+    }
+
+    #[test]
+    fn a_directory_may_carry_a_suffix_its_modules_lack_and_nothing_else() {
+        for (name, release, expected) in [
+            ("2.6.9-67.0.1.ELxenU-x86_64", "2.6.9-67.0.1.ELxenU", true),
+            ("6.1.0-56-amd64", "6.1.0-56-amd64", true),
+            ("6.1.0-56-amd64", "6.1.0-5", false),
+            ("6.1.0-56-amd64", "6.1.0-57-amd64", false),
+            ("6.1.0", "", false),
+        ] {
+            let is_its = is_directory_of(name.as_bytes(), release.as_bytes());
+            assert_eq!(is_its, expected, "{name} {release}");
+        }
     }
 }

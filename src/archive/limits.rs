@@ -11,7 +11,8 @@ pub struct Limits {
     pub size: u64,
     /// The most bytes that one byte of the image may become, on the average since its beginning.
     pub ratio: u64,
-    /// The most bytes that a decoder may take for its window or dictionary.
+    /// The most bytes that a decoder may take for its window or dictionary; and, for whoever keeps
+    /// what is in the image, the most that may be kept.
     pub memory: u64,
 }
 
@@ -45,6 +46,9 @@ pub enum LimitMet {
     /// Of bytes that one byte becomes.
     #[error("unpacked it is more than {0} times as large")]
     Ratio(u64),
+    /// Of bytes that are kept of it: names, and what is known of files.
+    #[error("names and facts of more than {0} bytes")]
+    Memory(u64),
 }
 
 impl LimitMet {
@@ -55,6 +59,7 @@ impl LimitMet {
             LimitMet::Entries(_) => "--max-entries",
             LimitMet::Size(_) => "--max-size",
             LimitMet::Ratio(_) => "--max-ratio",
+            LimitMet::Memory(_) => "--max-memory",
         }
     }
 }

@@ -100,12 +100,21 @@ impl From<DecodeError> for ReadError {
     }
 }
 
-/// Whoever is shown the unpacked bytes as they pass.
+/// Whoever is shown the unpacked bytes as they pass. `()` is nobody.
 pub trait Tap {
     /// A segment begins.
     fn segment(&mut self, start: &SegmentStart);
     /// Its unpacked bytes, in any pieces.
     fn bytes(&mut self, bytes: &[u8]);
     /// It ends, or cannot be unpacked any further.
-    fn segment_end(&mut self, damaged: bool);
+    fn segment_end(&mut self, damage: Option<&DecodeError>);
+    /// At `offset` of the image stands what is no segment.
+    fn junk(&mut self, offset: u64);
+}
+
+impl Tap for () {
+    fn segment(&mut self, _: &SegmentStart) {}
+    fn bytes(&mut self, _: &[u8]) {}
+    fn segment_end(&mut self, _: Option<&DecodeError>) {}
+    fn junk(&mut self, _: u64) {}
 }

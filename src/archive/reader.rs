@@ -15,13 +15,16 @@ use crate::compress::source::Source;
 
 /// The name of the entry that ends an archive.
 const TRAILER: &[u8] = b"TRAILER!!!";
+/// How many bytes of data are given together at least, where there are so many: what a file begins
+/// with tells what it is.
+const TOGETHER: u64 = 64;
 /// How many bytes of what is no header are shown.
 const SHOWN: usize = 6;
 
 /// An image that is being read.
-pub struct Archive {
+pub struct Archive<T = ()> {
     limits: Limits,
-    tap: Option<Box<dyn Tap>>,
+    tap: T,
     /// The image, but while a decoder has it.
     input: Option<Input>,
     packed: Option<Window<Unpacking>>,
@@ -80,9 +83,17 @@ impl Archive {
     /// The image that `source` gives.
     #[must_use]
     pub fn new(source: Box<dyn Read + Send>, limits: Limits) -> Archive {
+        Archive::with_tap(source, limits, ())
+    }
+}
+
+impl<T: Tap> Archive<T> {
+    /// The image that `source` gives; `tap` is shown all that is unpacked.
+    #[must_use]
+    pub fn with_tap(source: Box<dyn Read + Send>, limits: Limits, tap: T) -> Archive<T> {
         Archive {
             limits,
-            tap: None,
+            tap,
             input: Some(Source::new(source)),
             packed: None,
             state: State::Between,
@@ -95,17 +106,15 @@ impl Archive {
         }
     }
 
-    /// Has `tap` shown all that is unpacked.
+    /// How far the image has been read: its size, when all is over.
     #[must_use]
-    pub fn with_tap(self, tap: Box<dyn Tap>) -> Archive {
-        Archive {
-            tap: Some(tap),
-            ..self
-        }
+    pub fn position(&self) -> u64 {
+        self.input.as_ref().map_or(0, Source::offset)
     }
 
     /// The tap, when all is over.
-    pub fn into_tap(self) -> Option<Box<dyn Tap>> {
+    #[must_use]
+    pub fn into_tap(self) -> T {
         self.tap
     }
 
@@ -123,7 +132,12 @@ impl Archive {
                 State::Between => self.find_segment()?,
                 State::Entry => self.find_entry()?,
                 State::Behind => self.find_archive()?,
-                State::Over => return Ok(None),
+                State::Over => {
+                    if let Some(input) = &mut self.input {
+                        pass_rest(input, &self.limits)?;
+                    }
+                    return Ok(None);
+                }
             }
         }
     }
@@ -136,7 +150,7 @@ impl Archive {
     pub fn data(&mut self) -> Result<Option<&[u8]>, ReadError> {
         self.pass_handed()?;
         let left = self.data.left;
-        let there = self.peek(1)?.len() as u64;
+        let there = self.peek(left.min(TOGETHER) as usize)?.len() as u64;
         self.data.handed = there.min(left) as usize;
         let handed = self.data.handed;
         Ok(self.seen().get(..handed).filter(|seen| !seen.is_empty()))
@@ -148,11 +162,22 @@ impl Archive {
     /// # Errors
     /// As [`Archive::next_event`].
     pub fn append_data(&mut self, out: &mut Vec<u8>) -> Result<(), ReadError> {
-        self.data.handed = 0;
+        self.rewind();
         while let Some(bytes) = self.data()? {
             out.extend_from_slice(bytes);
         }
         Ok(())
+    }
+
+    /// What [`Archive::data`] gave last.
+    #[must_use]
+    pub fn handed(&self) -> &[u8] {
+        self.seen().get(..self.data.handed).unwrap_or_default()
+    }
+
+    /// Has [`Archive::data`] give once more what it gave last.
+    pub fn rewind(&mut self) {
+        self.data.handed = 0;
     }
 
     /// Passes over all that is left of an entry.
@@ -222,9 +247,7 @@ impl Archive {
 
     fn begin(&mut self, start: SegmentStart) -> Result<(), ReadError> {
         self.events.push_back(Event::Segment(start));
-        if let Some(tap) = &mut self.tap {
-            tap.segment(&start);
-        }
+        self.tap.segment(&start);
         self.state = State::Entry;
         match (start.format, self.input.take()) {
             (Some(format), Some(input)) => {
@@ -268,19 +291,11 @@ impl Archive {
     /// What stands here is no segment, and where the next one begins cannot be told.
     fn end_in_junk(&mut self, offset: u64, found: Vec<u8>) -> Result<(), ReadError> {
         self.state = State::Over;
+        self.tap.junk(offset);
         let Some(input) = &mut self.input else {
             return Ok(());
         };
-        loop {
-            let count = input.fill_buf()?.len();
-            input.consume(count);
-            if input.offset() > self.limits.size {
-                return Err(LimitMet::Size(self.limits.size).into());
-            }
-            if count == 0 {
-                break;
-            }
-        }
+        pass_rest(input, &self.limits)?;
         let length = input.offset() - offset;
         self.flaw_between(offset, FlawKind::Junk { found, length });
         Ok(())
@@ -469,13 +484,11 @@ impl Archive {
             padding,
             damage,
         } = std::mem::take(&mut self.segment);
-        let damaged = damage.is_some();
-        self.state = if damaged { State::Over } else { State::Between };
+        self.tap.segment_end(damage.as_ref());
+        self.state = State::Between;
         if let Some(damage) = damage {
+            self.state = State::Over;
             self.push_flaw(at, None, FlawKind::Damaged(damage));
-        }
-        if let Some(tap) = &mut self.tap {
-            tap.segment_end(damaged);
         }
         let end = self.input.as_ref().map_or(start, Source::offset);
         self.events.push_back(Event::SegmentEnd(SegmentEnd {
@@ -518,10 +531,12 @@ impl Archive {
         if count == 0 {
             return Ok(());
         }
-        if let Some(mut tap) = self.tap.take() {
-            tap.bytes(self.seen().get(..count).unwrap_or_default());
-            self.tap = Some(tap);
-        }
+        let seen = match (&self.packed, &self.input) {
+            (Some(packed), _) => packed.seen(),
+            (None, Some(input)) => input.ahead(),
+            (None, None) => &[],
+        };
+        self.tap.bytes(seen.get(..count).unwrap_or_default());
         let read = match (&mut self.packed, &mut self.input) {
             (Some(packed), _) => {
                 packed.consume(count);
@@ -573,6 +588,20 @@ impl Archive {
             entry,
             kind,
         }));
+    }
+}
+
+/// Passes over all that is left of the image.
+fn pass_rest(input: &mut Input, limits: &Limits) -> Result<(), ReadError> {
+    loop {
+        let count = input.fill_buf()?.len();
+        input.consume(count);
+        if input.offset() > limits.size {
+            return Err(LimitMet::Size(limits.size).into());
+        }
+        if count == 0 {
+            return Ok(());
+        }
     }
 }
 

@@ -6,12 +6,10 @@ use std::sync::Arc;
 
 use super::image::{Image, name};
 use super::output_error;
-use crate::archive::FileType;
 use crate::cli::CatArgs;
 use crate::error::{Error, Obstacle};
 use crate::host::image::Again;
 use crate::image_path::{ImagePath, Shown};
-use crate::inspect::picture::Picture;
 use crate::inspect::tree::Tree;
 use crate::problem::Fault;
 use crate::root::LookupError;
@@ -42,38 +40,14 @@ fn find(args: &CatArgs, mut image: Image) -> Result<usize, Error> {
         Error::one(place, Obstacle::Input(Fault::Lookup(error)))
     };
     let path = ImagePath::new(args.path.as_bytes()).map_err(|bad| lookup(bad.into()))?;
-    let picture = Arc::new(image.outline()?);
+    let picture = Arc::new(image.outline(args.limits.limits())?);
     let tree = Tree::new(Arc::clone(&picture));
     let real = tree.root().regular_file(&path).map_err(lookup)?;
     let number = tree
         .number(&real)
         .ok_or(LookupError::Missing)
         .map_err(lookup)?;
-    Ok(with_data(&picture, number))
-}
-
-/// Of names of one file the one that its data stands on.
-fn with_data(picture: &Picture, number: usize) -> usize {
-    let Some(entry) = picture.items.get(number).map(|item| &item.entry) else {
-        return number;
-    };
-    let key = |number: usize| {
-        let entry = &picture.items.get(number)?.entry;
-        let header = &entry.header;
-        let is_linked = header.nlink > 1 && header.file_type() == FileType::Regular;
-        is_linked.then_some((entry.segment, header.dev, header.ino))
-    };
-    if entry.header.size > 0 || key(number).is_none() {
-        return number;
-    }
-    let has_data = |other: &usize| {
-        picture
-            .items
-            .get(*other)
-            .is_some_and(|item| item.entry.header.size > 0)
-    };
-    let same = (0..picture.items.len()).filter(|&other| key(other) == key(number));
-    same.filter(has_data).last().unwrap_or(number)
+    Ok(picture.with_data(number))
 }
 
 fn print(mut image: Image, number: usize) -> Result<(), Error> {

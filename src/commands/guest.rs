@@ -75,7 +75,7 @@ pub(super) fn open_root(
 const MODULE_PLACES: [&str; 2] = ["lib/modules", "usr/lib/modules"];
 
 /// The kernel that is meant: the one named, or the only one there is.
-fn choose_kernel(named: Option<&str>, root: &Root) -> Result<Kernel, Problem<Obstacle>> {
+pub(super) fn choose_kernel(named: Option<&str>, root: &Root) -> Result<Kernel, Problem<Obstacle>> {
     let kernels = kernels(root)?;
     let place = match kernels.first().and_then(|kernel| kernel.modules.parent()) {
         Some(modules) => root.shown(&modules),

@@ -9,7 +9,7 @@ use crate::error::{Error, Obstacle};
 use crate::host;
 use crate::image_path::Shown;
 use crate::inspect::picture::Picture;
-use crate::inspect::read;
+use crate::inspect::read::{Depth, read};
 use crate::problem::Problem;
 
 /// The most flaws of one image that are told: a hostile one may have one an entry.
@@ -40,21 +40,18 @@ impl Image {
     }
 
     /// What is where in it, without what is in the files.
-    pub(super) fn outline(&mut self) -> Result<Picture, Error> {
-        self.read(read::outline)
-    }
-
-    /// What `read` makes of the archive.
-    pub(super) fn read<T>(
-        &mut self,
-        read: impl FnOnce(&mut Archive) -> Result<T, ReadError>,
-    ) -> Result<T, Error> {
+    pub(super) fn outline(&mut self, limits: Limits) -> Result<Picture, Error> {
         let Image {
             path,
             archive,
             flaws,
         } = self;
-        read(archive).map_err(|error| broken_off(path, flaws, error))
+        let told = |error| broken_off(path, &mut Vec::new(), error);
+        let picture = read(archive, Depth::Outline, limits.memory).map_err(told)?;
+        match picture.limit {
+            Some(limit) => Err(broken_off(path, flaws, limit.into())),
+            None => Ok(picture),
+        }
     }
 
     /// The next entry; segments are passed over, flaws are kept for [`Image::finish`].
@@ -99,6 +96,12 @@ impl Image {
         }
     }
 
+    /// As [`Image::finish`], with other problems besides.
+    pub(super) fn finish_with(mut self, problems: Vec<Problem<Obstacle>>) -> Result<(), Error> {
+        self.flaws.extend(problems);
+        self.finish()
+    }
+
     fn keep(&mut self, flaw: Flaw) {
         if self.flaws.len() < FLAW_LIMIT {
             let place = self.place(&flaw);
@@ -118,7 +121,11 @@ impl Image {
 }
 
 /// Reading cannot go on: told with the flaws that may be the reason.
-fn broken_off(path: &Path, flaws: &mut Vec<Problem<Obstacle>>, error: ReadError) -> Error {
+pub(super) fn broken_off(
+    path: &Path,
+    flaws: &mut Vec<Problem<Obstacle>>,
+    error: ReadError,
+) -> Error {
     let mut problems = std::mem::take(flaws);
     let obstacle = match error {
         ReadError::Io(source) => Obstacle::Unreadable(source),

@@ -1,13 +1,17 @@
 //! `xinitrd inspect`: images judged, whoever made them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::explain;
-use super::image::{Image, name};
+use super::guest::{choose_kernel, open_root};
+use super::image::{broken_off, name};
 use super::obstacles::Obstacles;
 use super::{print, processors};
 use crate::cli::InspectArgs;
 use crate::error::{Error, Obstacle};
+use crate::host;
+use crate::inspect::guest_kernel::GuestKernel;
+use crate::inspect::read::Depth;
 use crate::inspect::report::InspectionReport;
 use crate::inspect::verdict::Policy;
 use crate::inspect::{Guest, inspect};
@@ -23,11 +27,9 @@ pub fn run(args: &InspectArgs) -> Result<(), Error> {
     let policy = policy(args)?;
     let guest = guest(args)?;
     let images = args.images.iter().collect();
-    let judged = parallel::map(
-        images,
-        processors(args.threads),
-        |path: &std::path::PathBuf| judge(path, args, &guest, &policy),
-    );
+    let judged = parallel::map(images, processors(args.threads), |path: &PathBuf| {
+        judge(path, args, &guest, &policy)
+    });
     let mut is_bad = false;
     let mut unreadable = Vec::new();
     for report in judged {
@@ -69,8 +71,10 @@ fn judge(
     guest: &Guest,
     policy: &Policy,
 ) -> Result<InspectionReport, Error> {
-    let mut image = Image::open(path, args.limits.limits())?;
-    let mut inspection = image.read(|archive| inspect(archive, guest))?;
+    let unreadable = |source| Error::one(name(path), Obstacle::Unreadable(source));
+    let source = host::image::open(path).map_err(unreadable)?;
+    let mut inspection = inspect(source, args.limits.limits(), guest, Depth::Facts)
+        .map_err(|error| broken_off(path, &mut Vec::new(), error))?;
     let verdict = policy.weigh(std::mem::take(&mut inspection.findings));
     Ok(InspectionReport::new(name(path), &inspection, &verdict))
 }
@@ -93,19 +97,32 @@ fn policy(args: &InspectArgs) -> Result<Policy, Error> {
 /// What is known of the guest.
 fn guest(args: &InspectArgs) -> Result<Guest, Error> {
     let mut obstacles = Obstacles::default();
-    let kernel = args.kernel_version.as_deref().map(|release| {
+    let root = guest_kernel(args, &mut obstacles);
+    let release = args.kernel_version.as_deref().or(args.kernel.as_deref());
+    let kernel = release.and_then(|release| {
         let unknown = |error| {
-            let place = format!("--kernel-version {release}");
+            let place = format!("kernel {release}");
             Problem::<Obstacle>::new(place, Obstacle::KernelVersion(error))
         };
         obstacles.keep(release.parse().map_err(unknown))
     });
     let guest = Guest {
-        kernel: kernel.flatten(),
+        kernel,
         arch: args.arch,
+        root,
         xen: args.xen,
     };
     obstacles.none_before(Some(guest))
+}
+
+/// What the guest's root says of its kernel, where one was named.
+fn guest_kernel(args: &InspectArgs, obstacles: &mut Obstacles) -> Option<GuestKernel> {
+    let (path, kernel) = (args.root.as_deref()?, args.kernel.as_deref()?);
+    let root = obstacles.keep(open_root("--root", "the guest's root", path))?;
+    let kernel = obstacles.keep(choose_kernel(Some(kernel), &root))?;
+    let read = GuestKernel::read(&root, &kernel.name);
+    let problem = |error| Problem::of_lookup(root.shown(&kernel.modules), error);
+    obstacles.keep(read.map_err(problem))
 }
 
 fn text(report: &InspectionReport, json: bool) -> Result<String, Error> {

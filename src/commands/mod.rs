@@ -2,7 +2,9 @@
 
 pub mod build;
 pub mod cat;
+pub mod diff;
 pub mod explain;
+pub mod extract;
 mod guest;
 mod image;
 pub mod inspect;

@@ -113,6 +113,14 @@ impl ProgramFacts {
         }
     }
 
+    /// The bytes of its names, about.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let lists = [&self.needed, &self.runpath, &self.rpath];
+        let names = lists.into_iter().flatten().chain(&self.interpreter);
+        names.map(|name| size_of::<String>() + name.len()).sum()
+    }
+
     /// Whether the loader has work to do: an interpreter or libraries are needed.
     #[must_use]
     pub fn is_dynamic(&self) -> bool {

@@ -5,29 +5,40 @@
 //! (`buffer-format`, `init/initramfs.c`), Xen's toolstack's (`tools/libs/guest`), the loader's
 //! (`ld.so(8)`) and the module loader's (`kernel/module/main.c`).
 
+pub mod architecture;
 pub mod boot;
+pub mod compare;
 pub mod finding;
+pub mod guest_kernel;
 pub mod memory;
 pub mod module;
+pub mod modules;
 pub mod picture;
 pub mod read;
 pub mod report;
 pub mod rules;
 pub mod tree;
+pub mod unpacking;
 pub mod verdict;
 
+use std::io::Read;
 use std::sync::Arc;
 
-use crate::arch::Arch;
-use crate::archive::{Archive, ReadError};
+use crate::arch::{Arch, ElfKind};
+use crate::archive::{Archive, Limits, ReadError};
 use crate::kernel_version::KernelVersion;
+use crate::unpacker::TODAY;
 use crate::xen_version::XenVersion;
 
+use architecture::architecture;
 use boot::Boot;
 use finding::Finding;
+use guest_kernel::GuestKernel;
 use memory::Memory;
-use picture::Picture;
+use picture::{Content, Picture};
+use read::Depth;
 use tree::Tree;
+use unpacking::{Kernel, Unpacked};
 
 /// What is known of the guest, besides the image.
 #[derive(Debug, Default)]
@@ -38,38 +49,59 @@ pub struct Guest {
     pub arch: Option<Arch>,
     /// The version of Xen that starts it, where it was said.
     pub xen: Option<XenVersion>,
+    /// What its root says of its kernel, where that was named.
+    pub root: Option<GuestKernel>,
 }
 
 /// An image, read and judged.
 pub struct Inspection {
     /// What is in it.
     pub picture: Arc<Picture>,
+    /// What stands where when it is unpacked.
+    pub tree: Tree,
+    /// What its ELF files are for.
+    pub arch: Option<ElfKind>,
     /// How it boots.
     pub boot: Boot,
+    /// What the guest's kernel makes of it.
+    pub unpacked: Unpacked,
     /// What unpacking it takes.
     pub memory: Memory,
     /// What the rules found.
     pub findings: Vec<Finding>,
 }
 
-/// Reads `archive` and judges it for `guest`.
+/// Reads the image that `source` gives, as far as `limits` let it be followed, and judges it for `guest`.
+/// `depth` says whether its files are digested too.
 ///
 /// # Errors
 /// When the medium fails.
-pub fn inspect(archive: &mut Archive, guest: &Guest) -> Result<Inspection, ReadError> {
-    let picture = Arc::new(read::read(archive)?);
+pub fn inspect(
+    source: Box<dyn Read + Send>,
+    limits: Limits,
+    guest: &Guest,
+    depth: Depth,
+) -> Result<Inspection, ReadError> {
+    let kernel = Kernel::new(guest.kernel.unwrap_or(TODAY));
+    let mut archive = Archive::with_tap(source, limits, kernel);
+    let picture = Arc::new(read::read(&mut archive, depth, limits.memory)?);
+    let unpacked = archive.into_tap().finish();
     let tree = Tree::new(Arc::clone(&picture));
     let boot = Boot::of(&tree);
     let findings = rules::check(&Case {
         picture: &picture,
         tree: &tree,
         boot: &boot,
+        unpacked: &unpacked,
         guest,
     });
     Ok(Inspection {
         memory: Memory::of(&picture, &tree),
+        arch: architecture(guest, &tree).map(|(kind, _)| kind),
+        tree,
         picture,
         boot,
+        unpacked,
         findings,
     })
 }
@@ -82,6 +114,25 @@ pub struct Case<'c> {
     pub tree: &'c Tree,
     /// How it boots.
     pub boot: &'c Boot,
+    /// What the guest's kernel makes of it.
+    pub unpacked: &'c Unpacked,
     /// The guest.
     pub guest: &'c Guest,
+}
+
+impl Case<'_> {
+    /// The version of the guest's kernel: as it was said, or as its modules have it.
+    #[must_use]
+    pub fn kernel_version(&self) -> Option<KernelVersion> {
+        let modules = self
+            .picture
+            .items
+            .iter()
+            .filter_map(|item| match &item.content {
+                Content::Module(module) => module.as_ref().as_ref().ok()?.release(),
+                _ => None,
+            });
+        let said = || modules.filter_map(|release| release.parse().ok()).next();
+        self.guest.kernel.or_else(said)
+    }
 }

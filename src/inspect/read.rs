@@ -1,7 +1,10 @@
 //! From the bytes of an image to its [`Picture`].
 
-use crate::archive::{Archive, Entry, Event, FileType, ReadError};
+use sha2::{Digest as _, Sha256};
+
+use crate::archive::{Archive, Entry, Event, FileType, Flaw, LimitMet, ReadError, Tap};
 use crate::compress::detect;
+use crate::digest::Digest;
 use crate::elf::program::ProgramFacts;
 use crate::image_path::ImagePath;
 
@@ -10,127 +13,227 @@ use super::picture::{Content, Item, Picture, Segment};
 
 /// The largest ELF file, or compressed module, that is looked into, in bytes.
 const BINARY_LIMIT: u64 = 64 << 20;
+/// The longest target of a link that is kept, in bytes: `PATH_MAX`.
+const LINK_LIMIT: u32 = 4096;
 /// The largest text that is kept, in bytes: of real images the lists of all a kernel's modules.
 const TEXT_LIMIT: u64 = 2 << 20;
 /// The most bytes of texts that are kept in all.
 const TEXTS_LIMIT: u64 = 16 << 20;
 
-/// Reads `archive` to its end, or as far as a bound lets it.
+/// How much of the files is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Nothing but where links lead.
+    Outline,
+    /// What judging them takes.
+    Facts,
+    /// The same, and the SHA-256 of what is in them.
+    Digests,
+}
+
+/// Reads `archive` to its end, or as far as a bound lets it. What is kept takes `memory` bytes at most,
+/// about.
 ///
 /// # Errors
 /// When the medium fails.
-pub fn read(archive: &mut Archive) -> Result<Picture, ReadError> {
-    let mut reading = Reading::default();
-    match reading.run(archive) {
+pub fn read(
+    archive: &mut Archive<impl Tap>,
+    depth: Depth,
+    memory: u64,
+) -> Result<Picture, ReadError> {
+    let mut reading = Reading {
+        picture: Picture::default(),
+        depth,
+        memory,
+        kept: 0,
+        texts: 0,
+        gathered: Vec::new(),
+    };
+    let done = reading.run(archive);
+    reading.picture.size = archive.position();
+    match done {
         Err(ReadError::Limit(limit)) => reading.picture.limit = Some(limit),
         done => done?,
     }
     Ok(reading.picture)
 }
 
-/// Reads `archive` to its end, and of its files nothing but where links lead.
-///
-/// # Errors
-/// When the medium fails, or a bound is met.
-pub fn outline(archive: &mut Archive) -> Result<Picture, ReadError> {
-    let mut reading = Reading {
-        is_outline: true,
-        ..Reading::default()
-    };
-    reading.run(archive)?;
-    Ok(reading.picture)
-}
-
 /// A picture on its way.
-#[derive(Default)]
 struct Reading {
     picture: Picture,
-    /// Whether files are passed over.
-    is_outline: bool,
-    /// The bytes of texts that have been kept.
+    depth: Depth,
+    memory: u64,
+    /// The bytes of all that has been kept, about.
     kept: u64,
+    /// Those of texts among them.
+    texts: u64,
     /// Where the data of one entry is gathered.
     gathered: Vec<u8>,
 }
 
 impl Reading {
-    fn run(&mut self, archive: &mut Archive) -> Result<(), ReadError> {
+    fn run(&mut self, archive: &mut Archive<impl Tap>) -> Result<(), ReadError> {
         while let Some(event) = archive.next_event()? {
-            self.take(event, archive)?;
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, event: Event, archive: &mut Archive) -> Result<(), ReadError> {
-        match event {
-            Event::Segment(start) => self.picture.segments.push(Segment {
-                start,
-                end: None,
-                entries: 0,
-            }),
-            Event::SegmentEnd(end) => {
-                if let Some(segment) = self.picture.segments.last_mut() {
-                    self.picture.size = segment.start.offset + end.size;
-                    segment.end = Some(end);
+            match event {
+                Event::Segment(start) => self.picture.segments.push(Segment {
+                    start,
+                    end: None,
+                    entries: 0,
+                }),
+                Event::SegmentEnd(end) => {
+                    if let Some(segment) = self.picture.segments.last_mut() {
+                        segment.end = Some(end);
+                    }
                 }
-            }
-            Event::Flaw(flaw) => self.picture.flaws.push(flaw),
-            Event::Entry(entry) => {
-                if let Some(segment) = self.picture.segments.last_mut() {
-                    segment.entries += 1;
-                }
-                let content = self.content(&entry, archive)?;
-                self.picture.items.push(Item {
-                    path: ImagePath::new(&entry.name),
-                    entry,
-                    content,
-                });
+                Event::Flaw(flaw) => self.take_flaw(flaw)?,
+                Event::Entry(entry) => self.take_entry(entry, archive)?,
             }
         }
         Ok(())
     }
 
-    fn content(&mut self, entry: &Entry, archive: &mut Archive) -> Result<Content, ReadError> {
-        let size = u64::from(entry.header.size);
+    fn take_flaw(&mut self, flaw: Flaw) -> Result<(), ReadError> {
+        self.keep(size_of::<Flaw>() + flaw.entry.as_ref().map_or(0, Vec::len))?;
+        self.picture.flaws.push(flaw);
+        Ok(())
+    }
+
+    fn take_entry(
+        &mut self,
+        entry: Entry,
+        archive: &mut Archive<impl Tap>,
+    ) -> Result<(), ReadError> {
+        if let Some(segment) = self.picture.segments.last_mut() {
+            segment.entries += 1;
+        }
+        // The name stands in the entry, in its path, and in the tree.
+        self.keep(size_of::<Item>() + 3 * entry.name.len())?;
+        let (content, digest) = self.content(&entry, archive)?;
+        self.keep(weight(&content))?;
+        self.picture.items.push(Item {
+            path: ImagePath::new(&entry.name),
+            entry,
+            content,
+            digest,
+        });
+        Ok(())
+    }
+
+    /// Counts `bytes` more that are kept.
+    fn keep(&mut self, bytes: usize) -> Result<(), LimitMet> {
+        self.kept += bytes as u64;
+        match self.kept > self.memory {
+            true => Err(LimitMet::Memory(self.memory)),
+            false => Ok(()),
+        }
+    }
+
+    fn content(
+        &mut self,
+        entry: &Entry,
+        archive: &mut Archive<impl Tap>,
+    ) -> Result<(Content, Option<Digest>), ReadError> {
         match entry.header.file_type() {
-            FileType::Symlink if size <= 4096 => Ok(Content::Link(self.gather(archive)?.to_vec())),
-            FileType::Regular if !self.is_outline => self.file(entry, size, archive),
-            _ => Ok(Content::Opaque),
+            FileType::Symlink if entry.header.size <= LINK_LIMIT => {
+                let target = gather(&mut self.gathered, archive)?.to_vec();
+                Ok((Content::Link(target), None))
+            }
+            FileType::Regular if self.depth != Depth::Outline => self.file(entry, archive),
+            _ => Ok((Content::Opaque, None)),
         }
     }
 
     fn file(
         &mut self,
         entry: &Entry,
-        size: u64,
-        archive: &mut Archive,
-    ) -> Result<Content, ReadError> {
-        let Some(start) = archive.data()? else {
-            return Ok(Content::Text(Vec::new()));
+        archive: &mut Archive<impl Tap>,
+    ) -> Result<(Content, Option<Digest>), ReadError> {
+        let size = u64::from(entry.header.size);
+        let look = self.look(entry, archive.data()?.unwrap_or_default());
+        if look == Look::None {
+            let digest = (self.depth == Depth::Digests).then(|| digest(archive));
+            return Ok((Content::Opaque, digest.transpose()?));
+        }
+        // What came in one piece need not be gathered.
+        let bytes = match archive.handed() {
+            whole if whole.len() as u64 == size => whole,
+            _ => gather(&mut self.gathered, archive)?,
         };
-        let name = entry.name.as_slice();
-        let is_module = is_module(name);
-        let is_elf = start.starts_with(b"\x7fELF");
-        if (is_elf || is_module && detect(start).is_some()) && size <= BINARY_LIMIT {
-            let bytes = self.gather(archive)?;
-            return Ok(match is_module {
-                true => Content::Module(Box::new(InspectedModule::read(bytes))),
-                false => Content::Program(Box::new(ProgramFacts::parse(bytes))),
-            });
-        }
-        if size <= TEXT_LIMIT && self.kept + size <= TEXTS_LIMIT && !start.contains(&0) {
-            self.kept += size;
-            return Ok(Content::Text(self.gather(archive)?.to_vec()));
-        }
-        Ok(Content::Opaque)
+        let digest = (self.depth == Depth::Digests).then(|| Digest::of(bytes));
+        let content = match look {
+            Look::Module => Content::Module(Box::new(InspectedModule::read(bytes))),
+            Look::Program => Content::Program(Box::new(ProgramFacts::parse(bytes))),
+            Look::Text | Look::None => {
+                self.texts += size;
+                Content::Text(bytes.to_vec())
+            }
+        };
+        Ok((content, digest))
     }
 
-    /// The data of the entry whose first piece was looked at, whole.
-    fn gather(&mut self, archive: &mut Archive) -> Result<&[u8], ReadError> {
-        self.gathered.clear();
-        archive.append_data(&mut self.gathered)?;
-        Ok(&self.gathered)
+    /// What is to be looked at in a file that begins with `start`.
+    fn look(&self, entry: &Entry, start: &[u8]) -> Look {
+        let size = u64::from(entry.header.size);
+        let is_module = is_module(&entry.name);
+        let is_elf = start.starts_with(b"\x7fELF");
+        let is_text = size <= TEXT_LIMIT && self.texts + size <= TEXTS_LIMIT && !start.contains(&0);
+        match (is_module, is_elf) {
+            _ if size > BINARY_LIMIT => Look::None,
+            (true, _) if is_elf || detect(start).is_some() => Look::Module,
+            (_, true) => Look::Program,
+            _ if is_text => Look::Text,
+            _ => Look::None,
+        }
     }
+}
+
+/// What is looked at in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    None,
+    Module,
+    Program,
+    Text,
+}
+
+/// The bytes that what is known of a file takes, about.
+fn weight(content: &Content) -> usize {
+    match content {
+        Content::Opaque => 0,
+        Content::Link(target) => target.len(),
+        Content::Text(text) => text.len(),
+        Content::Module(module) => match module.as_ref() {
+            Ok(module) => size_of::<InspectedModule>() + module.weight(),
+            Err(_) => size_of::<InspectedModule>(),
+        },
+        Content::Program(program) => {
+            size_of::<ProgramFacts>()
+                + match program.as_ref() {
+                    Ok(program) => program.weight(),
+                    Err(_) => 0,
+                }
+        }
+    }
+}
+
+/// The data of the entry whose first piece was looked at, whole.
+fn gather<'g>(
+    gathered: &'g mut Vec<u8>,
+    archive: &mut Archive<impl Tap>,
+) -> Result<&'g [u8], ReadError> {
+    gathered.clear();
+    archive.append_data(gathered)?;
+    Ok(gathered)
+}
+
+/// The digest of the data of the entry whose first piece was looked at.
+fn digest(archive: &mut Archive<impl Tap>) -> Result<Digest, ReadError> {
+    let mut state = Sha256::new();
+    archive.rewind();
+    while let Some(bytes) = archive.data()? {
+        state.update(bytes);
+    }
+    Ok(state.into())
 }
 
 /// Whether a file is called as modules are.

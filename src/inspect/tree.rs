@@ -58,6 +58,12 @@ impl Tree {
         Ok((real, item))
     }
 
+    /// Whether `path` leads to anything, links followed.
+    #[must_use]
+    pub fn has(&self, path: &str) -> bool {
+        ImagePath::new(path).is_ok_and(|path| self.root.resolve(&path).is_ok())
+    }
+
     /// The entry that stands at `path` itself.
     #[must_use]
     pub fn at(&self, path: &ImagePath) -> Option<&Item> {
@@ -68,6 +74,13 @@ impl Tree {
     #[must_use]
     pub fn number(&self, path: &ImagePath) -> Option<usize> {
         *self.files.at.get(path)?
+    }
+
+    /// The path and the entry that stand at `path` itself.
+    #[must_use]
+    pub fn entry(&self, path: &ImagePath) -> Option<(&ImagePath, &Item)> {
+        let (path, _) = self.files.at.get_key_value(path)?;
+        Some((path, self.files.item(path)?))
     }
 
     /// The small text that `path` leads to, links followed.

@@ -42,7 +42,13 @@ impl Modinfo {
 
     /// Every value of `tag`, in order.
     pub fn all<'m>(&'m self, tag: &'m str) -> impl Iterator<Item = &'m [u8]> {
-        let fields = self.section.split(|&b| b == 0);
+        let mut start = 0;
+        let ends = memchr::memchr_iter(0, &self.section).chain([self.section.len()]);
+        let fields = ends.map(move |end| {
+            let field = start..end;
+            start = end + 1;
+            self.section.get(field).unwrap_or_default()
+        });
         fields.filter_map(move |field| field.strip_prefix(tag.as_bytes())?.strip_prefix(b"="))
     }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::compress::texture;
 use crate::guest::{EL4_KERNEL, Guest};
 use crate::readers;
 use crate::scene::{Scene, words};
@@ -14,6 +15,9 @@ use crate::unpacker;
 use xinitrd::elf::program::ProgramFacts;
 use xinitrd::manifest::SHIPPED;
 
+const BZIP2: Tool = Tool::of("bzip2", "bzip2");
+const LZ4: Tool = Tool::of("lz4", "lz4");
+const LZOP: Tool = Tool::of("lzop", "lzop");
 const GZIP: Tool = Tool::of("gzip", "gzip");
 const XZ: Tool = Tool::of("xz", "xz-utils");
 const ZSTD: Tool = Tool::of("zstd", "zstd");
@@ -295,6 +299,26 @@ fn spoilt_compressed_files_are_unpacked_within_the_bound_or_refused() {
         ),
     ];
     try_out("packed", readers::packed, 1500, &seeds);
+}
+
+#[test]
+fn spoilt_members_end_and_leave_the_bytes_after_them() {
+    let content = texture(20_000);
+    let packers: [(&str, Tool, &[&str]); 7] = [
+        ("gzip", GZIP, &["-nc"]),
+        ("bzip2", BZIP2, &["-c"]),
+        ("lzma", XZ, &["-c", "--format=lzma", "-0"]),
+        ("xz", XZ, &["-c0", "--check=crc32", "--block-size=5000"]),
+        ("lzop", LZOP, &["-c"]),
+        ("lz4", LZ4, &["-lc"]),
+        ("zstd", ZSTD, &["-c"]),
+    ];
+    let seeds = packers.map(|(name, tool, arguments)| {
+        let mut packed = tool.run(arguments, &content);
+        packed.extend_from_slice(b"070701");
+        (name.to_owned(), packed)
+    });
+    try_out("members", readers::members, 700, &seeds);
 }
 
 #[test]

@@ -13,10 +13,14 @@ mod busybox_init; // the busybox init, function by function, in a real ash
 mod compress; // encoders and decoders against gzip, xz, zstd, lz4 and python's zlib
 mod decode; // one compressed member at a time, cut, damaged, and followed by others
 mod extract; // entries put onto disk below one directory: never outside, and as cpio and bsdtar do
+mod foreign; // images of other builders, listed and extracted as GNU cpio does it
 mod guest; // what images are built for
 mod guest_root; // a guest's root as the command reads it: its kernels, what it tells modprobe
 mod hostile; // every reader of foreign bytes, over thousands of spoilt inputs
+mod inspect_files; // paths, types and modes of an image, judged
+mod inspect_init; // how an image boots, and its init judged
 mod interrupted; // writing that cannot go on, through the command
+mod judged; // archives made field by field, and what they are judged to be
 mod media; // file systems that are full, or read-only
 mod nash; // the scripts of EL4 and EL5, against what their interpreters read
 mod order; // what is loaded, in which order, and what only goes in

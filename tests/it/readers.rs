@@ -4,11 +4,14 @@
 //! (`hostile.rs`), libFuzzer whatever it finds (`fuzz/`, which includes this file).
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read};
+use std::mem::{self, Discriminant};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use xinitrd::arch::Arch;
+use xinitrd::compress::decode::{DecodeError, Decoder, Member};
+use xinitrd::compress::source::Source;
 use xinitrd::compress::{Format, UnpackError, detect, unpack};
 use xinitrd::elf::module::ModuleFacts;
 use xinitrd::elf::program::{ProgramFacts, Role};
@@ -31,6 +34,9 @@ use xinitrd::unpacker::{Kind, Object, ObjectId, Outcome, Unpacker};
 const APPENDED: &[u8] = b"~Module signature appended~\n";
 /// The most that unpacked bytes may come to here.
 const UNPACKED_LIMIT: usize = 1 << 20;
+/// What a member is read in, and the window it may ask for.
+const MEMBER_PIECE: usize = 64 << 10;
+const MEMBER_WINDOW: u64 = 1 << 20;
 /// How many of the names that some bytes hold are looked up.
 const LOOKUPS: usize = 32;
 /// The module directory of [`order`]'s trees.
@@ -158,6 +164,64 @@ pub fn packed(bytes: &[u8]) {
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
+}
+
+/// The same bytes as one member of each format: what it gives and uses up does not depend on the
+/// pieces it is read in, but that a checked block may be given in part before it is found damaged;
+/// no byte is passed over or comes twice, and there is an end.
+pub fn members(bytes: &[u8]) {
+    use Format::{Bzip2, Gzip, Lz4, Lzma, Lzo, Xz, Zstd};
+    for format in [Gzip, Bzip2, Lzma, Xz, Lzo, Lz4, Zstd] {
+        let (whole, facts, fault) = member(format, bytes, MEMBER_PIECE);
+        let (pieces, facts_again, fault_again) = member(format, bytes, MEMBER_PIECE / 7);
+        if whole.len().max(pieces.len()) == UNPACKED_LIMIT {
+            continue;
+        }
+        assert_eq!((&facts, fault), (&facts_again, fault_again));
+        match fault {
+            Some(_) => assert!(whole.starts_with(&pieces) || pieces.starts_with(&whole)),
+            None => assert!(whole == pieces, "{format:?}"),
+        }
+    }
+}
+
+/// The content up to a bound, the member, and the kind of its fault: zlib-rs finds other words for
+/// the same fault where there is less room.
+fn member(
+    format: Format,
+    bytes: &[u8],
+    piece: usize,
+) -> (Vec<u8>, Member, Option<Discriminant<DecodeError>>) {
+    let mut decoder = Decoder::with_window(format, Source::new(bytes), MEMBER_WINDOW);
+    let mut content = Vec::new();
+    let mut out = vec![0; piece];
+    let mut fault = None;
+    while content.len() < UNPACKED_LIMIT {
+        let room = out.len().min(UNPACKED_LIMIT - content.len());
+        match decoder.read(&mut out[..room]) {
+            Ok(0) => break,
+            Ok(count) => content.extend_from_slice(&out[..count]),
+            Err(error) => {
+                assert!(!error.to_string().is_empty());
+                fault = Some(mem::discriminant(&error));
+                break;
+            }
+        }
+    }
+    let ended = content.len() < UNPACKED_LIMIT;
+    let (mut source, mut member) = decoder.finish();
+    assert_eq!(member.content, content.len() as u64);
+    assert_eq!(member.is_whole, ended && fault.is_none());
+    let mut rest = Vec::new();
+    source.read_to_end(&mut rest).unwrap();
+    assert!(bytes.ends_with(&rest));
+    assert_eq!(member.packed, (bytes.len() - rest.len()) as u64);
+    if !member.is_whole {
+        // A decoder reads ahead of what it has given, and how far is its own matter.
+        member.packed = 0;
+        member.content = 0;
+    }
+    (content, member, fault)
 }
 
 /// Versions, paths, patterns and names: what was read, written and read again is the same.

@@ -54,6 +54,7 @@ fn the_host_room_alone_touches_the_file_system_and_nobody_the_network() {
     let files = [
         "std::fs",
         "fs::",
+        "rustix::",
         "File::open",
         ".exists()",
         ".is_dir()",

@@ -55,6 +55,13 @@ pub enum PlaceFault {
         /// What it is to be another name of.
         existing: ImagePath,
     },
+    /// The archive has so many directories, links or file names that what must be kept of them until
+    /// the end is more than any real one needs.
+    #[error("the paths and targets up to it are more than {limit} bytes")]
+    TooMuch {
+        /// The most that is kept, in bytes.
+        limit: usize,
+    },
     /// The system does not let it.
     #[error("{doing}: {source}")]
     System {
@@ -115,6 +122,7 @@ impl Explain for PlaceFault {
             PlaceFault::Top
             | PlaceFault::UnderFile { .. }
             | PlaceFault::LinkLoop
+            | PlaceFault::TooMuch { .. }
             | PlaceFault::Path(_) => true,
             PlaceFault::Exists(_)
             | PlaceFault::DirectoryThere
@@ -141,6 +149,7 @@ impl Explain for PlaceFault {
             PlaceFault::LinkLoop => "links that lead to a directory",
             PlaceFault::Path(_) => "a path that the kernel could open",
             PlaceFault::LinkSource { .. } => "a file of the same archive, extracted before",
+            PlaceFault::TooMuch { .. } => "some thousand directories and links at most",
             PlaceFault::System { .. } => "a directory that can take what the archive holds",
         }
         .to_owned()
@@ -157,6 +166,7 @@ impl Explain for PlaceFault {
             | PlaceFault::UnderFile { .. }
             | PlaceFault::LinkLoop
             | PlaceFault::Path(_) => "do without the entry: the kernel would not place it either",
+            PlaceFault::TooMuch { .. } => "distrust the image: none that boots is like this",
             PlaceFault::System { source, .. } => system_advice(source.kind()),
         }
         .to_owned()

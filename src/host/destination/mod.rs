@@ -13,6 +13,7 @@
 mod calls;
 mod fault;
 mod ledger;
+mod link_groups;
 mod open_directories;
 mod placed_file;
 
@@ -27,6 +28,8 @@ use rustix::io::Errno;
 
 pub use fault::{Found, PlaceError, PlaceFault};
 use ledger::{Ledger, PlaceId, Step, path_of};
+pub use link_groups::LinkKey;
+use link_groups::{Group, LinkGroups};
 use open_directories::OpenDirectories;
 pub use placed_file::PlacedFile;
 
@@ -74,7 +77,8 @@ pub enum Special {
 pub struct Finished {
     /// How many nodes were not made, as nobody asked for them.
     pub nodes_skipped: u64,
-    /// The directories whose mode, owner or time could not be set.
+    /// What stood in the way of what is done late: modes, owners and times of directories, and the
+    /// names of files whose content comes with a later name.
     pub problems: Vec<PlaceError>,
 }
 
@@ -85,10 +89,18 @@ pub struct Destination {
     open: OpenDirectories,
     /// What directories get at the end, by their path without links.
     directories: BTreeMap<ImagePath, Meta>,
+    groups: LinkGroups,
+    /// How many bytes of paths and targets are held until the end.
+    held: usize,
     /// Where nodes would have been made.
     skipped: HashSet<PlaceId>,
     nodes_skipped: u64,
+    problems: Vec<PlaceError>,
 }
+
+/// The most that is held of paths and targets, in bytes. The largest images have a few thousand
+/// directories; an archive of a few megabytes can name a million, of four kilobytes each.
+const HELD_LIMIT: usize = 64 << 20;
 
 /// Where an entry goes.
 struct Spot<'p> {
@@ -114,8 +126,11 @@ impl Destination {
             ledger: Ledger::default(),
             open: OpenDirectories::new(calls::open_top(top)?),
             directories: BTreeMap::new(),
+            groups: LinkGroups::new(),
+            held: 0,
             skipped: HashSet::new(),
             nodes_skipped: 0,
+            problems: Vec::new(),
         })
     }
 
@@ -139,7 +154,58 @@ impl Destination {
         Ok(PlacedFile::new(file, path.clone(), meta, self.wishes))
     }
 
-    /// Takes a file away that could not be written whole.
+    /// Begins a file of several names, as far as the entry has its content: then the file is
+    /// returned, and the names that waited are made others of it. A name that comes before the
+    /// content waits for it, at most until [`Destination::end_of_archive`]. Content that comes twice
+    /// is that of the name it comes with, and of those after.
+    ///
+    /// # Errors
+    /// As [`Destination::file`] and [`Destination::hard_link`].
+    pub fn linked_file(
+        &mut self,
+        path: &ImagePath,
+        key: LinkKey,
+        meta: Meta,
+        has_content: bool,
+    ) -> Result<Option<PlacedFile>, PlaceError> {
+        self.hold(path.as_bytes().len())
+            .map_err(PlaceFault::of(path))?;
+        if has_content {
+            return self.place_group(path, key, meta).map(Some);
+        }
+        let group = self.groups.entry(key).or_insert_with(|| Group::new(meta));
+        match group.placed.clone() {
+            Some(existing) => self.hard_link(path, &existing)?,
+            None => group.names.push(path.clone()),
+        }
+        Ok(None)
+    }
+
+    /// A name that waits for the content of the file that `key` means, for which it waits no more: it
+    /// is for whoever passes over the entry that the content stands on.
+    pub fn take_waiting(&mut self, key: LinkKey) -> Option<ImagePath> {
+        let group = self
+            .groups
+            .get_mut(&key)
+            .filter(|group| group.placed.is_none())?;
+        group.names.pop()
+    }
+
+    /// Ends an archive: what comes now has no file in common with it. Names that still wait for their
+    /// content are those of an empty file; what stands in their way is told by
+    /// [`Destination::finish`].
+    pub fn end_of_archive(&mut self) {
+        let groups = std::mem::take(&mut self.groups);
+        for group in groups.into_values().filter(|group| group.placed.is_none()) {
+            let mut names = group.names.into_iter();
+            let Some(first) = names.next() else { continue };
+            let made = self.file(&first, group.meta).and_then(PlacedFile::finish);
+            self.problems.extend(made.err());
+            self.link_all(names.as_slice(), &first);
+        }
+    }
+
+    /// Takes a file away that could not be written whole; of several names the one it was begun by.
     ///
     /// # Errors
     /// When it cannot be taken away.
@@ -190,20 +256,54 @@ impl Destination {
             .map_err(PlaceFault::of(path))
     }
 
-    /// Gives the directories that entries named their modes, owners and times.
+    /// Ends the last archive, and gives the directories that entries named their modes, owners and
+    /// times.
     #[must_use]
     pub fn finish(mut self) -> Finished {
+        self.end_of_archive();
         let directories = std::mem::take(&mut self.directories);
         // What lies below a path sorts after it: it comes first here, while it can be entered.
-        let settled = directories.into_iter().rev().map(|(path, meta)| {
-            self.settle_directory(&path, meta)
-                .map_err(PlaceFault::of(&path))
-        });
-        let problems = settled.filter_map(Result::err).collect();
+        for (path, meta) in directories.into_iter().rev() {
+            let settled = self.settle_directory(&path, meta);
+            let settled = settled.map_err(PlaceFault::of(&path));
+            self.problems.extend(settled.err());
+        }
         Finished {
             nodes_skipped: self.nodes_skipped,
-            problems,
+            problems: self.problems,
         }
+    }
+
+    /// Begins the file that the names of a group wait for. Where it cannot be made none of them is,
+    /// then or later.
+    fn place_group(
+        &mut self,
+        path: &ImagePath,
+        key: LinkKey,
+        meta: Meta,
+    ) -> Result<PlacedFile, PlaceError> {
+        let file = self.file(path, meta);
+        let group = self.groups.entry(key).or_insert_with(|| Group::new(meta));
+        group.placed = Some(path.clone());
+        let waiting = std::mem::take(&mut group.names);
+        self.link_all(&waiting, path);
+        file
+    }
+
+    fn link_all(&mut self, names: &[ImagePath], existing: &ImagePath) {
+        for name in names {
+            let linked = self.hard_link(name, existing);
+            self.problems.extend(linked.err());
+        }
+    }
+
+    /// Counts some bytes that are held until the end.
+    fn hold(&mut self, bytes: usize) -> Result<(), PlaceFault> {
+        self.held = self.held.saturating_add(bytes);
+        if self.held > HELD_LIMIT {
+            return Err(PlaceFault::TooMuch { limit: HELD_LIMIT });
+        }
+        Ok(())
     }
 
     fn put_directory(&mut self, path: &ImagePath, meta: Meta) -> Result<(), PlaceFault> {
@@ -211,6 +311,7 @@ impl Destination {
             return Ok(());
         }
         let spot = self.spot(path)?;
+        self.hold(spot.real.as_bytes().len())?;
         let made = self.create(&spot, || calls::make_directory(&spot.parent, spot.name));
         match made {
             Err(PlaceFault::DirectoryThere) => calls::open_to_owner(&spot.parent, spot.name)?,
@@ -235,6 +336,7 @@ impl Destination {
         meta: Meta,
     ) -> Result<(), PlaceFault> {
         let spot = self.spot(path)?;
+        self.hold(target.len())?;
         self.create(&spot, || {
             rustix::fs::symlinkat(target, &spot.parent, spot.name)
         })?;

@@ -70,8 +70,8 @@ pub(super) fn dracut(tree: &Tree) -> Vec<Asked> {
     ] {
         let words = line.iter().flat_map(|line| words(line));
         let lists = words.filter_map(|word| {
-            let strip = |option: &&str| unquoted(word).strip_prefix(option.as_bytes());
-            options.iter().find_map(strip)
+            let strip = |option: &&str| word.strip_prefix(option.as_bytes());
+            options.iter().find_map(strip).map(unquoted)
         });
         let names = lists.flat_map(|list| list.split(|&byte| byte == b','));
         let names = names.map(|name| name.trim_ascii_start().trim_ascii_end());

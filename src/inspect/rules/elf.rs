@@ -1,10 +1,73 @@
-//! Rules about the ELF files of an image: class and machine, interpreter, libraries.
+//! Rules about every ELF file of an image: whole, and for the guest's processor.
 
+use crate::arch::ElfKind;
+use crate::image_path::Shown;
 use crate::inspect::Case;
-use crate::inspect::finding::{Finding, Rule};
+use crate::inspect::architecture::{Witness, architecture, is_for_processor, kind_of};
+use crate::inspect::finding::{Finding, Rule, Severity};
+use crate::inspect::picture::{Content, Item};
 
 /// The rules, in order.
-pub const RULES: &[&Rule] = &[];
+pub const RULES: &[&Rule] = &[&WRONG_MACHINE, &DAMAGED];
+
+static WRONG_MACHINE: Rule = Rule {
+    name: "elf-wrong-machine",
+    severity: Severity::Error,
+    meaning: "A program, library or module is for another processor than the guest's, or of another width.",
+    reason: "The kernel runs no program of another machine: `Failed to execute /init (error -8)`. A \
+             32-bit program on a 64-bit kernel runs only where that has IA32 emulation, as the Xen \
+             kernels of RHEL 4 and 5 have not.",
+    cure: "Take the file from the guest's own distribution and architecture.",
+};
+
+static DAMAGED: Rule = Rule {
+    name: "elf-damaged",
+    severity: Severity::Error,
+    meaning: "An ELF file, or a compressed module, is cut short or damaged.",
+    reason: "The kernel refuses it with ENOEXEC (load_elf_binary in fs/binfmt_elf.c, elf_validity_check \
+             in kernel/module/main.c), or it crashes when the missing part is used.",
+    cure: "Copy the file anew and make the image again.",
+};
 
 /// What they find.
-pub fn check(_case: &Case<'_>, _findings: &mut Vec<Finding>) {}
+pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let expected = architecture(case.guest, case.tree);
+    for (path, item) in case.tree.items() {
+        if !is_for_processor(path) {
+            continue;
+        }
+        if let (Some(found), Some((expected, witness))) = (kind_of(path, item), expected) {
+            findings.extend(of_another_machine(item, found, expected, witness));
+        }
+        findings.extend(fault(item).map(|fault| damaged(item, &fault)));
+    }
+}
+
+fn of_another_machine(
+    item: &Item,
+    found: ElfKind,
+    expected: ElfKind,
+    witness: Witness,
+) -> Option<Finding> {
+    let why = match witness {
+        Witness::User => "as was said",
+        Witness::Modules => "as most modules are",
+        Witness::Init => "as the init is",
+        Witness::Programs => "as most programs are",
+    };
+    let expected_text = format!("{expected}, {why}");
+    let finding = Finding::new(&WRONG_MACHINE, found.to_string(), expected_text);
+    (found != expected).then(|| finding.at(item))
+}
+
+fn fault(item: &Item) -> Option<String> {
+    match &item.content {
+        Content::Module(module) => Some(Shown::words(module.as_ref().as_ref().err()?)),
+        Content::Program(program) => Some(Shown::words(program.as_ref().as_ref().err()?)),
+        _ => None,
+    }
+}
+
+fn damaged(item: &Item, fault: &str) -> Finding {
+    Finding::new(&DAMAGED, fault, "a whole ELF file").at(item)
+}

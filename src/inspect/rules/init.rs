@@ -8,7 +8,7 @@ use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::picture::{Content, Item};
 
 /// There is no init.
-pub static NO_INIT: Rule = Rule {
+pub const NO_INIT: Rule = Rule {
     name: "no-init",
     severity: Severity::Error,
     meaning: "The image has no /init, or one that is a link to nothing.",
@@ -20,7 +20,7 @@ pub static NO_INIT: Rule = Rule {
 };
 
 /// An init of the days of file system images.
-pub static LEGACY_LINUXRC: Rule = Rule {
+pub const LEGACY_LINUXRC: Rule = Rule {
     name: "legacy-linuxrc",
     severity: Severity::Warning,
     meaning: "The image has a /linuxrc and no /init.",
@@ -30,7 +30,7 @@ pub static LEGACY_LINUXRC: Rule = Rule {
 };
 
 /// The init's mode does not let it run.
-pub static INIT_NOT_EXECUTABLE: Rule = Rule {
+pub const INIT_NOT_EXECUTABLE: Rule = Rule {
     name: "init-not-executable",
     severity: Severity::Error,
     meaning: "/init is a file that nobody may execute.",
@@ -40,7 +40,7 @@ pub static INIT_NOT_EXECUTABLE: Rule = Rule {
 };
 
 /// The init is nothing that runs.
-pub static INIT_CANNOT_RUN: Rule = Rule {
+pub const INIT_CANNOT_RUN: Rule = Rule {
     name: "init-cannot-run",
     severity: Severity::Error,
     meaning: "/init is neither a program nor a script that the kernel can start.",
@@ -53,7 +53,7 @@ pub static INIT_CANNOT_RUN: Rule = Rule {
 };
 
 /// No console.
-pub static NO_CONSOLE_NODE: Rule = Rule {
+pub const NO_CONSOLE_NODE: Rule = Rule {
     name: "no-console-node",
     severity: Severity::Warning,
     meaning: "The image has no node /dev/console.",
@@ -65,7 +65,7 @@ pub static NO_CONSOLE_NODE: Rule = Rule {
 };
 
 /// Something else where the console should be.
-pub static WRONG_CONSOLE_NODE: Rule = Rule {
+pub const WRONG_CONSOLE_NODE: Rule = Rule {
     name: "wrong-console-node",
     severity: Severity::Error,
     meaning: "/dev/console is not the character device 5:1.",
@@ -77,7 +77,7 @@ pub static WRONG_CONSOLE_NODE: Rule = Rule {
 };
 
 /// The init loads what is not there.
-pub static INIT_MODULE_MISSING: Rule = Rule {
+pub const INIT_MODULE_MISSING: Rule = Rule {
     name: "init-module-missing",
     severity: Severity::Error,
     meaning: "/init loads a module's file that the image does not have.",
@@ -86,7 +86,7 @@ pub static INIT_MODULE_MISSING: Rule = Rule {
 };
 
 /// The init runs what is not there.
-pub static INIT_PROGRAM_MISSING: Rule = Rule {
+pub const INIT_PROGRAM_MISSING: Rule = Rule {
     name: "init-program-missing",
     severity: Severity::Error,
     meaning: "The nash script /init calls a program that the image does not have.",
@@ -95,7 +95,7 @@ pub static INIT_PROGRAM_MISSING: Rule = Rule {
 };
 
 /// The init reads what is not there.
-pub static INIT_SOURCE_MISSING: Rule = Rule {
+pub const INIT_SOURCE_MISSING: Rule = Rule {
     name: "init-source-missing",
     severity: Severity::Error,
     meaning: "The script /init reads in a file that the image does not have.",

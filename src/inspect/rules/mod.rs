@@ -1,20 +1,35 @@
 //! The rules, a file a topic: each file has its `RULES`, and one `check` that says what they find.
 
 pub mod archive;
+pub mod drivers;
 pub mod elf;
 pub mod files;
 pub mod init;
+pub mod kernels;
+pub mod libraries;
 pub mod modules;
+pub mod scripts;
+pub mod symbols;
+pub mod unpacking;
+pub mod xen;
 
 use super::Case;
 use super::finding::{Finding, Rule};
+use super::modules::Modules;
 
 /// Every rule, in the order in which `xinitrd explain` prints them.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    let topics: [&[&Rule]; 5] = [
+    let topics: [&[&Rule]; 12] = [
         archive::RULES,
+        unpacking::RULES,
+        xen::RULES,
         elf::RULES,
+        libraries::RULES,
+        scripts::RULES,
+        kernels::RULES,
         modules::RULES,
+        symbols::RULES,
+        drivers::RULES,
         init::RULES,
         files::RULES,
     ];
@@ -25,10 +40,19 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
 pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     archive::check(case, &mut findings);
+    unpacking::check(case, &mut findings);
+    xen::check(case, &mut findings);
     elf::check(case, &mut findings);
-    modules::check(case, &mut findings);
+    libraries::check(case, &mut findings);
+    scripts::check(case, &mut findings);
+    let modules = Modules::new(case.tree, case.guest.root.as_ref());
+    kernels::check(case, &modules, &mut findings);
+    modules::check(case, &modules, &mut findings);
+    symbols::check(case, &modules, &mut findings);
+    drivers::check(case, &modules, &mut findings);
     init::check(case, &mut findings);
     files::check(case, &mut findings);
+    unpacking::check_account(case, &mut findings);
     findings
 }
 

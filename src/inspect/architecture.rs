@@ -1,0 +1,93 @@
+//! Which architecture an image is for.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use super::Guest;
+use super::picture::{Content, Item};
+use super::tree::Tree;
+use crate::arch::{Arch, ElfKind};
+use crate::image_path::ImagePath;
+
+/// `e_machine` of programs for the kernel's own virtual machine: no processor's.
+const EM_BPF: u16 = 247;
+
+/// Who says which architecture it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Witness {
+    /// The user.
+    User,
+    /// Most of the modules: they are the kernel's own.
+    Modules,
+    /// The first program.
+    Init,
+    /// Most of the programs and libraries.
+    Programs,
+}
+
+/// The class, data order and machine that the ELF files of an image should have, and who says so:
+/// the user; without a word of theirs most modules, without any the init, and else most programs.
+#[must_use]
+pub fn architecture(guest: &Guest, tree: &Tree) -> Option<(ElfKind, Witness)> {
+    let said = guest.arch.map(Arch::elf);
+    let modules = || most_common(tree.items().filter_map(|(_, item)| module_kind(item)));
+    let init = || {
+        ["init", "sbin/init"]
+            .iter()
+            .find_map(|path| program_at(tree, path))
+    };
+    let programs = || most_common(tree.items().filter_map(|(path, item)| judged(path, item)));
+    said.map(|kind| (kind, Witness::User))
+        .or_else(|| Some((modules()?, Witness::Modules)))
+        .or_else(|| Some((init()?, Witness::Init)))
+        .or_else(|| Some((programs()?, Witness::Programs)))
+}
+
+fn module_kind(item: &Item) -> Option<ElfKind> {
+    match &item.content {
+        Content::Module(module) => Some(module.as_ref().as_ref().ok()?.kind),
+        _ => None,
+    }
+}
+
+fn program_at(tree: &Tree, path: &str) -> Option<ElfKind> {
+    let (path, item) = tree.find(&ImagePath::new(path).ok()?).ok()?;
+    judged(&path, item)
+}
+
+fn judged(path: &ImagePath, item: &Item) -> Option<ElfKind> {
+    match &item.content {
+        Content::Program(program) if is_for_processor(path) => {
+            let kind = program.as_ref().as_ref().ok()?.kind;
+            (kind.machine != EM_BPF).then_some(kind)
+        }
+        _ => None,
+    }
+}
+
+/// Class, data order and machine of an ELF file that the guest's processor is to run: of modules,
+/// programs and libraries, but neither of firmware for devices nor of programs for `bpf(2)`.
+#[must_use]
+pub fn kind_of(path: &ImagePath, item: &Item) -> Option<ElfKind> {
+    module_kind(item).or_else(|| judged(path, item))
+}
+
+/// Whether an ELF file at `path` is for the guest's processor to run, or so it seems: firmware is for
+/// devices, and a `vdso` is for whatever the kernel can run.
+#[must_use]
+pub fn is_for_processor(path: &ImagePath) -> bool {
+    let elsewhere: [&[u8]; 3] = [b"firmware", b"vdso", b"bpf"];
+    let mut components = path.components();
+    !path.as_bytes().starts_with(b"kernel/x86/")
+        && !components.any(|name| elsewhere.contains(&name))
+}
+
+/// The element that comes most often, the first of several.
+pub(super) fn most_common<T: Eq + Hash + Clone>(items: impl Iterator<Item = T>) -> Option<T> {
+    let mut counts: HashMap<T, (usize, usize)> = HashMap::new();
+    for (position, item) in items.enumerate() {
+        counts.entry(item).or_insert((0, usize::MAX - position)).0 += 1;
+    }
+    let most = counts.into_iter().max_by_key(|(_, rank)| *rank);
+    most.map(|(item, _)| item)
+}

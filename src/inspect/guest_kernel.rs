@@ -1,0 +1,244 @@
+//! What a guest's root says of one of its kernels: what is built in, and which symbols it exports.
+//!
+//! In: a root, and the kernel's release. Out: a [`GuestKernel`]. Files and forms: `modules.builtin`
+//! and `modules.builtin.modinfo` (`Documentation/kbuild/kbuild.rst`), `Module.symvers`
+//! (`Documentation/kbuild/modules.rst`), `System.map` (`nm`'s output), `modules.symbols` (depmod's).
+
+use std::collections::HashMap;
+
+use crate::compress::{detect, unpack};
+use crate::image_path::ImagePath;
+use crate::kmod::builtin::Builtin;
+use crate::kmod::name::ModuleName;
+use crate::root::{LookupError, Root};
+
+/// A kernel of the guest, as far as its root tells.
+#[derive(Debug, Default)]
+pub struct GuestKernel {
+    /// Its release, as `uname -r` gives it; a suffix may follow, as its modules' directory has it.
+    pub release: String,
+    /// What is built in.
+    pub builtin: Builtin,
+    exports: HashMap<Vec<u8>, Export>,
+    /// Whether every symbol the kernel itself exports is known.
+    is_complete: bool,
+}
+
+/// An exported symbol.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Export {
+    /// The CRC of its type, where it is told.
+    pub crc: Option<u32>,
+    /// The module that exports it; `None` for the kernel itself.
+    pub module: Option<ModuleName>,
+}
+
+/// What is known of a symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exported<'k> {
+    /// It is exported.
+    By(&'k Export),
+    /// Neither the kernel nor a module of its package exports it.
+    ByNobody,
+    /// It cannot be told: the root has no list of the kernel's symbols.
+    Unknown,
+}
+
+/// The largest list that is read, in bytes, compressed or not: real ones stay under 16 MiB.
+const LIST_LIMIT: usize = 64 << 20;
+/// Where kernels have their modules, the strongest first.
+const MODULE_PLACES: [&str; 2] = ["lib/modules", "usr/lib/modules"];
+/// Where lists of symbols lie, of the best kind first; RELEASE stands for itself. Debian's and Red
+/// Hat's packages of headers, the build tree, Red Hat's kernel package.
+const SYMVERS: [&str; 9] = [
+    "usr/src/linux-headers-RELEASE/Module.symvers",
+    "usr/src/kernels/RELEASE/Module.symvers",
+    "lib/modules/RELEASE/build/Module.symvers",
+    "usr/lib/modules/RELEASE/build/Module.symvers",
+    "lib/modules/RELEASE/symvers.gz",
+    "lib/modules/RELEASE/symvers.xz",
+    "usr/lib/modules/RELEASE/symvers.gz",
+    "usr/lib/modules/RELEASE/symvers.xz",
+    "boot/symvers-RELEASE.gz",
+];
+const SYSTEM_MAPS: [&str; 3] = [
+    "boot/System.map-RELEASE",
+    "lib/modules/RELEASE/System.map",
+    "usr/lib/modules/RELEASE/System.map",
+];
+
+impl GuestKernel {
+    /// Reads what `root` says of the kernel with this release. What is not there is not known.
+    ///
+    /// # Errors
+    /// When the medium fails.
+    pub fn read(root: &Root, release: &str) -> Result<GuestKernel, LookupError> {
+        let mut kernel = GuestKernel {
+            release: release.to_owned(),
+            ..GuestKernel::default()
+        };
+        kernel.read_symbols(root)?;
+        for place in MODULE_PLACES {
+            let index = |name: &str| read(root, &format!("{place}/{release}/{name}"));
+            if let Some(builtin) = index("modules.builtin")? {
+                let modinfo = index("modules.builtin.modinfo")?;
+                kernel.builtin = Builtin::parse(Some(&builtin), modinfo.as_deref());
+                kernel.add_modules_symbols(&index("modules.symbols")?.unwrap_or_default());
+                break;
+            }
+        }
+        Ok(kernel)
+    }
+
+    /// Takes the first list that names any symbol: some packages hold a map of one line that only
+    /// points to another package.
+    fn read_symbols(&mut self, root: &Root) -> Result<(), LookupError> {
+        type Line = fn(&[u8]) -> Option<(&[u8], Export)>;
+        let symvers = SYMVERS.iter().map(|place| (place, symvers_line as Line));
+        let maps = SYSTEM_MAPS.iter().map(|place| (place, map_line as Line));
+        for (place, line) in symvers.chain(maps) {
+            let text = read(root, &place.replace("RELEASE", &self.release))?;
+            self.add(&text.unwrap_or_default(), line);
+            if self.exports.values().any(|export| export.module.is_none()) {
+                self.is_complete = true;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, text: &[u8], line: impl Fn(&[u8]) -> Option<(&[u8], Export)>) {
+        for (name, export) in text.split(|&b| b == b'\n').filter_map(line) {
+            let known = self.exports.entry(name.to_vec()).or_default();
+            *known = Export {
+                crc: export.crc.or(known.crc),
+                module: export.module,
+            };
+        }
+    }
+
+    /// `alias symbol:NAME MODULE` a line: where a symbol comes from that no list told.
+    fn add_modules_symbols(&mut self, text: &[u8]) {
+        for line in text.split(|&b| b == b'\n') {
+            let words = line.strip_prefix(b"alias symbol:").unwrap_or_default();
+            let mut words = words.split(u8::is_ascii_whitespace);
+            if let (Some(name), Some(module)) = (words.next(), words.next()) {
+                let unknown = || Export {
+                    crc: None,
+                    module: Some(ModuleName::new(module)),
+                };
+                self.exports.entry(name.to_vec()).or_insert_with(unknown);
+            }
+        }
+    }
+
+    /// What is known of the symbol `name`.
+    #[must_use]
+    pub fn exported(&self, name: &[u8]) -> Exported<'_> {
+        match self.exports.get(name) {
+            Some(export) => Exported::By(export),
+            None if self.is_complete => Exported::ByNobody,
+            None => Exported::Unknown,
+        }
+    }
+}
+
+/// A file of the root, unpacked where it is compressed; nothing where there is no such file, or
+/// none that can be used: links to a kernel's build tree often lead nowhere.
+fn read(root: &Root, path: &str) -> Result<Option<Vec<u8>>, LookupError> {
+    let bytes = match root.read_at_most(&ImagePath::new(path)?, LIST_LIMIT as u64) {
+        Ok(bytes) => bytes,
+        Err(error) if error.is_io() => return Err(error),
+        Err(_) => return Ok(None),
+    };
+    Ok(match detect(&bytes) {
+        Some(_) => unpack(&bytes, LIST_LIMIT).ok(),
+        None => Some(bytes),
+    })
+}
+
+/// `CRC NAME MODULE EXPORT_TYPE`, the module `vmlinux` for the kernel itself.
+fn symvers_line(line: &[u8]) -> Option<(&[u8], Export)> {
+    let mut words = line.split(u8::is_ascii_whitespace);
+    let crc = words.next()?.strip_prefix(b"0x")?;
+    let crc = u32::from_str_radix(std::str::from_utf8(crc).ok()?, 16).ok()?;
+    let name = words.next()?;
+    let file = words.next()?.rsplit(|&b| b == b'/').next()?;
+    let export = Export {
+        // A kernel without versions has zeros throughout.
+        crc: (crc != 0).then_some(crc),
+        module: (file != b"vmlinux").then(|| ModuleName::new(file)),
+    };
+    Some((name, export))
+}
+
+/// `ADDRESS TYPE NAME`: an exported symbol is marked by another, and its CRC, in old kernels, is the
+/// address of a third.
+fn map_line(line: &[u8]) -> Option<(&[u8], Export)> {
+    let mut words = line.split(u8::is_ascii_whitespace);
+    let (address, kind, name) = (words.next()?, words.next()?, words.next()?);
+    let mut export = Export::default();
+    if let Some(name) = name.strip_prefix(b"__crc_") {
+        let address = u64::from_str_radix(std::str::from_utf8(address).ok()?, 16).ok()?;
+        export.crc = Some(address as u32);
+        return kind.eq_ignore_ascii_case(b"a").then_some((name, export));
+    }
+    Some((name.strip_prefix(b"__ksymtab_")?, export))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::root::memory;
+
+    const SYMVERS: &[u8] = b"0x0000000a\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n\
+        0x0000000b\tjbd2_x\tfs/jbd2/jbd2\tEXPORT_SYMBOL_GPL\tNS\nnoise\n";
+    const MAP: &[u8] = b"c0 T printk\nc1 r __ksymtab_printk\n0000000c A __crc_printk\n";
+    const STUB: &[u8] = b"ffffffffffffffff B The real System.map is elsewhere\n";
+
+    fn told(files: &[(&str, &[u8])], name: &str) -> String {
+        let root = memory::root(files, &[("lib/modules/1/build", "gone")]);
+        match GuestKernel::read(&root, "1")
+            .unwrap()
+            .exported(name.as_bytes())
+        {
+            Exported::By(Export { crc, module }) => format!("{crc:?} {module:?}"),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_symbol_is_looked_for_in_the_best_list_that_names_any() {
+        let headers = ("usr/src/linux-headers-1/Module.symvers", SYMVERS);
+        let (map, stub) = (("boot/System.map-1", MAP), ("boot/System.map-1", STUB));
+        let lib_map = ("lib/modules/1/System.map", MAP);
+        let cases: [(&[(&str, &[u8])], &str, &str); 7] = [
+            (&[headers, stub], "printk", "Some(10) None"),
+            (&[headers, map], "printk", "Some(10) None"),
+            (&[headers], "gone", "ByNobody"),
+            (&[map], "printk", "Some(12) None"),
+            (&[stub, lib_map], "printk", "Some(12) None"),
+            (&[stub], "printk", "Unknown"),
+            (&[], "printk", "Unknown"),
+        ];
+        for (files, name, expected) in cases {
+            assert_eq!(told(files, name), expected);
+        }
+    }
+
+    #[test]
+    fn the_module_that_exports_a_symbol_is_known_without_the_kernels_own() {
+        let files: [(&str, &[u8]); 2] = [
+            ("lib/modules/1/modules.builtin", b"kernel/fs/ext4/ext4.ko\n"),
+            (
+                "lib/modules/1/modules.symbols",
+                b"# x\nalias symbol:jbd2_x jbd2\n",
+            ),
+        ];
+        assert_eq!(told(&files, "printk"), "Unknown");
+        assert!(told(&files, "jbd2_x").starts_with("None Some("));
+        let root = memory::root(&files, &[]);
+        let kernel = GuestKernel::read(&root, "1").unwrap();
+        assert!(kernel.builtin.find(b"ext4").is_some());
+    }
+}

@@ -1,0 +1,244 @@
+//! The modules of an image as rules see them: by name, by what they export, by when they are loaded.
+//!
+//! In: the tree, and how the image boots. Out: [`Modules`]. A module that several kernels have is
+//! one for each: `lib/modules/RELEASE` says whose it is.
+
+use std::collections::{HashMap, HashSet};
+
+use super::boot::{Boot, Loader};
+use super::guest_kernel::GuestKernel;
+use super::module::InspectedModule;
+use super::picture::{Content, Item};
+use super::tree::Tree;
+use crate::image_path::{ImagePath, Shown};
+use crate::kernel_version::is_directory_of;
+use crate::kmod::builtin::Builtin;
+use crate::kmod::name::ModuleName;
+
+/// A module, and where it lies.
+pub struct Member<'c> {
+    /// Its path.
+    pub path: &'c ImagePath,
+    /// Its entry.
+    pub item: &'c Item,
+    /// What it says of itself.
+    pub module: &'c InspectedModule,
+    /// Its name, by its file.
+    pub name: ModuleName,
+    /// The release whose directory it lies in; `None` where it lies in no such directory.
+    pub directory: Option<&'c [u8]>,
+}
+
+/// Every module of an image that can be read.
+pub struct Modules<'c> {
+    /// Sorted by path.
+    pub members: Vec<Member<'c>>,
+    by_name: HashMap<ModuleName, Vec<usize>>,
+    builtin: Vec<Builtin>,
+    kernel: Option<&'c GuestKernel>,
+}
+
+impl<'c> Modules<'c> {
+    /// The modules of `tree`; `kernel` is what the guest's root says of its kernel.
+    #[must_use]
+    pub fn new(tree: &'c Tree, kernel: Option<&'c GuestKernel>) -> Modules<'c> {
+        let members: Vec<Member<'c>> = tree.items().filter_map(Member::of).collect();
+        let mut by_name: HashMap<ModuleName, Vec<usize>> = HashMap::new();
+        for (number, member) in members.iter().enumerate() {
+            by_name.entry(member.name.clone()).or_default().push(number);
+        }
+        let directories: HashSet<&[u8]> = members
+            .iter()
+            .filter_map(|member| member.directory)
+            .collect();
+        let lists = directories.into_iter().filter_map(|release| {
+            let release = String::from_utf8_lossy(release);
+            let at = |place| tree.text(&format!("{place}/{release}/modules.builtin"));
+            at("lib/modules").or_else(|| at("usr/lib/modules"))
+        });
+        Modules {
+            builtin: lists.map(|list| Builtin::parse(Some(list), None)).collect(),
+            members,
+            by_name,
+            kernel,
+        }
+    }
+
+    /// The modules called `name` that `user` may be linked to, by number: those of its kernel.
+    pub fn for_user<'m>(
+        &'m self,
+        user: &'m Member<'c>,
+        name: &ModuleName,
+    ) -> impl Iterator<Item = usize> + 'm {
+        let numbers = self.by_name.get(name).into_iter().flatten().copied();
+        numbers.filter(|&number| self.are_related(user, number))
+    }
+
+    /// Whether module `number` may be of the same kernel as `user`.
+    #[must_use]
+    pub fn are_related(&self, user: &Member<'c>, number: usize) -> bool {
+        let other = self.members.get(number).and_then(|other| other.directory);
+        match (user.directory, other) {
+            (Some(own), Some(other)) => own == other,
+            _ => true,
+        }
+    }
+
+    /// Whether a driver is built into the kernel, as the guest's root or a list in the image says.
+    #[must_use]
+    pub fn is_builtin(&self, name: &[u8]) -> bool {
+        let guest = self.kernel.map(|kernel| &kernel.builtin);
+        let mut lists = self.builtin.iter().chain(guest);
+        lists.any(|list| list.find(name).is_some())
+    }
+
+    /// Which modules export each symbol, by number.
+    #[must_use]
+    pub fn exporters(&self) -> HashMap<&'c [u8], Vec<Provider>> {
+        let mut exporters: HashMap<&[u8], Vec<Provider>> = HashMap::new();
+        for (number, member) in self.members.iter().enumerate() {
+            for symbol in member.module.symbols.exports.iter() {
+                let crc = symbol.crc;
+                let provider = Provider { number, crc };
+                exporters.entry(symbol.name).or_default().push(provider);
+            }
+        }
+        exporters
+    }
+
+    /// When each module is loaded; `None` where the order is not known.
+    #[must_use]
+    pub fn order(&self, boot: &Boot, tree: &Tree) -> Option<Order> {
+        let at: HashMap<&ImagePath, usize> = self
+            .members
+            .iter()
+            .enumerate()
+            .map(|(number, member)| (member.path, number))
+            .collect();
+        let mut order = Order::default();
+        for load in &boot.loads {
+            let path = load.path.as_ref();
+            let real = path.and_then(|path| Some(tree.find(path).ok()?.0));
+            let number = real.and_then(|path| at.get(&path).copied());
+            match number {
+                Some(number) if load.loader == Loader::Insmod => order.load_file(number),
+                Some(number) => self.load_with_needs(number, &mut order),
+                None if load.loader == Loader::Insmod => {}
+                None => {
+                    let named = self.by_name.get(&ModuleName::new(&load.module));
+                    for &number in named.into_iter().flatten() {
+                        self.load_with_needs(number, &mut order);
+                    }
+                }
+            }
+        }
+        (!boot.loads.is_empty()).then_some(order)
+    }
+
+    /// What modprobe loads: the module, and all it needs before it.
+    fn load_with_needs(&self, number: usize, order: &mut Order) {
+        let mut waiting = vec![number];
+        let mut needed = Vec::new();
+        let mut met = HashSet::new();
+        while let Some(number) = waiting.pop() {
+            if let Some(member) = self.members.get(number).filter(|_| met.insert(number)) {
+                needed.push(number);
+                let depends = member.module.modinfo.depends();
+                waiting.extend(depends.iter().flat_map(|name| self.for_user(member, name)));
+            }
+        }
+        needed
+            .into_iter()
+            .rev()
+            .for_each(|number| order.load(number));
+    }
+}
+
+/// A module that exports a symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Provider {
+    /// Its number.
+    pub number: usize,
+    /// The CRC of the symbol's type, where it is told.
+    pub crc: Option<u32>,
+}
+
+/// When modules are loaded.
+#[derive(Debug, Default)]
+pub struct Order {
+    /// For each module its place in the order.
+    at: HashMap<usize, usize>,
+    /// The modules that are loaded by their files, as insmod does: nobody looks after their needs.
+    pub by_file: Vec<usize>,
+}
+
+impl Order {
+    fn load_file(&mut self, number: usize) {
+        if !self.at.contains_key(&number) {
+            self.by_file.push(number);
+        }
+        self.load(number);
+    }
+
+    fn load(&mut self, number: usize) {
+        let next = self.at.len();
+        self.at.entry(number).or_insert(next);
+    }
+
+    /// The place of module `number`, if it is loaded.
+    #[must_use]
+    pub fn place(&self, number: usize) -> Option<usize> {
+        self.at.get(&number).copied()
+    }
+}
+
+impl<'c> Member<'c> {
+    /// Whether it is of the kernel that has its modules in `directory`.
+    #[must_use]
+    pub fn is_of(&self, directory: &str) -> bool {
+        let release = self.module.release().unwrap_or_default();
+        is_directory_of(directory.as_bytes(), release.as_bytes())
+    }
+
+    fn of((path, item): (&'c ImagePath, &'c Item)) -> Option<Member<'c>> {
+        let Content::Module(module) = &item.content else {
+            return None;
+        };
+        Some(Member {
+            path,
+            item,
+            module: module.as_ref().as_ref().ok()?,
+            name: ModuleName::of_file(path.file_name())?,
+            directory: release_directory(path),
+        })
+    }
+}
+
+/// The release in `lib/modules/RELEASE`.
+fn release_directory(path: &ImagePath) -> Option<&[u8]> {
+    let mut components = path.components();
+    let modules = components.find(|name| *name == b"modules");
+    let release = modules.and_then(|_| components.next())?;
+    // Not the module's own name: some lie flat in `lib/modules`.
+    components.next().map(|_| release)
+}
+
+/// A few of several names, and how many there are, as text.
+#[must_use]
+pub fn few<'n>(names: impl Iterator<Item = &'n [u8]>) -> String {
+    const SHOWN: usize = 3;
+    const LONGEST: usize = 80;
+    let (mut text, mut count) = (String::new(), 0);
+    for name in names {
+        count += 1;
+        if count <= SHOWN {
+            let separator = if count == 1 { "" } else { ", " };
+            let name = name.get(..LONGEST).unwrap_or(name);
+            text.push_str(&format!("{separator}{}", Shown(name)));
+        }
+    }
+    match count {
+        0..=SHOWN => text,
+        _ => format!("{text} and {} more", count - SHOWN),
+    }
+}

@@ -1,0 +1,209 @@
+//! Rules about what the guest's kernel can read, and what it makes of the image.
+
+use std::collections::HashSet;
+
+use crate::archive::Header;
+use crate::compress::Format;
+use crate::compress::decode::{Facts, GzipFacts, XzCheck, XzFacts, XzFilter};
+use crate::inspect::Case;
+use crate::inspect::finding::{Finding, Rule, Severity};
+use crate::inspect::picture::Segment;
+use crate::inspect::unpacking::is_loss;
+use crate::kernel_version::KernelVersion;
+
+/// The rules, in order.
+pub const RULES: &[&Rule] = &[
+    &COMPRESSION_UNREADABLE,
+    &COMPRESSION_OPTION_UNREADABLE,
+    &CHECKSUM_FORMAT,
+    &KERNEL_STOPS,
+    &KERNEL_DROPS_ENTRY,
+];
+
+/// The kernel is older than its support for a compression.
+pub const COMPRESSION_UNREADABLE: Rule = Rule {
+    name: "compression-unreadable",
+    severity: Severity::Error,
+    meaning: "The guest's kernel is older than its support for the compression of a segment.",
+    reason: "It takes the segment for no initramfs. Kernels read gzip always, bzip2 and lzma since 2.6.30, lzo since \
+             2.6.33, xz since 2.6.38, lz4 since 3.11, zstd since 5.9 (lib/decompress.c).",
+    cure: "Compress the image with gzip.",
+};
+/// The compression was used with an option that the kernel does not know.
+pub const COMPRESSION_OPTION_UNREADABLE: Rule = Rule {
+    name: "compression-option-unreadable",
+    severity: Severity::Error,
+    meaning: "A segment is compressed with an option that no kernel, or not the guest's, knows.",
+    reason: "The kernel's decompressors are small: xz with CRC32 or no check and few filters, zstd with a window up to \
+             128 MiB, gzip without a header checksum (lib/decompress_*.c).",
+    cure: "Compress it again: xz --check=crc32, zstd without --ultra --long, gzip -n.",
+};
+/// Entries have checksums, and the kernel does not read such.
+pub const CHECKSUM_FORMAT: Rule = Rule {
+    name: "checksum-format",
+    severity: Severity::Error,
+    meaning: "Entries are in the format with checksums, 070702, which the guest's kernel does not read.",
+    reason: "Kernels before 5.19 stop at the first such entry (\"no cpio magic\"), whatever their document says.",
+    cure: "Make the archive with cpio -H newc.",
+};
+/// The kernel's unpacker ends before the image does.
+pub const KERNEL_STOPS: Rule = Rule {
+    name: "kernel-stops-unpacking",
+    severity: Severity::Error,
+    meaning: "The guest's kernel gives up within the image: what stands behind is not unpacked.",
+    reason: "It says \"Initramfs unpacking failed\" and goes on with the files it has; before 2.6.30 it has none then, \
+             and takes the image for that of a disk (init/initramfs.c).",
+    cure: "Mend what the other findings name, and make the image again.",
+};
+/// The kernel passes over an entry without a word.
+pub const KERNEL_DROPS_ENTRY: Rule = Rule {
+    name: "kernel-drops-entry",
+    severity: Severity::Error,
+    meaning: "The guest's kernel passes over an entry without a word.",
+    reason: "init/initramfs.c looks at few of its errors; the file is simply not there when /init runs.",
+    cure: "Mend what stands in the way, or leave the entry out.",
+};
+
+/// What they find.
+pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    for (number, segment) in case.picture.segments.iter().enumerate() {
+        let found = compression(case, segment).or_else(|| option(segment));
+        findings.extend(found.map(|finding| finding.in_segment(number)));
+    }
+    checksum_format(case, findings);
+}
+
+/// What the kernel's own account tells that no other finding has told.
+pub fn check_account(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    if let Some(failure) = &case.unpacked.failed {
+        let found = format!("{}: {} ({})", failure.place, failure.fault, failure.message);
+        let expected = format!(
+            "an image that kernel {} unpacks to its end",
+            case.unpacked.kernel
+        );
+        findings
+            .push(Finding::new(&KERNEL_STOPS, found, expected).in_segment(failure.place.segment));
+    }
+    let told: HashSet<(Option<usize>, Option<Vec<u8>>)> = findings
+        .iter()
+        .map(|finding| (finding.segment, finding.entry.clone()))
+        .collect();
+    let losses = case
+        .unpacked
+        .events
+        .iter()
+        .filter(|event| is_loss(&event.what));
+    for event in losses {
+        let (segment, entry) = (Some(event.place.segment), Some(event.place.name.clone()));
+        if told.contains(&(segment, entry.clone())) {
+            continue;
+        }
+        findings.push(Finding {
+            segment,
+            entry,
+            ..Finding::new(
+                &KERNEL_DROPS_ENTRY,
+                event.what.to_string(),
+                "an entry that becomes a file",
+            )
+        });
+    }
+}
+
+fn compression(case: &Case<'_>, segment: &Segment) -> Option<Finding> {
+    let (format, kernel) = (segment.start.format?, case.kernel_version()?);
+    let first = first_kernel(format);
+    let found = format!("{} for kernel {kernel}", format.name());
+    let expected = format!("kernel {first} or later");
+    (kernel < first).then(|| Finding::new(&COMPRESSION_UNREADABLE, found, expected))
+}
+
+/// The first kernel that unpacks an initramfs of `format`.
+const fn first_kernel(format: Format) -> KernelVersion {
+    match format {
+        Format::Gzip => KernelVersion::new(2, 6, 0),
+        Format::Bzip2 | Format::Lzma => KernelVersion::new(2, 6, 30),
+        Format::Lzo => KernelVersion::new(2, 6, 33),
+        Format::Xz => KernelVersion::new(2, 6, 38),
+        Format::Lz4 => KernelVersion::new(3, 11, 0),
+        Format::Zstd => KernelVersion::new(5, 9, 0),
+    }
+}
+
+fn option(segment: &Segment) -> Option<Finding> {
+    let member = segment.end.as_ref()?.member.as_ref()?;
+    let (found, expected) = match &member.facts {
+        Facts::Gzip(gzip) => gzip_option(gzip)?,
+        Facts::Xz(xz) => xz_option(xz)?,
+        Facts::Zstd(zstd) if zstd.window > 128 << 20 => (
+            format!("zstd with a window of {} bytes", zstd.window),
+            "a window of 128 MiB at most",
+        ),
+        Facts::Zstd(zstd) => {
+            let dictionary = zstd.dictionary.filter(|&dictionary| dictionary != 0)?;
+            (
+                format!("zstd with dictionary {dictionary}"),
+                "no dictionary",
+            )
+        }
+        _ => return None,
+    };
+    Some(Finding::new(
+        &COMPRESSION_OPTION_UNREADABLE,
+        found,
+        expected,
+    ))
+}
+
+fn gzip_option(gzip: &GzipFacts) -> Option<(String, &'static str)> {
+    let unread = [
+        (GzipFacts::FHCRC, "a header checksum"),
+        (GzipFacts::FEXTRA, "an extra field"),
+        (GzipFacts::FCOMMENT, "a comment"),
+    ];
+    let (_, what) = unread.iter().find(|(flag, _)| gzip.flags & flag != 0)?;
+    Some((
+        format!("a gzip header with {what}"),
+        "one with a file name at most",
+    ))
+}
+
+fn xz_option(xz: &XzFacts) -> Option<(String, &'static str)> {
+    let check = match xz.check {
+        None | Some(XzCheck::None | XzCheck::Crc32) => None,
+        Some(XzCheck::Crc64) => Some("CRC64".to_owned()),
+        Some(XzCheck::Sha256) => Some("SHA-256".to_owned()),
+        Some(XzCheck::Other(number)) => Some(format!("check {number}")),
+    };
+    if let Some(check) = check {
+        return Some((format!("xz checked by {check}"), "CRC32, or no check"));
+    }
+    let unknown = |filter: &&XzFilter| matches!(filter, XzFilter::Delta | XzFilter::Other(_));
+    let filter = xz.filters.iter().flatten().find(unknown)?;
+    Some((
+        format!("xz with the filter {filter:?}"),
+        "LZMA2, and a filter of branches before it",
+    ))
+}
+
+/// The first kernel that reads checksums (init/initramfs.c).
+const FIRST_WITH_CHECKSUMS: KernelVersion = KernelVersion::new(5, 19, 0);
+
+fn checksum_format(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let has_sum = |header: &Header| header.checksum.is_some();
+    let count = case
+        .picture
+        .items
+        .iter()
+        .filter(|item| has_sum(&item.entry.header))
+        .count();
+    let known = case.kernel_version();
+    if count == 0 || known.is_some_and(|kernel| kernel >= FIRST_WITH_CHECKSUMS) {
+        return;
+    }
+    let severity = known.map_or(Severity::Warning, |_| Severity::Error);
+    let kernel = known.map_or("any kernel".to_owned(), |kernel| format!("kernel {kernel}"));
+    let found = format!("{count} entries with the magic 070702, for {kernel}");
+    let expected = format!("070701, or kernel {FIRST_WITH_CHECKSUMS} or later");
+    findings.push(Finding::new(&CHECKSUM_FORMAT, found, expected).weighing(severity));
+}

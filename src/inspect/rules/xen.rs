@@ -1,0 +1,164 @@
+//! Rules about what Xen's toolstack makes of a ramdisk before the guest sees it.
+//!
+//! Source: xen.git, `tools/libs/guest` (formerly `tools/libxc`), `xg_dom_core.c`: up to 4.19 a ramdisk that
+//! begins as gzip is inflated, into as many bytes as its last four say.
+
+use crate::compress::Format;
+use crate::compress::decode::{Facts, GzipTrailer};
+use crate::inspect::Case;
+use crate::inspect::finding::{Finding, Rule, Severity};
+use crate::inspect::picture::Segment;
+use crate::xen_version::XenVersion;
+
+/// The rules, in order.
+pub const RULES: &[&Rule] = &[
+    &SEVERAL_MEMBERS,
+    &BYTES_AFTER_MEMBER,
+    &WRONG_ISIZE,
+    &TOO_LARGE,
+    &PYGRUB_LIMIT,
+];
+
+/// A gzip ramdisk has more than one member.
+pub const SEVERAL_MEMBERS: Rule = Rule {
+    name: "xen-several-members",
+    severity: Severity::Error,
+    meaning: "The ramdisk begins with a gzip member, and other segments follow it.",
+    reason: "Xen's toolstack before 4.20 inflates the first member and hands over nothing else, without a word; or, if \
+             the last four bytes say less than that takes, the file as it is.",
+    cure: "Put everything into one archive in one gzip member, or compress with xz, which is passed on untouched.",
+};
+/// Something stands behind the gzip member.
+pub const BYTES_AFTER_MEMBER: Rule = Rule {
+    name: "xen-bytes-after-member",
+    severity: Severity::Warning,
+    meaning: "The ramdisk is a gzip member with other bytes behind it.",
+    reason: "Xen's toolstack before 4.20 takes the last four bytes for the inflated size. Before 4.11 a failure ends the \
+             creation of the guest; a size beyond the guest's memory does so up to 4.19.",
+    cure: "End the file where the member ends.",
+};
+/// The trailer of the member does not agree with it.
+pub const WRONG_ISIZE: Rule = Rule {
+    name: "xen-wrong-isize",
+    severity: Severity::Error,
+    meaning: "The last eight bytes of a gzip member, checksum and size, are not those of its content.",
+    reason: "Xen's toolstack before 4.20 inflates into as many bytes as they say; kernels before 2.6.30 check both.",
+    cure: "Make the image again: it is damaged, or was put together by hand.",
+};
+/// The ramdisk is larger than a toolstack takes.
+pub const TOO_LARGE: Rule = Rule {
+    name: "xen-too-large",
+    severity: Severity::Error,
+    meaning: "The ramdisk is larger than 1 GiB, as it is or inflated.",
+    reason: "Xen's toolstack since 4.3 takes no more (XSA-25); the inflated size counts where it inflates.",
+    cure: "Leave modules and programs out that the guest does not need to reach its root.",
+};
+/// The ramdisk is larger than pygrub takes.
+pub const PYGRUB_LIMIT: Rule = Rule {
+    name: "xen-pygrub-limit",
+    severity: Severity::Warning,
+    meaning: "The ramdisk is larger than 128 MiB.",
+    reason: "pygrub, where the guest is started by it, reads no more than that of a file.",
+    cure: "Make it smaller, or name it in the guest's configuration itself.",
+};
+
+/// The first toolstack that hands every ramdisk over as it is.
+const FIRST_RAW: XenVersion = XenVersion::new(4, 20);
+/// The largest ramdisk, in bytes.
+const CAP: u64 = 1 << 30;
+/// The largest file that pygrub reads, in bytes.
+const PYGRUB_CAP: u64 = 128 << 20;
+
+/// What they find.
+pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    size(case, findings);
+    let Some(first) = inflated(case) else { return };
+    let segments = &case.picture.segments;
+    if let Some(second) = segments.get(1) {
+        let found = format!(
+            "{} segments, the second, {}, at byte {}",
+            segments.len(),
+            second.start.format.map_or("plain", Format::name),
+            second.start.offset
+        );
+        findings.push(
+            weighed(
+                case,
+                Finding::new(&SEVERAL_MEMBERS, found, "one gzip member"),
+            )
+            .in_segment(1),
+        );
+    } else if let Some(behind) = bytes_behind(case, first) {
+        let found = format!("{behind} bytes behind the gzip member");
+        findings.push(Finding::new(&BYTES_AFTER_MEMBER, found, "none").in_segment(0));
+    }
+    for (number, segment) in segments.iter().enumerate() {
+        let wrong = trailer(segment).filter(|trailer| !trailer.agrees());
+        findings.extend(wrong.map(|trailer| wrong_trailer(trailer).in_segment(number)));
+    }
+}
+
+/// The first segment, where a toolstack that the guest may have inflates it.
+fn inflated<'p>(case: &Case<'p>) -> Option<&'p Segment> {
+    let first = case.picture.segments.first()?;
+    let is_gzip = first.start.offset == 0 && first.start.format == Some(Format::Gzip);
+    let inflates = case.guest.xen.is_none_or(|xen| xen < FIRST_RAW);
+    (is_gzip && inflates).then_some(first)
+}
+
+/// An error where the toolstack is known, and a warning where it may be another.
+fn weighed(case: &Case<'_>, finding: Finding) -> Finding {
+    match case.guest.xen {
+        Some(_) => finding,
+        None => finding.weighing(Severity::Warning),
+    }
+}
+
+fn bytes_behind(case: &Case<'_>, first: &Segment) -> Option<u64> {
+    let end = first.start.offset + first.end.as_ref()?.size;
+    (case.picture.size > end).then(|| case.picture.size - end)
+}
+
+fn trailer(segment: &Segment) -> Option<GzipTrailer> {
+    match &segment.end.as_ref()?.member.as_ref()?.facts {
+        Facts::Gzip(gzip) => gzip.trailer,
+        _ => None,
+    }
+}
+
+fn wrong_trailer(trailer: GzipTrailer) -> Finding {
+    let GzipTrailer {
+        crc,
+        content_crc,
+        size,
+        content_size,
+    } = trailer;
+    let found = format!("checksum {crc:08x} and size {size}");
+    let expected = format!(
+        "checksum {content_crc:08x} and size {}",
+        content_size as u32
+    );
+    Finding::new(&WRONG_ISIZE, found, expected)
+}
+
+fn size(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let raw = case.picture.size;
+    let unpacked = inflated(case).and_then(|first| Some(first.end.as_ref()?.unpacked));
+    if let Some(size) = [Some(raw), unpacked]
+        .into_iter()
+        .flatten()
+        .find(|&size| size > CAP)
+    {
+        let found = format!("{size} bytes");
+        let finding = Finding::new(&TOO_LARGE, found, format!("{CAP} bytes at most"));
+        return findings.push(weighed(case, finding));
+    }
+    if raw > PYGRUB_CAP {
+        let expected = format!("{PYGRUB_CAP} bytes at most");
+        findings.push(Finding::new(
+            &PYGRUB_LIMIT,
+            format!("{raw} bytes"),
+            expected,
+        ));
+    }
+}

@@ -1,0 +1,82 @@
+//! What the guest's kernel makes of an image: the models of its unpacker, shown the bytes as they pass.
+
+use crate::archive::{SegmentStart, Tap};
+use crate::compress::decode::DecodeError;
+use crate::kernel_version::KernelVersion;
+use crate::unpacker::{Event, Failure, Outcome, Unpacker, What};
+
+/// What the kernel makes of an image.
+#[derive(Debug)]
+pub struct Unpacked {
+    /// The kernel.
+    pub kernel: KernelVersion,
+    /// What it does without a word that the image's maker may not have meant.
+    pub events: Vec<Event>,
+    /// What it stops at.
+    pub failed: Option<Failure>,
+}
+
+/// The kernel at work.
+pub(super) struct Kernel {
+    version: KernelVersion,
+    unpacker: Unpacker,
+}
+
+impl Kernel {
+    pub(super) fn new(version: KernelVersion) -> Kernel {
+        Kernel {
+            version,
+            unpacker: Unpacker::new(version, false),
+        }
+    }
+
+    pub(super) fn finish(self) -> Unpacked {
+        let Outcome {
+            mut events, failed, ..
+        } = self.unpacker.finish();
+        // Hard links are what their maker meant.
+        events.retain(|event| !matches!(event.what, What::LinkedTo { .. }));
+        Unpacked {
+            kernel: self.version,
+            events,
+            failed,
+        }
+    }
+}
+
+impl Tap for Kernel {
+    fn segment(&mut self, start: &SegmentStart) {
+        self.unpacker.segment(start.format, start.offset);
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.unpacker.feed(bytes);
+    }
+
+    fn segment_end(&mut self, damage: Option<&DecodeError>) {
+        let damage = damage.map(|damage| damage as &dyn std::fmt::Display);
+        self.unpacker.segment_end(damage);
+    }
+
+    fn junk(&mut self, offset: u64) {
+        self.unpacker.junk(offset);
+    }
+}
+
+/// Whether the kernel leaves out of its file system what the entry says.
+#[must_use]
+pub fn is_loss(what: &What) -> bool {
+    match what {
+        What::Skipped(_)
+        | What::Refused(_)
+        | What::NotLinked { .. }
+        | What::LosesMember
+        | What::CutShort { .. } => true,
+        What::Overrode { .. }
+        | What::Kept { .. }
+        | What::LinkedTo { .. }
+        | What::NameCut { .. }
+        | What::NoFinalNul
+        | What::Overrun { .. } => false,
+    }
+}
