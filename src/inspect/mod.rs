@@ -7,6 +7,7 @@
 
 pub mod architecture;
 pub mod boot;
+pub mod compare;
 pub mod finding;
 pub mod guest_kernel;
 pub mod memory;
@@ -23,12 +24,13 @@ pub mod verdict;
 use std::io::Read;
 use std::sync::Arc;
 
-use crate::arch::Arch;
+use crate::arch::{Arch, ElfKind};
 use crate::archive::{Archive, Limits, ReadError};
 use crate::kernel_version::KernelVersion;
 use crate::unpacker::TODAY;
 use crate::xen_version::XenVersion;
 
+use architecture::architecture;
 use boot::Boot;
 use finding::Finding;
 use guest_kernel::GuestKernel;
@@ -55,6 +57,10 @@ pub struct Guest {
 pub struct Inspection {
     /// What is in it.
     pub picture: Arc<Picture>,
+    /// What stands where when it is unpacked.
+    pub tree: Tree,
+    /// What its ELF files are for.
+    pub arch: Option<ElfKind>,
     /// How it boots.
     pub boot: Boot,
     /// What the guest's kernel makes of it.
@@ -91,6 +97,8 @@ pub fn inspect(
     });
     Ok(Inspection {
         memory: Memory::of(&picture, &tree),
+        arch: architecture(guest, &tree).map(|(kind, _)| kind),
+        tree,
         picture,
         boot,
         unpacked,

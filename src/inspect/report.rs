@@ -7,13 +7,16 @@ use std::fmt;
 use serde::Serialize;
 
 use super::Inspection;
+use super::boot::{Load, Loader};
 use super::finding::{Finding, Severity};
 use super::memory::Memory;
 use super::picture::{Content, Item, Picture};
+use super::unpacking::Unpacked;
 use super::verdict::Verdict;
 use crate::archive::FileType;
 use crate::image_path::Shown;
 use crate::report::{GENERATOR, SCHEMA_VERSION};
+use crate::unpacker::Place;
 
 /// How many of the largest files are told.
 const LARGEST: usize = 10;
@@ -43,6 +46,20 @@ pub struct InspectionReport {
     pub segments: Vec<SegmentReport>,
     /// How many entries it has.
     pub entries: usize,
+    /// Who made it, and which version of it, where that can be told.
+    pub made_by: MakerReport,
+    /// The architecture it is for: `64-bit x86_64`.
+    pub arch: Option<String>,
+    /// The kernels its modules are of, as `uname -r` gives them, and how many modules each has.
+    pub kernels: BTreeMap<String, usize>,
+    /// What `/init` leads to.
+    pub init: Option<InitReport>,
+    /// The modules that the init loads, in its order, as far as that can be told.
+    pub modules: Vec<LoadReport>,
+    /// Whether it loads more for the devices it finds.
+    pub loads_on_demand: bool,
+    /// What the kernel makes of it.
+    pub unpacking: UnpackingReport,
     /// ELF files by what they are for: `64-bit x86_64`.
     pub elf: BTreeMap<String, usize>,
     /// The largest files, the largest first.
@@ -68,6 +85,63 @@ pub struct SegmentReport {
     pub unpacked: Option<u64>,
     /// How many entries it holds.
     pub entries: usize,
+}
+
+/// Who made an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MakerReport {
+    /// `dracut`, `initramfs-tools` ...; `unknown`.
+    pub name: &'static str,
+    /// The version, where the image says it.
+    pub version: Option<String>,
+}
+
+/// The first program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InitReport {
+    /// Where it lies, links followed.
+    pub path: String,
+    /// What it is.
+    pub kind: String,
+}
+
+/// A module that the init loads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LoadReport {
+    /// As the init asks for it: a file, a name or an alias.
+    pub module: String,
+    /// Its file, if the image has it.
+    pub path: Option<String>,
+    /// `insmod`, or `modprobe`, which loads what it needs before it.
+    pub loader: &'static str,
+    /// Its parameters.
+    pub options: String,
+}
+
+/// What a kernel makes of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnpackingReport {
+    /// The kernel whose unpacker this is a model of.
+    pub kernel: String,
+    /// What it stops at, in its own words.
+    pub stops: Option<EventReport>,
+    /// What it skips, drops or overrides without a word; the first of them.
+    pub silent: Vec<EventReport>,
+    /// How many there are in all.
+    pub silent_count: usize,
+}
+
+/// Something that happens while the kernel unpacks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EventReport {
+    /// The number of the segment.
+    pub segment: usize,
+    /// The offset in the unpacked segment, in bytes.
+    pub offset: u64,
+    /// The entry's name; empty where it is none's.
+    pub entry: String,
+    /// What happens.
+    pub what: String,
 }
 
 /// A file.
@@ -123,6 +197,23 @@ impl InspectionReport {
             size: picture.size,
             segments: segments(picture),
             entries: picture.items.len(),
+            made_by: MakerReport {
+                name: inspection.boot.generator.name(),
+                version: inspection
+                    .boot
+                    .version
+                    .as_deref()
+                    .map(|version| Shown::words(&version)),
+            },
+            arch: inspection.arch.map(|kind| kind.to_string()),
+            kernels: kernels(picture),
+            init: inspection.boot.init.as_ref().map(|init| InitReport {
+                path: init.path.to_string(),
+                kind: Shown::words(&init.kind),
+            }),
+            modules: inspection.boot.loads.iter().map(LoadReport::from).collect(),
+            loads_on_demand: inspection.boot.on_demand,
+            unpacking: UnpackingReport::from(&inspection.unpacked),
             elf: elf(picture),
             largest: largest(picture),
             memory: inspection.memory,
@@ -160,6 +251,59 @@ impl From<&Finding> for FindingReport {
             cure: finding.rule.cure,
         }
     }
+}
+
+impl From<&Load> for LoadReport {
+    fn from(load: &Load) -> Self {
+        LoadReport {
+            module: Shown::words(&load.module),
+            path: load.path.as_ref().map(ToString::to_string),
+            loader: match load.loader {
+                Loader::Insmod => "insmod",
+                Loader::Modprobe => "modprobe",
+            },
+            options: Shown::words(&load.options),
+        }
+    }
+}
+
+impl From<&Unpacked> for UnpackingReport {
+    fn from(unpacked: &Unpacked) -> Self {
+        let event = |place: &Place, what: String| EventReport {
+            segment: place.segment,
+            offset: place.offset,
+            entry: Shown(&place.name).to_string(),
+            what,
+        };
+        let failed = unpacked.failed.as_ref();
+        let stops = failed.map(|failure| {
+            let what = format!("{}: {}", failure.message, failure.fault);
+            event(&failure.place, what)
+        });
+        let first = unpacked.events.iter().take(A_RULE);
+        UnpackingReport {
+            kernel: unpacked.kernel.to_string(),
+            stops,
+            silent: first
+                .map(|one| event(&one.place, one.what.to_string()))
+                .collect(),
+            silent_count: unpacked.events.len(),
+        }
+    }
+}
+
+/// The kernels that modules are of.
+fn kernels(picture: &Picture) -> BTreeMap<String, usize> {
+    let mut kernels = BTreeMap::new();
+    for item in &picture.items {
+        if let Content::Module(module) = &item.content
+            && let Ok(module) = module.as_ref()
+            && let Some(release) = module.release()
+        {
+            *kernels.entry(Shown::words(&release)).or_default() += 1;
+        }
+    }
+    kernels
 }
 
 fn segments(picture: &Picture) -> Vec<SegmentReport> {
@@ -232,6 +376,7 @@ impl InspectionReport {
         for (number, segment) in self.segments.iter().enumerate() {
             writeln!(f, "segment {number}   {segment}")?;
         }
+        self.describe_boot(f)?;
         for (kind, count) in &self.elf {
             writeln!(f, "elf         {count} of {kind}")?;
         }
@@ -250,6 +395,62 @@ impl InspectionReport {
             mebibytes(since_xen_4_20),
             mebibytes(files)
         )
+    }
+}
+
+impl InspectionReport {
+    fn describe_boot(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let version = self.made_by.version.as_deref().unwrap_or_default();
+        writeln!(
+            f,
+            "made by     {}",
+            format!("{} {version}", self.made_by.name).trim_end()
+        )?;
+        if let Some(arch) = &self.arch {
+            writeln!(f, "arch        {arch}")?;
+        }
+        for (kernel, count) in &self.kernels {
+            writeln!(f, "kernel      {kernel}, {count} modules")?;
+        }
+        if let Some(init) = &self.init {
+            writeln!(f, "init        {}, {}", init.path, init.kind)?;
+        }
+        let loads: Vec<&str> = self
+            .modules
+            .iter()
+            .map(|load| load.module.as_str())
+            .collect();
+        let more = match self.loads_on_demand {
+            true => "; more for the devices it finds",
+            false => "",
+        };
+        if !loads.is_empty() || self.loads_on_demand {
+            writeln!(f, "loads       {}{more}", loads.join(" "))?;
+        }
+        let UnpackingReport {
+            kernel,
+            stops,
+            silent,
+            silent_count,
+        } = &self.unpacking;
+        if let Some(stops) = stops {
+            writeln!(
+                f,
+                "kernel {kernel} stops at segment {}, byte {}: {}",
+                stops.segment, stops.offset, stops.what
+            )?;
+        }
+        for event in silent {
+            writeln!(
+                f,
+                "kernel {kernel}, segment {}, {}: {}",
+                event.segment, event.entry, event.what
+            )?;
+        }
+        match silent_count.saturating_sub(silent.len()) {
+            0 => Ok(()),
+            more => writeln!(f, "kernel {kernel}: {more} more of that kind"),
+        }
     }
 }
 

@@ -188,7 +188,7 @@ impl Yard {
                 let it = entry.path().symlink_metadata().unwrap();
                 let (mode, links, size) = (it.mode(), it.nlink(), it.size());
                 let times = (it.mtime(), it.mtime_nsec(), it.ctime(), it.ctime_nsec());
-                let content = fs::read(entry.path()).unwrap_or_default();
+                let content = it.is_file().then(|| fs::read(entry.path()).unwrap());
                 let name = entry.path().display();
                 format!(
                     "{name} {} {mode:o} {links} {size} {times:?} {content:?}",
@@ -814,7 +814,7 @@ fn no_order_of_entries_leads_outside() {
         let before = round % 3 == 0;
         if before {
             symlink(&outside, yard.top().join("a")).unwrap();
-            symlink("../..", yard.top().join("outside")).unwrap();
+            symlink("..", yard.top().join("outside")).unwrap();
         }
         let force = dice.throw(2) == 1;
         let wishes = Wishes { force, ..NODES };

@@ -2,12 +2,15 @@
 
 use xinitrd::image_path::ImagePath;
 use xinitrd::init::{Boot, ModuleLoad, busybox, nash};
-use xinitrd::inspect::boot::{Generator, Loader};
+use xinitrd::inspect::boot::Loader;
 use xinitrd::inspect::rules::init::RULES;
 use xinitrd::inspect::{Guest, Inspection};
 use xinitrd::kernel_version::KernelVersion;
 
-use crate::judged::{Made, archive, device, directory, file, found, judged, link, made, program};
+use crate::judged::{
+    Made, archive, device, directory, file, found, judged, link, made, made_by_others, program,
+};
+use crate::support::{fetched, kernel_of};
 
 /// A module that says nothing of itself: enough for its file to be found.
 const MODULE: &str = "";
@@ -250,6 +253,64 @@ fn an_image_is_known_by_what_its_builder_leaves_in_it() {
     }
 }
 
+#[test]
+fn real_builders_are_known_and_their_inits_are_found_to_be_sound() {
+    let no_console = "warning no-console-node -: no dev/console";
+    let kernel = kernel_of(&fetched("kernel-6.1-amd64-depmod"));
+    let asked = [
+        ("virtio_pci", "drivers/virtio"),
+        ("virtio_blk", "drivers/block"),
+        ("xen-blkfront", "drivers/block"),
+        ("xen-netfront", "drivers/net"),
+        ("ext4", "fs/ext4"),
+    ];
+    let asked = asked.map(|(name, place)| {
+        format!("modprobe {name} at /usr/lib/modules/{kernel}/kernel/{place}/{name}.ko []\n")
+    });
+    let tools = format!(
+        "initramfs-tools ?\n/init: a script for /bin/sh\n{}and more on demand",
+        asked.concat()
+    );
+    let listed = [
+        "virtio_ring",
+        "virtio",
+        "virtio_pci_modern_dev",
+        "virtio_pci_legacy_dev",
+        "virtio_pci",
+        "virtio_blk",
+        "xen-blkfront",
+        "xen-netfront",
+        "crc32c-intel",
+        "crc32c_generic",
+        "jbd2",
+        "mbcache",
+        "crc16",
+        "ext4",
+        "virtio_mmio",
+    ];
+    let listed = listed.map(|name| format!("\ninsmod /{name}.ko at /{name}.ko []"));
+    let tiny = format!(
+        "tiny-initramfs ?\n/init: a static program{}",
+        listed.concat()
+    );
+    let dracut = "dracut 059-4\n/init: a script for /bin/sh\nand more on demand";
+    let systemd = "dracut 059-4\n/usr/lib/systemd/systemd: systemd\nand more on demand";
+    for (name, expected, told) in [
+        (
+            "initramfs-tools-list-gzip",
+            tools.as_str(),
+            vec![no_console],
+        ),
+        ("dracut-list-gzip", dracut, vec![]),
+        ("dracut-gzip", systemd, vec![]),
+        ("tiny-gzip", &tiny, vec![no_console]),
+    ] {
+        let inspection = judged(made_by_others(name), &Guest::default());
+        assert_eq!(boot(&inspection).join("\n"), expected, "{name}");
+        assert_eq!(found(&inspection, RULES), told, "{name}");
+    }
+}
+
 /// What is found by the rules about the init alone.
 fn init_found(entries: &[Made], kernel: Option<KernelVersion>) -> Vec<String> {
     let guest = Guest {
@@ -415,21 +476,4 @@ fn the_console_is_a_node_of_its_number_or_is_told_of() {
         let entries = [directory("dev"), console, init.clone()];
         assert_eq!(init_found(&entries, None), expected);
     }
-}
-
-#[test]
-fn every_builder_has_a_name_of_its_own() {
-    let all = [
-        Generator::Xinitrd,
-        Generator::Dracut,
-        Generator::InitramfsTools,
-        Generator::Mkinitcpio,
-        Generator::Mkinitrd,
-        Generator::Booster,
-        Generator::TinyInitramfs,
-        Generator::URoot,
-        Generator::Unknown,
-    ];
-    let names: std::collections::BTreeSet<&str> = all.iter().map(|maker| maker.name()).collect();
-    assert_eq!(names.len(), all.len());
 }

@@ -1,11 +1,15 @@
 //! Archives made field by field, and what they are judged to be.
 
+use std::fs;
 use std::io::Cursor;
+use std::process::Command;
 
 use xinitrd::archive::Limits;
 use xinitrd::image_path::Shown;
 use xinitrd::inspect::finding::{Finding, Rule};
 use xinitrd::inspect::{Guest, Inspection, inspect};
+
+use crate::support::{testdata, utf8};
 
 /// An entry.
 #[derive(Clone)]
@@ -109,4 +113,13 @@ pub fn found(inspection: &Inspection, rules: &[&Rule]) -> Vec<String> {
         format!("{severity} {rule} {name}: {}", finding.found)
     });
     line.collect()
+}
+
+/// An image that another builder makes (testdata/images/make.sh).
+pub fn made_by_others(name: &str) -> Vec<u8> {
+    let script = Command::new(testdata("images/make.sh")).arg(name).output();
+    let output = script.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    fs::read(utf8(output.stdout).trim_end()).unwrap()
 }
