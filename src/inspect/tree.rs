@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::picture::{Content, Item, Picture};
+use super::places::{Met, Places};
 use crate::archive::FileType;
 use crate::image_path::ImagePath;
 use crate::root::{FileKind, Files, LookupError, Names, OpenFile, Root};
@@ -27,16 +28,7 @@ impl Tree {
     /// The tree that `picture` makes.
     #[must_use]
     pub fn new(picture: Arc<Picture>) -> Tree {
-        let mut at = BTreeMap::from([(ImagePath::default(), None)]);
-        for (number, item) in picture.items.iter().enumerate() {
-            let Ok(path) = &item.path else { continue };
-            let mut above = path.parent();
-            while let Some(directory) = above.filter(|directory| !at.contains_key(directory)) {
-                above = directory.parent();
-                at.insert(directory, None);
-            }
-            at.insert(path.clone(), Some(number));
-        }
+        let at = standing(&picture);
         let files = Arc::new(ImageFiles { picture, at });
         let root = Root::new(Box::new(Shared(Arc::clone(&files))));
         Tree { root, files }
@@ -95,6 +87,38 @@ impl Tree {
         let items = self.files.at.iter();
         items.filter_map(|(path, number)| Some((path, self.files.picture.items.get((*number)?)?)))
     }
+}
+
+/// For each path the entry that stands there in the end. Where the kernel makes nothing of an entry
+/// for want of a directory, it stands where it was meant to, and the directory too: the want is told
+/// once, and everything else is judged as it was meant.
+fn standing(picture: &Picture) -> BTreeMap<ImagePath, Option<usize>> {
+    let mut at = BTreeMap::from([(ImagePath::default(), None)]);
+    let mut places = Places::new();
+    for (number, item) in picture.items.iter().enumerate() {
+        let Ok(path) = &item.path else { continue };
+        let (path, met) = places.put(path, item);
+        // A device stays, and the later one is not made.
+        let is_kept = |before: &Item| {
+            let file_type = before.file_type();
+            !matches!(
+                file_type,
+                FileType::Regular | FileType::Directory | FileType::Symlink
+            )
+        };
+        match met {
+            Met::Full => continue,
+            Met::Same(Some(before)) if is_kept(before) => continue,
+            _ => {}
+        }
+        let mut above = path.parent();
+        while let Some(directory) = above.filter(|directory| !at.contains_key(directory)) {
+            above = directory.parent();
+            at.insert(directory, None);
+        }
+        at.insert(path.into_owned(), Some(number));
+    }
+    at
 }
 
 impl ImageFiles {

@@ -71,7 +71,8 @@ pub const WRONG_CONSOLE_NODE: Rule = Rule {
     meaning: "/dev/console is not the character device 5:1.",
     reason: "It takes the place of the node that most kernels bring along, and becomes the input and \
              output of /init (console_on_rootfs in the kernel's init/main.c): nothing that /init says is \
-             seen, or it is not started at all.",
+             seen. A character device of another number does so only where the kernel brings none \
+             along, and is a warning.",
     cure: "Make dev/console the character device 5:1, mode 0600; packing a directory takes root, \
            fakeroot or a list of nodes for that.",
 };
@@ -231,12 +232,15 @@ fn console(case: &Case<'_>) -> Option<Finding> {
     let Ok((_, item)) = case.tree.find(&path("dev/console")?) else {
         return Some(Finding::new(&NO_CONSOLE_NODE, "no dev/console", expected));
     };
-    let found = match (item.file_type(), item.entry.header.rdev) {
-        (FileType::Char, (5, 1)) => return None,
-        (FileType::Char, (major, minor)) => format!("a character device {major}:{minor}"),
-        (other, _) => describe(other).to_owned(),
-    };
-    Some(Finding::new(&WRONG_CONSOLE_NODE, found, expected).at(item))
+    let wrong = |found: String| Finding::new(&WRONG_CONSOLE_NODE, found, expected).at(item);
+    match (item.file_type(), item.entry.header.rdev) {
+        (FileType::Char, (5, 1)) => None,
+        (FileType::Char, (major, minor)) => {
+            let found = format!("a character device {major}:{minor}");
+            Some(wrong(found).weighing(Severity::Warning))
+        }
+        (other, _) => Some(wrong(describe(other).to_owned())),
+    }
 }
 
 fn path(path: &str) -> Option<ImagePath> {
