@@ -41,6 +41,9 @@ pub enum Command {
     /// Put the entries of an image below a directory, and nowhere else
     #[command(after_help = EXTRACT_EXAMPLE)]
     Extract(ExtractArgs),
+    /// Compare two images by what a guest would get of them
+    #[command(after_help = DIFF_EXAMPLE)]
+    Diff(DiffArgs),
     /// Print what an image is judged by: every rule in a line, or all about one
     Explain(ExplainArgs),
     /// List the shipped manifests, or print one
@@ -68,6 +71,11 @@ Examples:
 const EXTRACT_EXAMPLE: &str = "Examples:
   xinitrd extract initrd.img -C tree
   xinitrd extract initrd.img -C tree init 'lib/modules/*/modules.*'";
+const DIFF_EXAMPLE: &str =
+    "Exit code: 0, a guest would get the same; 1, they differ; 2, one cannot be read.
+
+Example:
+  xinitrd diff yesterday.img today.img";
 const LIST_EXAMPLE: &str = "Examples:
   xinitrd list initrd.img
   xz -dc guest.xz | xinitrd list -l -";
@@ -157,6 +165,23 @@ pub struct InspectArgs {
     /// How many images are judged at a time, 64 at most [default: the machine's processors]
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
+    /// How far they are followed.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// The arguments of `diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The one image
+    #[arg(value_name = "A")]
+    pub first: PathBuf,
+    /// The other; - is standard input
+    #[arg(value_name = "B")]
+    pub second: PathBuf,
+    /// Print a JSON document
+    #[arg(long)]
+    pub json: bool,
     /// How far they are followed.
     #[command(flatten)]
     pub limits: LimitArgs,

@@ -35,6 +35,14 @@ impl KernelVersion {
     }
 }
 
+/// Whether the directory `name` may hold the modules of `release`: it is called so, or so with a
+/// suffix, as administrators name a second tree of one release.
+#[must_use]
+pub fn is_directory_of(name: &[u8], release: &[u8]) -> bool {
+    let suffix = name.strip_prefix(release).filter(|_| !release.is_empty());
+    suffix.is_some_and(|suffix| !suffix.first().is_some_and(u8::is_ascii_alphanumeric))
+}
+
 impl fmt::Display for KernelVersion {
     /// As kernels are named: three numbers in the 2.x series, two since 3.0 unless the third says
     /// something.
@@ -112,5 +120,19 @@ mod tests {
     fn versions_compare_by_number_and_not_by_letter() {
         assert!(KernelVersion::new(2, 6, 9) < KernelVersion::new(2, 6, 18));
         assert!(KernelVersion::new(5, 9, 0) < KernelVersion::new(5, 10, 0));
+    }
+
+    #[test]
+    fn a_directory_may_carry_a_suffix_its_modules_lack_and_nothing_else() {
+        for (name, release, expected) in [
+            ("2.6.9-67.0.1.ELxenU-x86_64", "2.6.9-67.0.1.ELxenU", true),
+            ("6.1.0-56-amd64", "6.1.0-56-amd64", true),
+            ("6.1.0-56-amd64", "6.1.0-5", false),
+            ("6.1.0-56-amd64", "6.1.0-57-amd64", false),
+            ("6.1.0", "", false),
+        ] {
+            let is_its = is_directory_of(name.as_bytes(), release.as_bytes());
+            assert_eq!(is_its, expected, "{name} {release}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use xinitrd::cli::{Cli, Command};
 use xinitrd::commands::obstacles::{Audience, document, tell};
-use xinitrd::commands::{build, cat, explain, extract, inspect, list, manifests, resolve};
+use xinitrd::commands::{build, cat, diff, explain, extract, inspect, list, manifests, resolve};
 use xinitrd::error::{Error, Obstacle};
 
 fn main() -> ExitCode {
@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Extract(args) => extract::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::List(args) => list::run(args),
         Command::Cat(args) => cat::run(args),
         Command::Manifests { name } => manifests::run(name.as_deref()),

@@ -1,6 +1,5 @@
 //! `xinitrd extract`: the entries of an image, put below one directory and nowhere else.
 
-use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -10,10 +9,12 @@ use globset::{Glob, GlobMatcher};
 
 use super::image::Image;
 use super::shown;
-use crate::archive::{Entry, FileType};
+use crate::archive::{Entry, FileType, Header};
 use crate::cli::ExtractArgs;
 use crate::error::{Error, Obstacle};
-use crate::host::destination::{Destination, Meta, PlaceError, Special, Wishes};
+use crate::host::destination::{
+    Destination, LinkKey, Meta, PlaceError, PlacedFile, Special, Wishes,
+};
 use crate::image_path::{BadPath, ImagePath, Shown};
 use crate::problem::Problem;
 
@@ -42,7 +43,7 @@ pub fn run(args: &ExtractArgs) -> Result<(), Error> {
     })?;
     let mut extraction = Extraction {
         destination,
-        linked: HashMap::new(),
+        segment: 0,
         problems: Vec::new(),
     };
     while let Some(entry) = image.next_entry()? {
@@ -109,22 +110,10 @@ impl Wanted {
     }
 }
 
-/// What names of one file are known by: segment, device and inode.
-type LinkKey = (usize, (u32, u32), u32);
-
-/// The names that a file has had so far.
-#[derive(Default)]
-struct Names {
-    /// Where the file was put, if it was.
-    placed: Option<ImagePath>,
-    /// Names that came before the data did.
-    waiting: Vec<(ImagePath, Meta)>,
-}
-
 /// Entries on their way to the disk.
 struct Extraction {
     destination: Destination,
-    linked: HashMap<LinkKey, Names>,
+    segment: usize,
     problems: Vec<(Vec<u8>, Obstacle)>,
 }
 
@@ -136,6 +125,10 @@ impl Extraction {
         is_wanted: bool,
         image: &mut Image,
     ) -> Result<(), Error> {
+        if entry.segment != self.segment {
+            self.segment = entry.segment;
+            self.destination.end_of_archive();
+        }
         let header = &entry.header;
         let is_linked = header.nlink > 1 && header.file_type() == FileType::Regular;
         let path = match path {
@@ -181,15 +174,23 @@ impl Extraction {
         self.destination.node(path, special, meta)
     }
 
-    /// A file, its data as it comes by.
     fn file(&mut self, entry: &Entry, path: &ImagePath, image: &mut Image) -> Result<(), Error> {
-        let mut file = match self.destination.file(path, meta(entry)) {
-            Ok(file) => file,
+        match self.destination.file(path, meta(entry)) {
+            Ok(file) => self.fill(file, entry, image),
             Err(error) => {
                 self.keep(Err(error));
-                return Ok(());
+                Ok(())
             }
-        };
+        }
+    }
+
+    /// Gives a file its data as that comes by.
+    fn fill(
+        &mut self,
+        mut file: PlacedFile,
+        entry: &Entry,
+        image: &mut Image,
+    ) -> Result<(), Error> {
         let mut left = u64::from(entry.header.size);
         while let Some(bytes) = image.data()? {
             left -= bytes.len() as u64;
@@ -209,8 +210,8 @@ impl Extraction {
         Ok(())
     }
 
-    /// One of the names of a file. Its data may stand on any of them: what comes before waits, for
-    /// all names share what is put once (`buffer-format`).
+    /// One of the names of a file. Its data may stand on any of them, on one that nobody asked for
+    /// too (`buffer-format`).
     fn linked_file(
         &mut self,
         entry: &Entry,
@@ -218,40 +219,29 @@ impl Extraction {
         is_wanted: bool,
         image: &mut Image,
     ) -> Result<(), Error> {
-        let key = (entry.segment, entry.header.dev, entry.header.ino);
-        let mut names = self.linked.remove(&key).unwrap_or_default();
-        if is_wanted {
-            names.waiting.push((path, meta(entry)));
-        }
-        let has_data = entry.header.size > 0;
-        if let Some((first, _)) = names.waiting.first().filter(|_| has_data) {
-            let first = first.clone();
-            self.file(entry, &first, image)?;
-            names.placed = Some(first);
-        }
-        self.link_waiting(&mut names);
-        self.linked.insert(key, names);
-        Ok(())
-    }
-
-    /// Links the names that wait to the file, if it is there.
-    fn link_waiting(&mut self, names: &mut Names) {
-        let Some(placed) = &names.placed else { return };
-        for (path, _) in names.waiting.drain(..).filter(|(path, _)| path != placed) {
-            let linked = self.destination.hard_link(&path, placed);
-            self.problems.extend(linked.err().map(obstacle));
-        }
-    }
-
-    /// Names whose data never came are an empty file.
-    fn put_empty(&mut self, mut names: Names) {
-        let Some((first, meta)) = names.waiting.first().cloned() else {
-            return;
+        let Header { dev, ino, size, .. } = entry.header;
+        let key = LinkKey {
+            major: dev.0,
+            minor: dev.1,
+            ino,
         };
-        let file = self.destination.file(&first, meta);
-        self.keep(file.and_then(|file| file.finish()));
-        names.placed = Some(first);
-        self.link_waiting(&mut names);
+        let path = match is_wanted {
+            true => Some(path),
+            false if size > 0 => self.destination.take_waiting(key),
+            false => None,
+        };
+        let Some(path) = path else { return Ok(()) };
+        match self
+            .destination
+            .linked_file(&path, key, meta(entry), size > 0)
+        {
+            Ok(Some(file)) => self.fill(file, entry, image),
+            Ok(None) => Ok(()),
+            Err(error) => {
+                self.keep(Err(error));
+                Ok(())
+            }
+        }
     }
 
     fn keep(&mut self, placed: Result<(), PlaceError>) {
@@ -264,11 +254,6 @@ impl Extraction {
 
     /// Everything that could not be done.
     fn finish(mut self, image: &Path) -> Vec<Problem<Obstacle>> {
-        let mut linked: Vec<_> = std::mem::take(&mut self.linked).into_iter().collect();
-        linked.sort_unstable_by_key(|(key, _)| *key);
-        linked
-            .into_iter()
-            .for_each(|(_, names)| self.put_empty(names));
         let finished = self.destination.finish();
         self.problems
             .extend(finished.problems.into_iter().map(obstacle));

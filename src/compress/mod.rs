@@ -6,7 +6,8 @@
 //! from level 4 on, which may cut its blocks otherwise where words are big-endian
 //! (`docs/compression.md`).
 //!
-//! What is compressed already (a module `.ko.xz`) is told by [`detect`] and read by [`unpack`].
+//! What is compressed already is told by [`detect`]. A file (a module `.ko.xz`) is read whole by
+//! [`unpack`], a member of an image, of any format a kernel knows, piece by piece by [`decode`].
 
 pub mod decode;
 mod deflate_blocks;

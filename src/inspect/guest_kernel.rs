@@ -15,7 +15,7 @@ use crate::root::{LookupError, Root};
 /// A kernel of the guest, as far as its root tells.
 #[derive(Debug, Default)]
 pub struct GuestKernel {
-    /// Its release, as `uname -r` gives it.
+    /// Its release, as `uname -r` gives it; a suffix may follow, as its modules' directory has it.
     pub release: String,
     /// What is built in.
     pub builtin: Builtin,

@@ -7,6 +7,7 @@
 
 pub mod architecture;
 pub mod boot;
+pub mod compare;
 pub mod finding;
 pub mod guest_kernel;
 pub mod memory;

@@ -5,12 +5,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::boot::{Boot, Load};
+use super::boot::{Boot, Loader};
 use super::guest_kernel::GuestKernel;
 use super::module::InspectedModule;
 use super::picture::{Content, Item};
 use super::tree::Tree;
 use crate::image_path::{ImagePath, Shown};
+use crate::kernel_version::is_directory_of;
 use crate::kmod::builtin::Builtin;
 use crate::kmod::name::ModuleName;
 
@@ -120,8 +121,9 @@ impl<'c> Modules<'c> {
             let real = path.and_then(|path| Some(tree.find(path).ok()?.0));
             let number = real.and_then(|path| at.get(&path).copied());
             match number {
-                Some(number) if is_by_file(load) => order.load_file(number),
+                Some(number) if load.loader == Loader::Insmod => order.load_file(number),
                 Some(number) => self.load_with_needs(number, &mut order),
+                None if load.loader == Loader::Insmod => {}
                 None => {
                     let named = self.by_name.get(&ModuleName::new(&load.module));
                     for &number in named.into_iter().flatten() {
@@ -190,20 +192,12 @@ impl Order {
     }
 }
 
-/// Whether a module is loaded by its file, and not by a name that modprobe looks up.
-#[must_use]
-pub fn is_by_file(load: &Load) -> bool {
-    load.module.contains('/') || load.module.contains(".ko")
-}
-
 impl<'c> Member<'c> {
-    /// Whether it is of the kernel with this release, as its vermagic or its directory says.
+    /// Whether it is of the kernel that has its modules in `directory`.
     #[must_use]
-    pub fn is_of(&self, release: &str) -> bool {
-        let own = self.module.release();
-        own.map_or(self.directory == Some(release.as_bytes()), |own| {
-            own == release
-        })
+    pub fn is_of(&self, directory: &str) -> bool {
+        let release = self.module.release().unwrap_or_default();
+        is_directory_of(directory.as_bytes(), release.as_bytes())
     }
 
     fn of((path, item): (&'c ImagePath, &'c Item)) -> Option<Member<'c>> {

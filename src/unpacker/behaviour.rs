@@ -91,4 +91,17 @@ impl Behaviour {
         };
         self.version >= first
     }
+
+    /// How many bytes the decompressor gives out at a time (`lib/decompress_*.c`), where that does
+    /// not depend on the member.
+    #[must_use]
+    pub fn window(format: Format) -> Option<u64> {
+        match format {
+            Format::Gzip => Some(32 << 10),
+            Format::Bzip2 | Format::Xz => Some(4 << 10),
+            Format::Zstd => Some(128 << 10),
+            Format::Lz4 => Some(8 << 20),
+            Format::Lzma | Format::Lzo => None,
+        }
+    }
 }

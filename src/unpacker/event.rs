@@ -100,6 +100,12 @@ pub enum What {
     /// Its header has it passed over.
     #[error("it is skipped: {0}")]
     Skipped(Skip),
+    /// It is passed over and its header lies across two pieces that the decompressor gives out, which
+    /// has the kernel lose its place: the rest of the member is passed over, too.
+    #[error(
+        "with it, all that follows in the member is skipped, for its header is unpacked in two pieces"
+    )]
+    LosesMember,
     /// It cannot be made where it is to stand.
     #[error("it is dropped: {0}")]
     Refused(Obstacle),
@@ -235,7 +241,7 @@ pub struct Failure {
     pub place: Place,
     /// What is wrong there.
     pub fault: Fault,
-    /// The kernel's words for it.
+    /// The kernel's words for it; empty where an old kernel, having checked before, says nothing.
     pub message: &'static str,
 }
 

@@ -21,6 +21,8 @@ pub(super) trait Unpacks {
     fn begin(&mut self, offset: u64);
     /// It is passed over.
     fn skip(&mut self, header: &Header, why: Skip);
+    /// And all that follows in the member, with it.
+    fn lose(&mut self);
     /// Its name is there, up to where padding ends; says whether its data is wanted.
     fn entry(&mut self, header: &Header, name: &[u8]) -> Result<Next, Fault>;
     /// It is a symbolic link, and its name and target are there.
@@ -57,6 +59,8 @@ enum State {
     Skip,
     /// It is passed over if zero, and else begins something.
     Reset,
+    /// It is passed over, like all that follows in the member.
+    Lost,
 }
 
 /// What is collected before it can be looked at.
@@ -72,8 +76,8 @@ enum Wanted {
 pub(super) enum Source {
     /// The image itself.
     Image,
-    /// A compressed member of it.
-    Member,
+    /// A compressed member of it, of which so many bytes are unpacked at a time, where that is known.
+    Member { window: Option<u64> },
 }
 
 /// The reading of one image.
@@ -113,22 +117,23 @@ impl Machine {
     /// Goes on at `offset` of the image, with bytes of the image itself or of a member.
     pub fn go_on(&mut self, source: Source, offset: u64) -> Result<(), Fault> {
         let begun = self.source == Some(Source::Image);
+        let is_member = source != Source::Image;
         match self.state {
             // Nothing but zeros can lie between, and this kernel reads them as a header.
-            State::Start if begun && (source == Source::Member || offset != self.position) => {
+            State::Start if begun && (is_member || offset != self.position) => {
                 return Err(Fault::NoMagic([0; 6]));
             }
             State::Reset if begun && !offset.is_multiple_of(4) => return Err(Fault::Misaligned),
             State::Start | State::Reset if begun => {}
             // What the kernel began with is what it reads a member in, first of all or not.
-            State::Start | State::Reset if source == Source::Member => {}
-            _ if source == Source::Member && self.is_fresh => self.state = State::Start,
-            _ if source == Source::Member => self.state = State::Reset,
+            State::Start | State::Reset if is_member => {}
+            _ if is_member && self.is_fresh => self.state = State::Start,
+            _ if is_member => self.state = State::Reset,
             _ => self.state = State::Between,
         }
         self.source = Some(source);
         self.position = match source {
-            Source::Member => 0,
+            Source::Member { .. } => 0,
             Source::Image => offset,
         };
         Ok(())
@@ -165,6 +170,7 @@ impl Machine {
                 State::Collect(wanted) => self.fill(wanted, bytes, to)?,
                 State::Copy(left) => self.copy(left, bytes, to)?,
                 State::Skip => self.skip(bytes),
+                State::Lost => self.advance(bytes, bytes.len()).1,
                 State::Reset => self.reset(bytes)?,
             };
             self.settle(to)?;
@@ -212,7 +218,7 @@ impl Machine {
                 self.state = State::Start;
                 Ok(rest)
             }
-            (_, Some(Source::Member)) => Err(Fault::Junk(byte)),
+            (_, Some(Source::Member { .. })) => Err(Fault::Junk(byte)),
             _ => Err(Fault::NoArchive),
         }
     }
@@ -321,6 +327,10 @@ impl Machine {
                 to.skip(&self.header, why);
                 self.state = State::Skip;
                 self.after_skip = self.after_entry();
+                if self.is_in_two_windows() {
+                    to.lose();
+                    self.after_skip = State::Lost;
+                }
             }
             Ok(Wanted::Link) => {
                 self.collect(Wanted::Link, name + u64::from(self.header.size), to);
@@ -329,6 +339,22 @@ impl Machine {
             Ok(wanted) => self.collect(wanted, name.min(NAME_BUFFER), to),
         }
         Ok(())
+    }
+
+    /// Whether the header that has just been read came in two pieces. The kernel then goes back to
+    /// it from an entry that it passes over, and passes over as much again, to the end of the member.
+    fn is_in_two_windows(&self) -> bool {
+        let Some(Source::Member {
+            window: Some(window),
+        }) = self.source
+        else {
+            return false;
+        };
+        let start = self.position - header::SIZE as u64;
+        // A kernel that waits for the next header in no other state takes even one at a window's
+        // beginning for one that has begun before.
+        let waits = u64::from(!self.behaviour.rests_anywhere);
+        start.saturating_sub(waits) / window != (self.position - 1) / window
     }
 
     /// What is read of the entry, or why it is passed over.

@@ -53,7 +53,8 @@ pub struct Outcome {
     pub tree: Tree,
     /// What happened without a word, in the order of the image.
     pub events: Vec<Event>,
-    /// What the unpacking stopped at. A kernel that checks first then has unpacked nothing.
+    /// What the unpacking stopped at. A kernel that checks first has then unpacked nothing, but where
+    /// only the unpacking itself failed.
     pub failed: Option<Failure>,
 }
 
@@ -89,7 +90,9 @@ impl Unpacker {
             ..Place::default()
         };
         let source = match format {
-            Some(_) => Source::Member,
+            Some(format) => Source::Member {
+                window: Behaviour::window(format),
+            },
             None => Source::Image,
         };
         let mut begun = self.machine.go_on(source, offset);
@@ -131,8 +134,15 @@ impl Unpacker {
         if let Some(reason) = fault {
             let reason = reason.to_string();
             self.fail_here(Fault::Corrupt { format, reason });
+        } else if !self
+            .check
+            .as_ref()
+            .is_none_or(|(machine, _)| machine.rests())
+        {
+            self.fail_here(Fault::EndsWithin);
         } else if !self.machine.rests() {
             self.fail_here(Fault::EndsWithin);
+            self.say_nothing();
         }
     }
 
@@ -161,7 +171,11 @@ impl Unpacker {
             ..
         } = self.unpacking;
         if let Some((_, check)) = self.check {
-            if self.failed.is_some() {
+            if self
+                .failed
+                .as_ref()
+                .is_some_and(|failure| !failure.message.is_empty())
+            {
                 tree = Tree::new(self.behaviour.without_calls);
                 events.clear();
             }
@@ -187,6 +201,15 @@ impl Unpacker {
     fn fail_here(&mut self, fault: Fault) {
         let place = placed(&fault, &self.unpacking.place, &self.machine);
         self.fail(place, fault);
+    }
+
+    /// What an old kernel has found well it unpacks without asking whether that went well.
+    fn say_nothing(&mut self) {
+        if self.check.is_some() {
+            self.failed
+                .iter_mut()
+                .for_each(|failure| failure.message = "");
+        }
     }
 
     fn fail(&mut self, place: Place, fault: Fault) {

@@ -261,6 +261,10 @@ impl Unpacks for Unpacking {
         self.tell(What::Skipped(why));
     }
 
+    fn lose(&mut self) {
+        self.tell(What::LosesMember);
+    }
+
     fn entry(&mut self, header: &Header, name: &[u8]) -> Result<Next, Fault> {
         let path = &*self.name(header, name)?;
         if path == TRAILER {
@@ -351,6 +355,8 @@ impl Unpacks for Check {
     }
 
     fn skip(&mut self, _: &Header, _: Skip) {}
+
+    fn lose(&mut self) {}
 
     fn entry(&mut self, header: &Header, name: &[u8]) -> Result<Next, Fault> {
         let text = name.split(|&byte| byte == 0).next().unwrap_or_default();

@@ -206,8 +206,16 @@ def images(busybox, init):
     yield 'no-padding', [plain, gzip(entry('x', FILE, '1')[:-3])]
     yield 'cut-member', [plain, gzip(entry('x', FILE, '12345')[:-5])]
     yield 'cut-image', [plain, ('plain', entry('before', FILE, '1') + entry('cut', FILE, '0' * 100)[:-70])]
+    yield 'lost-member', [plain, gzip(across(32768, 40))]
+    yield 'kept-member', [plain, gzip(across(32768, 112))]
     yield 'empty-member', [plain, gzip(b''), ('plain', entry('x', FILE, '1'))]
     yield 'header-alone', [plain, ('plain', entry('x')[:50])]
+
+
+def across(window, before):
+    """A directory that has data, its header so many bytes before the end of what is unpacked at once."""
+    filler = window - before - len(entry('filler'))
+    return entry('filler', FILE, '0' * filler) + entry('skipped', DIRECTORY, 'data') + entry('after') + trailer()
 
 
 def unaligned(segment):

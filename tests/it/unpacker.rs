@@ -272,6 +272,61 @@ fn an_entry_that_the_header_rules_out_is_skipped() {
 }
 
 #[test]
+fn an_entry_that_is_skipped_takes_a_member_with_it_where_its_header_is_unpacked_in_two_pieces() {
+    let archive = |before: usize| {
+        let filler = (32 << 10) - before - file("f", "").bytes().len();
+        let skipped = Entry {
+            data: b"data".to_vec(),
+            ..directory("d")
+        };
+        [
+            file("f", vec![0; filler]),
+            skipped,
+            file("after", ""),
+            trailer(),
+        ]
+    };
+    let lines = |version, format, before| {
+        let segments = [
+            (format, plain(&archive(before)).1),
+            plain(&[file("last", ""), trailer()]),
+        ];
+        let lines = shown(&unpack(version, &segments, 4096));
+        lines
+            .iter()
+            .map(|line| line.rsplit(": ").next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let filler = |before| format!("f -644 {}", (32 << 10) - before - 112);
+    let skipped =
+        "it has 4 bytes of data, and is neither a file nor a link (mode 40755)".to_owned();
+    for (format, before) in [
+        (None, 40),
+        (Some(Format::Gzip), 112),
+        (Some(Format::Zstd), 40),
+    ] {
+        let wanted = [
+            "after -644 0".to_owned(),
+            filler(before),
+            "last -644 0".to_owned(),
+            skipped.clone(),
+        ];
+        assert_eq!(lines(TODAY, format, before), wanted, "{format:?}, {before}");
+    }
+    let lost = "with it, all that follows in the member is skipped, for its header is unpacked in two pieces";
+    let end = "the member ends in the midst of an archive";
+    for (version, words) in [(OLD, ""), (TODAY, "junk at the end of compressed archive")] {
+        let wanted = [
+            filler(40),
+            skipped.clone(),
+            lost.to_owned(),
+            format!("{end} ({words})"),
+        ];
+        assert_eq!(lines(version, Some(Format::Gzip), 40), wanted, "{version}");
+    }
+}
+
+#[test]
 fn an_entry_without_its_parents_is_dropped() {
     let entries = [
         file("no/file", "data"),

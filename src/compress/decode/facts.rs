@@ -39,8 +39,9 @@ pub enum Facts {
 /// A gzip member (RFC 1952).
 ///
 /// The kernel's inflate passes over a file name; an extra field, a comment or a header checksum it
-/// takes for content (`lib/decompress_inflate.c`). It looks at neither field of the trailer, where
-/// kernels before 2.6.30 (`lib/inflate.c`) check both.
+/// takes for content. It looks at neither field of the trailer (`lib/decompress_inflate.c`). Kernels
+/// before 2.6.30 check both, and pass over all but a header checksum, which they refuse
+/// (`lib/inflate.c`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GzipFacts {
     /// Whether it begins with the magic `1f 9e`, which no kernel since 2.6.30 inflates.
@@ -105,7 +106,8 @@ pub struct Bzip2Facts {
 /// An lzma-alone stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LzmaFacts {
-    /// The dictionary in bytes; the kernel allocates it whole (`lib/decompress_unlzma.c`).
+    /// The dictionary in bytes. The kernel allocates it whole, or the content's length where that
+    /// is known and smaller (`lib/decompress_unlzma.c`).
     pub dictionary: u32,
     /// The content's length as the header says; absent where a marker ends it.
     pub content_size: Option<u64>,
@@ -199,7 +201,8 @@ impl LzoFacts {
 }
 
 /// An lz4 legacy frame, or several one right after the other: the kernel passes over a magic
-/// wherever a length may stand (`lib/decompress_unlz4.c`).
+/// wherever a length may stand. Before 5.14 it takes whatever else follows for a block, zeros too,
+/// and fails; since then it ends at a length of zero (`lib/decompress_unlz4.c`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lz4Facts {
     /// How many magics there were.

@@ -12,8 +12,6 @@ use crate::compress::source::Source;
 const HEADER: usize = 18;
 /// The largest window the library can be told to take, as a power of two, on a 32-bit machine too.
 const LARGEST_WINDOW: u32 = 30;
-/// The content of the largest block, below which no window is allocated.
-const BLOCK: u64 = 128 << 10;
 
 pub(super) struct Zstd {
     window: u64,
@@ -35,7 +33,7 @@ impl Zstd {
         if let Some(facts) = header(source.peek(HEADER)?) {
             self.facts = facts;
         }
-        if self.facts.window > self.window.max(BLOCK) {
+        if self.facts.window > self.window {
             return Err(DecodeError::NeedsMemory {
                 needed: self.facts.window,
                 allowed: self.window,

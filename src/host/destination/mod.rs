@@ -181,6 +181,16 @@ impl Destination {
         Ok(None)
     }
 
+    /// A name that waits for the content of the file that `key` means, for which it waits no more: it
+    /// is for whoever passes over the entry that the content stands on.
+    pub fn take_waiting(&mut self, key: LinkKey) -> Option<ImagePath> {
+        let group = self
+            .groups
+            .get_mut(&key)
+            .filter(|group| group.placed.is_none())?;
+        group.names.pop()
+    }
+
     /// Ends an archive: what comes now has no file in common with it. Names that still wait for their
     /// content are those of an empty file; what stands in their way is told by
     /// [`Destination::finish`].

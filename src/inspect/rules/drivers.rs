@@ -6,26 +6,17 @@ use crate::inspect::modules::{Member, Modules};
 use crate::kmod::aliases::Alias;
 
 /// The rules, in order.
-pub const RULES: &[&Rule] = &[&NO_BLOCK_DRIVER, &BLOCK_DRIVER_UNSEEN];
+pub const RULES: &[&Rule] = &[&NO_BLOCK_DRIVER];
 
 static NO_BLOCK_DRIVER: Rule = Rule {
     name: "no-xen-block-driver",
     severity: Severity::Error,
-    meaning: "The image is for a guest of Xen, and neither it nor the kernel has Xen's block driver.",
-    reason: "A guest's disks are devices of XenBus, which only xen-blkfront serves (xenblk in kernels \
-             2.6.9, xen-vbd in 2.6.18): without it no root appears.",
-    cure: "Put the driver into the image. Where it is built in, name the guest's root with --root and \
-           --kernel, which tells.",
-};
-
-static BLOCK_DRIVER_UNSEEN: Rule = Rule {
-    name: "xen-block-driver-unseen",
-    severity: Severity::Warning,
-    meaning: "The image has no block driver for guests of Xen: as one it needs a kernel with that built in.",
-    reason: "A guest's disks are devices of XenBus, which only xen-blkfront serves (xenblk in kernels \
-             2.6.9, xen-vbd in 2.6.18): without it no root appears.",
-    cure: "Put the driver into the image, or see that the kernel has it built in \
-           (CONFIG_XEN_BLKDEV_FRONTEND=y).",
+    meaning: "Neither the image nor the kernel, as far as is known, has the block driver of Xen's guests.",
+    reason: "The disks of a guest are devices of XenBus, which only xen-blkfront serves (xenblk in \
+             kernels 2.6.9, xen-vbd in 2.6.18): without it no root appears. It is an error where \
+             --xen says that the guest is one of Xen, and else a warning.",
+    cure: "Put the driver into the image. Where it is built in, --root and --kernel name the guest's \
+           root, which tells.",
 };
 
 /// Xen's block driver, by the names it has had: in 2.6.9, in 2.6.18, and since 2.6.23.
@@ -41,16 +32,16 @@ pub fn check(case: &Case<'_>, modules: &Modules<'_>, findings: &mut Vec<Finding>
     if builtin || modules.is_builtin(DEVICE) || modules.members.iter().any(is_block_driver) {
         return;
     }
-    let rule = match case.guest.xen.is_some() {
-        true => &NO_BLOCK_DRIVER,
-        false => &BLOCK_DRIVER_UNSEEN,
+    let severity = match case.guest.xen {
+        Some(_) => Severity::Error,
+        None => Severity::Warning,
     };
     let found = match modules.members.len() {
         0 => "no modules".to_owned(),
         count => format!("{count} modules, none of them for xen:vbd"),
     };
     let expected = "xen-blkfront, or xenblk or xen-vbd of old kernels";
-    findings.push(Finding::new(rule, found, expected));
+    findings.push(Finding::new(&NO_BLOCK_DRIVER, found, expected).weighing(severity));
 }
 
 fn is_block_driver(member: &Member<'_>) -> bool {

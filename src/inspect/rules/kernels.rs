@@ -7,7 +7,7 @@ use crate::inspect::Case;
 use crate::inspect::architecture::most_common;
 use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::modules::{Member, Modules, few};
-use crate::kernel_version::KernelVersion;
+use crate::kernel_version::{KernelVersion, is_directory_of};
 
 /// The rules, in order.
 pub const RULES: &[&Rule] = &[&VERMAGIC, &OTHER_KERNEL, &SEVERAL_KERNELS];
@@ -103,7 +103,7 @@ impl<'c> Vermagics<'c> {
         let guest = case.guest;
         let release = guest.root.as_ref().map(|root| &root.release);
         let is_the_guests = |found: &String| match (release, guest.kernel) {
-            (Some(release), _) => found == release,
+            (Some(release), _) => is_directory_of(release.as_bytes(), found.as_bytes()),
             (None, Some(version)) => found
                 .parse()
                 .is_ok_and(|found: KernelVersion| found.is_of_series(version)),
@@ -144,16 +144,10 @@ fn mismatch(member: &Member<'_>, found: &str, expected: String) -> Finding {
     Finding::new(&VERMAGIC, found, expected).at(member.item)
 }
 
-/// Whether a module with this vermagic may lie in `directory`: one that is called as its release, or
-/// so with a suffix, as administrators name a second tree of one release.
+/// Whether a module with this vermagic may lie in `directory`.
 fn is_of(vermagic: &str, directory: Option<&[u8]>) -> bool {
     let release = vermagic.split(' ').next().unwrap_or_default();
-    directory.is_none_or(|directory| {
-        let suffix = directory
-            .strip_prefix(release.as_bytes())
-            .filter(|_| !release.is_empty());
-        suffix.is_some_and(|suffix| !suffix.first().is_some_and(u8::is_ascii_alphanumeric))
-    })
+    directory.is_none_or(|directory| is_directory_of(directory, release.as_bytes()))
 }
 
 /// Whether a module may be of another release of the same interface: it carries the versions of its

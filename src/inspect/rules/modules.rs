@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::compress::Format;
 use crate::inspect::Case;
+use crate::inspect::boot::Loader;
 use crate::inspect::finding::{Finding, Rule, Severity};
-use crate::inspect::modules::{Member, Modules, Order, Provider, few, is_by_file};
+use crate::inspect::modules::{Member, Modules, Order, Provider, few};
 use crate::kernel_version::KernelVersion;
 use crate::kmod::name::ModuleName;
 
@@ -176,7 +177,11 @@ fn unreadable(modules: &Modules<'_>, order: &Order) -> Vec<Finding> {
 
 /// Release directories without the index that modprobe goes by.
 fn dep_missing(case: &Case<'_>, modules: &Modules<'_>) -> Vec<Finding> {
-    let mut loads = case.boot.loads.iter().filter(|load| !is_by_file(load));
+    let mut loads = case
+        .boot
+        .loads
+        .iter()
+        .filter(|load| load.loader == Loader::Modprobe);
     let Some(load) = loads.next() else {
         return Vec::new();
     };

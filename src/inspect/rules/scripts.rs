@@ -2,33 +2,25 @@
 
 use crate::image_path::{ImagePath, Shown};
 use crate::inspect::Case;
+use crate::inspect::boot::Shebang;
 use crate::inspect::finding::{Finding, Rule, Severity};
-use crate::inspect::picture::Item;
 use crate::inspect::tree::Tree;
 
 /// The rules, in order.
-pub const RULES: &[&Rule] = &[&INIT_INTERPRETER_MISSING, &INTERPRETER_MISSING];
-
-static INIT_INTERPRETER_MISSING: Rule = Rule {
-    name: "init-interpreter-missing",
-    severity: Severity::Error,
-    meaning: "The init is a script whose interpreter the image does not have.",
-    reason: "The kernel starts the program in the first line in the script's place (fs/binfmt_script.c); \
-             without it: `Failed to execute /init (error -2)`.",
-    cure: "Put the interpreter in at that path: for /bin/sh a link to busybox does.",
-};
+pub const RULES: &[&Rule] = &[&INTERPRETER_MISSING];
 
 static INTERPRETER_MISSING: Rule = Rule {
     name: "script-interpreter-missing",
-    severity: Severity::Warning,
+    severity: Severity::Error,
     meaning: "An executable script names an interpreter that the image does not have.",
-    reason: "The kernel starts the program in the first line in the script's place (fs/binfmt_script.c); \
-             without it the script ends with `not found`, although it is there.",
-    cure: "Put the interpreter in at that path, or leave the script out.",
+    reason: "The kernel starts the program in the first line in the script's place \
+             (fs/binfmt_script.c); without it the script ends with `not found`, although it is there, \
+             and /init with `Failed to execute /init (error -2)`. It is an error of /init, and a \
+             warning of any other script.",
+    cure: "Put the interpreter in at that path: for /bin/sh a link to busybox does. Or leave the script \
+           out.",
 };
 
-/// The paths the kernel takes for the first program, of an initramfs and of an initrd.
-const INITS: [&str; 3] = ["init", "linuxrc", "sbin/init"];
 /// Where env(1) finds a program.
 const PATH: [&str; 6] = [
     "usr/local/sbin",
@@ -41,43 +33,36 @@ const PATH: [&str; 6] = [
 
 /// What they find.
 pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let init = INITS
-        .iter()
-        .find_map(|path| Some(case.tree.find(&ImagePath::new(path).ok()?).ok()?.0));
+    let init = case.boot.init.as_ref().map(|init| &init.path);
     for (path, item) in case.tree.items() {
         let is_executable = item.entry.header.permissions() & 0o111 != 0;
         let text = item.text().filter(|_| is_executable).unwrap_or_default();
-        if let Some(missing) = missing(case.tree, text) {
-            let rule = match init.as_ref() == Some(path) {
-                true => &INIT_INTERPRETER_MISSING,
-                false => &INTERPRETER_MISSING,
+        let line = Shebang::of(text, case.guest.kernel).ok();
+        if let Some(missing) = line.and_then(|line| missing(case.tree, line)) {
+            let found = format!("it is run by {}, not in the image", Shown(&missing));
+            let finding = Finding::new(&INTERPRETER_MISSING, found, "its interpreter in the image");
+            let severity = match init == Some(path) {
+                true => Severity::Error,
+                false => Severity::Warning,
             };
-            findings.push(told(rule, item, &missing));
+            findings.push(finding.weighing(severity).at(item));
         }
     }
 }
 
-fn told(rule: &'static Rule, item: &Item, missing: &[u8]) -> Finding {
-    let found = format!("it is run by {}, not in the image", Shown(missing));
-    Finding::new(rule, found, "its interpreter in the image").at(item)
-}
-
 /// The interpreter of a script, or the program that env(1) is to start, where it is missing.
-fn missing<'t>(tree: &Tree, text: &'t [u8]) -> Option<&'t [u8]> {
-    const LONGEST: usize = 256;
-    let line = text.strip_prefix(b"#!")?.split(|&b| b == b'\n').next()?;
-    let line = line.get(..LONGEST).unwrap_or(line);
-    let mut words = line
-        .split(u8::is_ascii_whitespace)
-        .filter(|word| !word.is_empty());
-    let interpreter = words.next()?;
-    if !has(tree, interpreter) {
-        return Some(interpreter);
+fn missing(tree: &Tree, line: Shebang) -> Option<Vec<u8>> {
+    // A carriage return is told with the init, whatever it leads to.
+    if !line.interpreter.ends_with(b"\r") && !has(tree, &line.interpreter) {
+        return Some(line.interpreter);
     }
-    let program = words.find(|word| !word.starts_with(b"-") && !word.contains(&b'='))?;
-    let is_env = interpreter.ends_with(b"/env") && !program.contains(&b'/');
-    let in_path = |directory: &&str| has(tree, &[directory.as_bytes(), b"/", program].concat());
-    (is_env && !PATH.iter().any(|directory| in_path(&directory))).then_some(program)
+    let argument = line.argument.as_deref().filter(|_| line.name() == b"env")?;
+    let mut words = argument.split(u8::is_ascii_whitespace);
+    let program =
+        words.find(|word| !word.is_empty() && !word.starts_with(b"-") && !word.contains(&b'='))?;
+    let is_there = |directory: &str| has(tree, &[directory.as_bytes(), b"/", program].concat());
+    let is_known = program.contains(&b'/') || PATH.into_iter().any(is_there);
+    (!is_known).then(|| program.to_vec())
 }
 
 fn has(tree: &Tree, path: &[u8]) -> bool {

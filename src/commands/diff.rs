@@ -1,0 +1,66 @@
+//! `xinitrd diff`: two images compared by what a guest would get of them.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::image::{broken_off, name};
+use super::{json, output_error, print};
+use crate::cli::DiffArgs;
+use crate::error::{Error, Obstacle};
+use crate::host;
+use crate::inspect::compare::Comparison;
+use crate::inspect::read::Depth;
+use crate::inspect::{Guest, Inspection, inspect};
+use crate::report::{GENERATOR, SCHEMA_VERSION};
+
+/// The comparison, for pipelines.
+#[derive(Serialize)]
+struct Document<'d> {
+    schema_version: u32,
+    generator: &'static str,
+    first: String,
+    second: String,
+    same: bool,
+    #[serde(flatten)]
+    comparison: &'d Comparison,
+}
+
+/// Prints what tells two images apart.
+///
+/// # Errors
+/// When they differ, or one of them cannot be read to its end.
+pub fn run(args: &DiffArgs) -> Result<(), Error> {
+    let (first, second) = (read(&args.first, args)?, read(&args.second, args)?);
+    let comparison = Comparison::of(&first, &second);
+    let text = match args.json {
+        true => json(&Document {
+            schema_version: SCHEMA_VERSION,
+            generator: GENERATOR,
+            first: name(&args.first),
+            second: name(&args.second),
+            same: comparison.is_same(),
+            comparison: &comparison,
+        })
+        .map_err(output_error)?,
+        false => comparison.to_string(),
+    };
+    print(&text)?;
+    match comparison.is_same() {
+        true => Ok(()),
+        false => Err(Error::Answered),
+    }
+}
+
+/// The image, whole: what could not be read cannot be compared.
+fn read(path: &Path, args: &DiffArgs) -> Result<Inspection, Error> {
+    let unreadable = |source| Error::one(name(path), Obstacle::Unreadable(source));
+    let source = host::image::open(path).map_err(unreadable)?;
+    let told = |error| broken_off(path, &mut Vec::new(), error);
+    let limits = args.limits.limits();
+    let inspection = inspect(source, limits, &Guest::default(), Depth::Digests).map_err(told)?;
+    match inspection.picture.limit {
+        Some(limit) => Err(told(limit.into())),
+        None => Ok(inspection),
+    }
+}

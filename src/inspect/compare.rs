@@ -1,0 +1,225 @@
+//! Two images compared by what a guest would get of them: paths, types, modes, content, the versions of
+//! modules and the order in which they are loaded. Not by bytes: compression, times, inode numbers
+//! and the order of entries change nothing for the guest.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::Inspection;
+use super::picture::{Content, Item};
+use crate::archive::FileType;
+use crate::digest::Digest;
+use crate::image_path::{ImagePath, Shown};
+
+/// What tells two images apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct Comparison {
+    /// Paths that only the first has.
+    pub removed: Vec<String>,
+    /// Paths that only the second has.
+    pub added: Vec<String>,
+    /// Paths that both have, and what differs there.
+    pub changed: Vec<Changed>,
+    /// The modules that the init loads, in its order, where that differs: of the first, of the second.
+    pub load_order: Option<(Vec<String>, Vec<String>)>,
+    /// What differs without the guest's noticing: `compression`, `times` ...
+    pub besides: BTreeSet<&'static str>,
+}
+
+/// A path that both images have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Changed {
+    /// The path.
+    pub path: String,
+    /// What differs.
+    pub changes: Vec<Change>,
+}
+
+/// A property that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// Its name: `type`, `mode`, `owner`, `device`, `target`, `content`, `vermagic`, `version`.
+    pub what: &'static str,
+    /// What it is in the first image.
+    pub from: String,
+    /// What it is in the second.
+    pub to: String,
+}
+
+impl Comparison {
+    /// Compares two images, read with their digests.
+    #[must_use]
+    pub fn of(first: &Inspection, second: &Inspection) -> Comparison {
+        let mut comparison = Comparison::default();
+        comparison.compare_files(first, second);
+        let loads = |inspection: &Inspection| -> Vec<String> {
+            let loads = inspection.boot.loads.iter();
+            loads.map(|load| Shown::words(&load.module)).collect()
+        };
+        let orders = (loads(first), loads(second));
+        comparison.load_order = Some(orders).filter(|(first, second)| first != second);
+        comparison.compare_besides(first, second);
+        comparison
+    }
+
+    /// Whether a guest would get the same of both.
+    #[must_use]
+    pub fn is_same(&self) -> bool {
+        self.removed.is_empty()
+            && self.added.is_empty()
+            && self.changed.is_empty()
+            && self.load_order.is_none()
+    }
+
+    fn compare_files(&mut self, first: &Inspection, second: &Inspection) {
+        for (path, before) in first.tree.items() {
+            let Some(after) = second.tree.at(path) else {
+                self.removed.push(shown(path));
+                continue;
+            };
+            if before.entry.header.mtime != after.entry.header.mtime {
+                self.besides.insert("times");
+            }
+            let changes = changes(path, (first, before), (second, after));
+            if !changes.is_empty() {
+                let path = shown(path);
+                self.changed.push(Changed { path, changes });
+            }
+        }
+        let is_new = |path: &&ImagePath| first.tree.at(path).is_none();
+        let added = second.tree.items().map(|(path, _)| path).filter(is_new);
+        self.added = added.map(shown).collect();
+    }
+
+    fn compare_besides(&mut self, first: &Inspection, second: &Inspection) {
+        let formats = |inspection: &Inspection| -> Vec<_> {
+            let segments = inspection.picture.segments.iter();
+            segments.map(|segment| segment.start.format).collect()
+        };
+        let names = |inspection: &Inspection| -> Vec<Vec<u8>> {
+            let items = inspection.picture.items.iter();
+            items.map(|item| item.entry.name.clone()).collect()
+        };
+        if formats(first) != formats(second) {
+            self.besides.insert("compression");
+        } else if first.picture.size != second.picture.size {
+            self.besides.insert("size");
+        }
+        if self.is_same() && names(first) != names(second) {
+            self.besides.insert("the order or the spelling of names");
+        }
+    }
+}
+
+fn shown(path: &ImagePath) -> String {
+    Shown(path.as_bytes()).to_string()
+}
+
+/// What differs at `path`.
+fn changes(
+    path: &ImagePath,
+    (first, before): (&Inspection, &Item),
+    (second, after): (&Inspection, &Item),
+) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let mut compare = |what, from: String, to: String| {
+        if from != to {
+            changes.push(Change { what, from, to });
+        }
+    };
+    let kind = |item: &Item| item.file_type().name().to_owned();
+    compare("type", kind(before), kind(after));
+    let mode = |item: &Item| format!("{:04o}", item.entry.header.permissions());
+    compare("mode", mode(before), mode(after));
+    let owner = |item: &Item| format!("{}:{}", item.entry.header.uid, item.entry.header.gid);
+    compare("owner", owner(before), owner(after));
+    compare("device", device(before), device(after));
+    compare("target", target(before), target(after));
+    compare("content", content(first, path), content(second, path));
+    for (what, tag) in [("version", "version"), ("vermagic", "vermagic")] {
+        compare(what, modinfo(before, tag), modinfo(after, tag));
+    }
+    changes
+}
+
+fn device(item: &Item) -> String {
+    let (major, minor) = item.entry.header.rdev;
+    match item.file_type() {
+        FileType::Char | FileType::Block => format!("{major}:{minor}"),
+        _ => String::new(),
+    }
+}
+
+fn target(item: &Item) -> String {
+    match &item.content {
+        Content::Link(target) => Shown(target).to_string(),
+        _ => String::new(),
+    }
+}
+
+/// A file's size and the beginning of its digest.
+fn content(inspection: &Inspection, path: &ImagePath) -> String {
+    let number = inspection.tree.number(path);
+    let holder = number.map(|number| inspection.picture.with_data(number));
+    let item = holder.and_then(|number| inspection.picture.items.get(number));
+    match item {
+        Some(item) if item.file_type() == FileType::Regular => {
+            let digest = item
+                .digest
+                .as_ref()
+                .map_or_else(String::new, Digest::to_string);
+            format!("{} bytes, sha256 {digest}", item.entry.header.size)
+        }
+        _ => String::new(),
+    }
+}
+
+fn modinfo(item: &Item, tag: &str) -> String {
+    match &item.content {
+        Content::Module(module) => match module.as_ref() {
+            Ok(module) => Shown::words(&module.modinfo.text(tag).unwrap_or_default()),
+            Err(_) => String::new(),
+        },
+        _ => String::new(),
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.removed
+            .iter()
+            .try_for_each(|path| writeln!(f, "- {path}"))?;
+        self.added
+            .iter()
+            .try_for_each(|path| writeln!(f, "+ {path}"))?;
+        for Changed { path, changes } in &self.changed {
+            writeln!(f, "~ {path}")?;
+            for Change { what, from, to } in changes {
+                writeln!(f, "    {what}: {} -> {}", or_none(from), or_none(to))?;
+            }
+        }
+        if let Some((first, second)) = &self.load_order {
+            writeln!(f, "modules are loaded otherwise")?;
+            writeln!(f, "    - {}", or_none(&first.join(" ")))?;
+            writeln!(f, "    + {}", or_none(&second.join(" ")))?;
+        }
+        let besides: Vec<&str> = self.besides.iter().copied().collect();
+        match (self.is_same(), besides.is_empty()) {
+            (true, false) => writeln!(
+                f,
+                "the same for a guest; only {} differ",
+                besides.join(", ")
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn or_none(text: &str) -> &str {
+    match text {
+        "" => "none",
+        text => text,
+    }
+}
