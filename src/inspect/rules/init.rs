@@ -164,7 +164,7 @@ fn check_init(case: &Case<'_>, init: &Init, findings: &mut Vec<Finding>) {
 fn cannot_run(case: &Case<'_>, init: &Init, item: &Item) -> Option<Finding> {
     let found = match (item.file_type(), &item.content, &init.script) {
         (FileType::Regular, _, Some(script)) => {
-            let line = Shebang::of(script, case.guest.kernel);
+            let line = Shebang::of(script, case.kernel_version());
             let is_cr = |line: &Shebang| line.interpreter.ends_with(b"\r");
             match line {
                 Ok(line) if is_cr(&line) => {
@@ -180,7 +180,7 @@ fn cannot_run(case: &Case<'_>, init: &Init, item: &Item) -> Option<Finding> {
         (FileType::Regular, Content::Program(_), None) => return None,
         (FileType::Regular, ..) if item.entry.header.size == 0 => "an empty file".to_owned(),
         (FileType::Regular, Content::Text(text), None) => {
-            let fault = Shebang::of(text, case.guest.kernel).err();
+            let fault = Shebang::of(text, case.kernel_version()).err();
             fault.map_or("no script".to_owned(), |fault| {
                 format!("a text with {fault}")
             })
