@@ -98,7 +98,13 @@ pub fn archive(entries: &[Made]) -> Vec<u8> {
 
 /// An image, judged for `guest`.
 pub fn judged(image: Vec<u8>, guest: &Guest) -> Inspection {
-    inspect(Box::new(Cursor::new(image)), Limits::default(), guest, Depth::Facts).unwrap()
+    inspect(
+        Box::new(Cursor::new(image)),
+        Limits::default(),
+        guest,
+        Depth::Facts,
+    )
+    .unwrap()
 }
 
 /// What `rules` found, each finding in a line: what it weighs, its rule, the entry, what is there.
