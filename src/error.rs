@@ -9,6 +9,7 @@ use crate::archive::{FlawKind, LimitMet};
 use crate::compress::BadLevel;
 use crate::host::destination::PlaceFault;
 use crate::image_path::BadPath;
+use crate::inspect::finding::Finding;
 use crate::kernel_version::NotAVersion;
 use crate::manifest::{NoneServes, SHIPPED};
 use crate::problem::{Explain, Fault, Problem, did_you_mean, medium_advice};
@@ -101,6 +102,8 @@ pub enum Obstacle {
     Unreadable(io::Error),
     /// An image is not as the format has it.
     Flaw(FlawKind),
+    /// An image that was made is bad.
+    Judged(Box<Finding>),
     /// An entry cannot be put where it belongs.
     Place(PlaceFault),
     /// An entry's name is no path.
@@ -201,6 +204,7 @@ impl Explain for Obstacle {
             Obstacle::Input(fault) => fault.is_judgement(),
             Obstacle::Place(fault) => fault.is_judgement(),
             Obstacle::NotUtf8
+            | Obstacle::Judged(_)
             | Obstacle::Flaw(_)
             | Obstacle::LimitMet(_)
             | Obstacle::BadPath(_)
@@ -214,6 +218,7 @@ impl Explain for Obstacle {
         match self {
             Obstacle::Input(fault) => fault.found(),
             Obstacle::CommandLine(words) => words.clone(),
+            Obstacle::Judged(finding) => format!("{} ({})", finding.found, finding.rule.name),
             Obstacle::Place(fault) => fault.found(),
             Obstacle::BadPath(bad) => bad.to_string(),
             Obstacle::UnknownType(mode) => format!("mode {mode:o}, which is of no type"),
@@ -246,6 +251,7 @@ impl Explain for Obstacle {
     fn expected(&self) -> String {
         match self {
             Obstacle::Input(fault) => fault.expected(),
+            Obstacle::Judged(finding) => finding.expected.clone(),
             Obstacle::Place(fault) => fault.expected(),
             Obstacle::BadPath(_) => "a path inside the image".to_owned(),
             Obstacle::UnknownType(_) => {
@@ -287,6 +293,7 @@ impl Explain for Obstacle {
     fn advice(&self) -> String {
         match self {
             Obstacle::Input(fault) => fault.advice(),
+            Obstacle::Judged(finding) => finding.rule.cure.to_owned(),
             Obstacle::Place(fault) => fault.advice(),
             Obstacle::BadPath(_) | Obstacle::UnknownType(_) => {
                 "judge the image with xinitrd inspect before it is used".to_owned()

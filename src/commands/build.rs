@@ -13,6 +13,7 @@ use crate::compress::Encoding;
 use crate::error::{Error, Obstacle};
 use crate::host::output::probe;
 use crate::host::text;
+use crate::inspect;
 use crate::kernel_version::KernelVersion;
 use crate::kmod::config::ModprobeConfig;
 use crate::manifest::{self, Manifest};
@@ -43,7 +44,13 @@ pub fn run(args: &BuildArgs) -> Result<(), Error> {
     let ((assembly, mut report), writing) = obstacles.none_before(assembled.zip(writing))?;
 
     if !args.dry_run {
-        report.image = Some(write(&assembly.plan, &writing)?);
+        // By what its modules say of the kernel, as the guest will.
+        let guest = inspect::Guest {
+            kernel: assembly.release.parse().ok(),
+            arch: Some(assembly.arch),
+            ..inspect::Guest::default()
+        };
+        report.image = Some(write(&assembly.plan, &writing, &guest)?);
     }
     show(args, &report, &writing.output)
 }

@@ -47,7 +47,7 @@ fn find(args: &CatArgs, mut image: Image) -> Result<usize, Error> {
         .number(&real)
         .ok_or(LookupError::Missing)
         .map_err(lookup)?;
-    Ok(picture.with_data(number))
+    Ok(tree.data_number(number))
 }
 
 fn print(mut image: Image, number: usize) -> Result<(), Error> {

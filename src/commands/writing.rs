@@ -1,15 +1,22 @@
 //! Writing an image: what has to be known before it is begun, and the writing itself.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Cursor, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::image::broken_off;
 use super::{is_closed, shown};
+use crate::archive::Limits;
 use crate::compress::Encoding;
 use crate::error::{Error, Obstacle};
 use crate::host::output::{Output, Signals, outlive_size_limit};
 use crate::image;
+use crate::image_path::Shown;
+use crate::inspect::finding::{Finding, Severity};
+use crate::inspect::read::Depth;
+use crate::inspect::{Guest, inspect};
 use crate::measured::Measured;
 use crate::plan::Plan;
 use crate::problem::Problem;
@@ -50,29 +57,16 @@ pub(super) fn mtime() -> Result<u32, Problem<Obstacle>> {
     })
 }
 
-/// Writes the image to its file, or to standard output.
+/// Writes the image to its file, or to standard output, when it has been judged good for `guest`.
 ///
 /// # Errors
-/// When it cannot be written, or a signal comes.
-pub(super) fn write(plan: &Plan, how: &Writing) -> Result<ImageReport, Error> {
+/// When it cannot be written, is judged bad, or a signal comes.
+pub(super) fn write(plan: &Plan, how: &Writing, guest: &Guest) -> Result<ImageReport, Error> {
     let output = how.output.as_path();
-    let refused = |source| match is_stdout(output) {
-        true if is_closed(&source) => Error::ClosedOutput,
-        true => Error::one("standard output", Obstacle::Stream(source)),
-        false => Error::Refused(vec![cannot_write(output, source)]),
-    };
-    outlive_size_limit().map_err(refused)?;
-    let image = if is_stdout(output) {
-        // Nothing has to be taken away: a signal ends the process as it ends any other.
-        serialise(plan, how, io::stdout().lock())
-            .map_err(refused)?
-            .1
-    } else {
-        let signals = Signals::catch().map_err(refused)?;
-        write_file(plan, how, &signals).map_err(|source| match signals.caught() {
-            Some(signal) => Error::Interrupted { signal },
-            None => refused(source),
-        })?
+    outlive_size_limit().map_err(|source| refused(output, source))?;
+    let image = match is_stdout(output) {
+        true => write_stream(plan, how, guest)?,
+        false => write_file(plan, how, guest)?,
     };
     Ok(ImageReport {
         path: shown(output),
@@ -80,13 +74,79 @@ pub(super) fn write(plan: &Plan, how: &Writing) -> Result<ImageReport, Error> {
     })
 }
 
-/// Writes the image to its file.
-fn write_file(plan: &Plan, how: &Writing, signals: &Signals) -> io::Result<ImageReport> {
-    let file = Output::create(&how.output, how.force, signals.clone())?;
-    let (file, image) = serialise(plan, how, file)?;
-    file.commit()?;
+fn refused(output: &Path, source: io::Error) -> Error {
+    match is_stdout(output) {
+        true if is_closed(&source) => Error::ClosedOutput,
+        true => Error::one("standard output", Obstacle::Stream(source)),
+        false => Error::Refused(vec![cannot_write(output, source)]),
+    }
+}
+
+/// Writes the image to standard output. Nothing has to be taken away: a signal ends the process as it
+/// ends any other.
+fn write_stream(plan: &Plan, how: &Writing, guest: &Guest) -> Result<ImageReport, Error> {
+    let told = |source| refused(&how.output, source);
+    let (bytes, image) = serialise(plan, how, Vec::new()).map_err(told)?;
+    let bytes: Arc<[u8]> = bytes.into();
+    judge(
+        Box::new(Cursor::new(Arc::clone(&bytes))),
+        &how.output,
+        guest,
+    )?;
+    let mut out = io::stdout().lock();
+    let written = out.write_all(&bytes).and_then(|()| out.flush());
+    written.map_err(told)?;
     Ok(image)
 }
+
+/// Writes the image to its file.
+fn write_file(plan: &Plan, how: &Writing, guest: &Guest) -> Result<ImageReport, Error> {
+    let output = how.output.as_path();
+    let signals = Signals::catch().map_err(|source| refused(output, source))?;
+    let told = |source| match signals.caught() {
+        Some(signal) => Error::Interrupted { signal },
+        None => refused(output, source),
+    };
+    let file = Output::create(output, how.force, signals.clone()).map_err(told)?;
+    let (file, image) = serialise(plan, how, file).map_err(told)?;
+    judge(file.reader().map_err(told)?, output, guest)?;
+    file.commit().map_err(told)?;
+    Ok(image)
+}
+
+/// Has what was written judged by the rules that any image is judged by.
+///
+/// # Errors
+/// Everything that is wrong with it.
+fn judge(image: Box<dyn Read + Send>, output: &Path, guest: &Guest) -> Result<(), Error> {
+    let told = |error| broken_off(output, &mut Vec::new(), error);
+    let inspected = inspect(image, UNBOUNDED, guest, Depth::Facts).map_err(told)?;
+    let errors = inspected.findings.into_iter();
+    let errors = errors.filter(|finding| finding.severity == Severity::Error);
+    let problems: Vec<_> = errors.map(|finding| bad(output, finding)).collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Refused(problems)),
+    }
+}
+
+fn bad(output: &Path, finding: Finding) -> Problem<Obstacle> {
+    let entry = finding
+        .entry
+        .as_ref()
+        .map(|entry| format!(": {}", Shown(entry)));
+    let place = shown(output) + entry.as_deref().unwrap_or_default();
+    Problem::new(place, Obstacle::Judged(Box::new(finding)))
+}
+
+/// What this program wrote is followed to its end.
+const UNBOUNDED: Limits = Limits {
+    entries: u64::MAX,
+    name: u64::MAX,
+    size: u64::MAX,
+    ratio: u64::MAX,
+    memory: u64::MAX,
+};
 
 /// Writes the image to `out`, measuring what goes by.
 fn serialise<W: Write>(plan: &Plan, how: &Writing, out: W) -> io::Result<(W, ImageReport)> {

@@ -1,7 +1,7 @@
 //! Writing a file so that it is there whole, or not at all.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -83,6 +83,16 @@ impl Output {
             force,
             signals,
         })
+    }
+
+    /// What was written, to be read from its first byte on.
+    ///
+    /// # Errors
+    /// When it cannot be.
+    pub fn reader(&self) -> io::Result<Box<dyn Read + Send>> {
+        let mut file = self.file.as_file().try_clone()?;
+        file.seek(SeekFrom::Start(0))?;
+        Ok(Box::new(file))
     }
 
     /// Has what was written stand at the target's path, on the medium.

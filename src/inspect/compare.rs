@@ -162,7 +162,7 @@ fn target(item: &Item) -> String {
 /// A file's size and the beginning of its digest.
 fn content(inspection: &Inspection, path: &ImagePath) -> String {
     let number = inspection.tree.number(path);
-    let holder = number.map(|number| inspection.picture.with_data(number));
+    let holder = number.map(|number| inspection.tree.data_number(number));
     let item = holder.and_then(|number| inspection.picture.items.get(number));
     match item {
         Some(item) if item.file_type() == FileType::Regular => {

@@ -14,6 +14,7 @@ pub mod memory;
 pub mod module;
 pub mod modules;
 pub mod picture;
+pub mod places;
 pub mod read;
 pub mod report;
 pub mod rules;

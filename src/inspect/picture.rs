@@ -64,29 +64,7 @@ pub enum Content {
     Program(Box<Result<ProgramFacts, ElfFault>>),
 }
 
-impl Picture {
-    /// The number of the entry that holds the data of entry `number`: of several names of one file
-    /// (the same segment, device and inode) the last that has any.
-    #[must_use]
-    pub fn with_data(&self, number: usize) -> usize {
-        let Some(key) = self.items.get(number).and_then(Item::link_key) else {
-            return number;
-        };
-        let names = self.items.iter().enumerate();
-        let has_data = |item: &Item| item.link_key() == Some(key) && item.entry.header.size > 0;
-        let holders = names.filter(|(_, item)| has_data(item));
-        holders.map(|(holder, _)| holder).last().unwrap_or(number)
-    }
-}
-
 impl Item {
-    /// What the names of one file have in common, where it may have several.
-    fn link_key(&self) -> Option<(usize, (u32, u32), u32)> {
-        let header = &self.entry.header;
-        let is_linked = header.nlink > 1 && self.file_type() == FileType::Regular;
-        is_linked.then_some((self.entry.segment, header.dev, header.ino))
-    }
-
     /// The type of file.
     #[must_use]
     pub fn file_type(&self) -> FileType {

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::picture::{Content, Item, Picture};
+use super::places::{Met, Places};
 use crate::archive::FileType;
 use crate::image_path::ImagePath;
 use crate::root::{FileKind, Files, LookupError, Names, OpenFile, Root};
@@ -32,24 +33,10 @@ impl Tree {
     /// The tree that `picture` makes.
     #[must_use]
     pub fn new(picture: Arc<Picture>) -> Tree {
-        let mut at = BTreeMap::from([(ImagePath::default(), None)]);
-        let mut linked = HashMap::new();
-        for (number, item) in picture.items.iter().enumerate() {
-            if item.entry.header.size > 0 {
-                linked.extend(inode(item).map(|inode| (inode, number)));
-            }
-            let Ok(path) = &item.path else { continue };
-            let mut above = path.parent();
-            while let Some(directory) = above.filter(|directory| !at.contains_key(directory)) {
-                above = directory.parent();
-                at.insert(directory, None);
-            }
-            at.insert(path.clone(), Some(number));
-        }
         let files = Arc::new(ImageFiles {
+            at: standing(&picture),
+            linked: linked(&picture),
             picture,
-            at,
-            linked,
         });
         let root = Root::new(Box::new(Shared(Arc::clone(&files))));
         Tree { root, files }
@@ -89,6 +76,13 @@ impl Tree {
         *self.files.at.get(path)?
     }
 
+    /// The number of the entry that has the data of entry `number`: of several names of one file any
+    /// one may (`buffer-format`).
+    #[must_use]
+    pub fn data_number(&self, number: usize) -> usize {
+        self.files.data_number(number)
+    }
+
     /// The path and the entry that stand at `path` itself.
     #[must_use]
     pub fn entry(&self, path: &ImagePath) -> Option<(&ImagePath, &Item)> {
@@ -120,17 +114,67 @@ impl Tree {
     }
 }
 
+/// For each file of several names the number of the last entry that has its data.
+fn linked(picture: &Picture) -> HashMap<Inode, usize> {
+    let items = picture.items.iter().enumerate();
+    let with_data = items.filter(|(_, item)| item.entry.header.size > 0);
+    with_data
+        .filter_map(|(number, item)| Some((inode(item)?, number)))
+        .collect()
+}
+
+/// For each path the entry that stands there in the end. Where the kernel makes nothing of an entry
+/// for want of a directory, it stands where it was meant to, and the directory too: the want is told
+/// once, and everything else is judged as it was meant.
+fn standing(picture: &Picture) -> BTreeMap<ImagePath, Option<usize>> {
+    let mut at = BTreeMap::from([(ImagePath::default(), None)]);
+    let mut places = Places::new();
+    for (number, item) in picture.items.iter().enumerate() {
+        let Ok(path) = &item.path else { continue };
+        let (path, met) = places.put(path, item);
+        // A device stays, and the later one is not made.
+        let is_kept = |before: &Item| {
+            let file_type = before.file_type();
+            !matches!(
+                file_type,
+                FileType::Regular | FileType::Directory | FileType::Symlink
+            )
+        };
+        match met {
+            Met::Full => continue,
+            Met::Same(Some(before)) if is_kept(before) => continue,
+            _ => {}
+        }
+        let mut above = path.parent();
+        while let Some(directory) = above.filter(|directory| !at.contains_key(directory)) {
+            above = directory.parent();
+            at.insert(directory, None);
+        }
+        at.insert(path.into_owned(), Some(number));
+    }
+    at
+}
+
 impl ImageFiles {
     fn item(&self, path: &ImagePath) -> Option<&Item> {
         self.picture.items.get((*self.at.get(path)?)?)
     }
 
     fn content<'t>(&'t self, item: &'t Item) -> &'t Content {
-        let is_bare = item.entry.header.size == 0;
-        let inode = inode(item).filter(|_| is_bare);
-        let number = inode.and_then(|inode| self.linked.get(&inode).copied());
+        let number = self.holder(item);
         let other = number.and_then(|number| self.picture.items.get(number));
         &other.unwrap_or(item).content
+    }
+
+    fn data_number(&self, number: usize) -> usize {
+        let item = self.picture.items.get(number);
+        item.and_then(|item| self.holder(item)).unwrap_or(number)
+    }
+
+    /// The number of another entry that has the data of `item`.
+    fn holder(&self, item: &Item) -> Option<usize> {
+        let inode = inode(item).filter(|_| item.entry.header.size == 0)?;
+        self.linked.get(&inode).copied()
     }
 }
 

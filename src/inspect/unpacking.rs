@@ -31,7 +31,11 @@ impl Kernel {
     }
 
     pub(super) fn finish(self) -> Unpacked {
-        let Outcome { events, failed, .. } = self.unpacker.finish();
+        let Outcome {
+            mut events, failed, ..
+        } = self.unpacker.finish();
+        // Hard links are what their maker meant.
+        events.retain(|event| !matches!(event.what, What::LinkedTo { .. }));
         Unpacked {
             kernel: self.version,
             events,
@@ -63,9 +67,11 @@ impl Tap for Kernel {
 #[must_use]
 pub fn is_loss(what: &What) -> bool {
     match what {
-        What::Skipped(_) | What::Refused(_) | What::NotLinked { .. } | What::CutShort { .. } => {
-            true
-        }
+        What::Skipped(_)
+        | What::Refused(_)
+        | What::NotLinked { .. }
+        | What::LosesMember
+        | What::CutShort { .. } => true,
         What::Overrode { .. }
         | What::Kept { .. }
         | What::LinkedTo { .. }

@@ -89,7 +89,6 @@ fn expand_include(
 #[cfg(test)]
 mod tests {
     use super::super::search::SearchPaths;
-    use super::*;
     use crate::arch::Arch;
     use crate::root::memory;
 

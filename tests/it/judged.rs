@@ -7,6 +7,7 @@ use std::process::Command;
 use xinitrd::archive::Limits;
 use xinitrd::image_path::Shown;
 use xinitrd::inspect::finding::{Finding, Rule};
+use xinitrd::inspect::read::Depth;
 use xinitrd::inspect::{Guest, Inspection, inspect};
 
 use crate::support::{testdata, utf8};
@@ -97,7 +98,13 @@ pub fn archive(entries: &[Made]) -> Vec<u8> {
 
 /// An image, judged for `guest`.
 pub fn judged(image: Vec<u8>, guest: &Guest) -> Inspection {
-    inspect(Box::new(Cursor::new(image)), Limits::default(), guest).unwrap()
+    inspect(
+        Box::new(Cursor::new(image)),
+        Limits::default(),
+        guest,
+        Depth::Facts,
+    )
+    .unwrap()
 }
 
 /// What `rules` found, each finding in a line: what it weighs, its rule, the entry, what is there.

@@ -10,6 +10,7 @@ use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::picture::Segment;
 use crate::inspect::unpacking::is_loss;
 use crate::kernel_version::KernelVersion;
+use crate::unpacker::What;
 
 /// The rules, in order.
 pub const RULES: &[&Rule] = &[
@@ -18,6 +19,7 @@ pub const RULES: &[&Rule] = &[
     &CHECKSUM_FORMAT,
     &KERNEL_STOPS,
     &KERNEL_DROPS_ENTRY,
+    &KERNEL_LOSES_MEMBER,
 ];
 
 /// The kernel is older than its support for a compression.
@@ -64,6 +66,16 @@ pub const KERNEL_DROPS_ENTRY: Rule = Rule {
     cure: "Mend what stands in the way, or leave the entry out.",
 };
 
+/// The kernel passes over an entry and all that follows it in the segment.
+pub const KERNEL_LOSES_MEMBER: Rule = Rule {
+    name: "kernel-loses-member",
+    severity: Severity::Error,
+    meaning: "The guest's kernel skips an entry, and with it all that follows in the compressed segment.",
+    reason: "It skips by the bytes that its decompressor gave last; where the entry's header came in two such pieces, \
+             it never finds the next one (init/initramfs.c, do_skip). It was seen with gzip, bzip2, xz and zstd.",
+    cure: "Leave the entry out that is skipped, or mend it.",
+};
+
 /// What they find.
 pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     for (number, segment) in case.picture.segments.iter().enumerate() {
@@ -95,17 +107,15 @@ pub fn check_account(case: &Case<'_>, findings: &mut Vec<Finding>) {
         .filter(|event| is_loss(&event.what));
     for event in losses {
         let (segment, entry) = (Some(event.place.segment), Some(event.place.name.clone()));
-        if told.contains(&(segment, entry.clone())) {
-            continue;
-        }
+        let rule = match event.what {
+            What::LosesMember => &KERNEL_LOSES_MEMBER,
+            _ if told.contains(&(segment, entry.clone())) => continue,
+            _ => &KERNEL_DROPS_ENTRY,
+        };
         findings.push(Finding {
             segment,
             entry,
-            ..Finding::new(
-                &KERNEL_DROPS_ENTRY,
-                event.what.to_string(),
-                "an entry that becomes a file",
-            )
+            ..Finding::new(rule, event.what.to_string(), "an entry that becomes a file")
         });
     }
 }

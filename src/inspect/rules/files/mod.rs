@@ -1,7 +1,6 @@
 //! Rules about paths, types and modes of the entries.
 
 mod hard_links;
-mod places;
 
 use indexmap::IndexMap;
 
@@ -12,8 +11,8 @@ use crate::image_path::{BadPath, ImagePath, Shown};
 use crate::inspect::Case;
 use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::picture::{Content, Item, Picture};
+use crate::inspect::places::{Met, Places};
 use hard_links::clashes;
-use places::{Met, Places};
 
 /// The directory that a file lies in is not there.
 pub const MISSING_PARENT: Rule = Rule {
@@ -237,7 +236,7 @@ fn check_places(case: &Case<'_>, findings: &mut Vec<Finding>) {
         if !is_made(item) {
             continue;
         }
-        match places.put(path, item) {
+        match places.put(path, item).1 {
             Met::NoParent { .. } if is_early(item, case.picture) => {}
             Met::NoParent { missing, stands } => {
                 let of_missing = lost.entry(missing).or_insert(Lost {
