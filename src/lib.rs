@@ -3,12 +3,15 @@
 //! ```text
 //! manifest text ─► Manifest ───┐
 //! module tree   ─► ModuleTree ─► LoadOrder ─┐
-//! file bytes    ─► ElfFacts, judged ────────┼─► Plan ─► Rope (newc) ─► gzip ... ─► file
+//! file bytes    ─► ElfFacts, judged ────────┼─► Plan ─► Rope (newc) ─► gzip ... ─► image
+//!
+//! image ─► segments ─► entries ─► Picture ─► Tree, Boot ─► rules ─► findings
 //! ```
 //!
 //! [`root`] is a foreign system, [`kmod`] its modules and [`manifest`] the kind of image;
 //! [`assemble`] decides and yields a [`plan`], or every [`problem`]; [`image`] writes it, by way of
-//! [`cpio`], [`rope`] and [`compress`]. Only [`host`], [`commands`] and [`cli`] touch the machine.
+//! [`cpio`], [`rope`] and [`compress`]. [`archive`] reads any image, [`inspect`] judges it, and
+//! [`unpacker`] tells what kernels make of it. Only [`host`], [`commands`] and [`cli`] touch the machine.
 
 pub mod arch;
 pub mod archive;

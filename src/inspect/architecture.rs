@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use super::Guest;
-use super::picture::{Content, Item};
+use super::picture::Content;
 use super::tree::Tree;
 use crate::arch::{Arch, ElfKind};
 use crate::image_path::ImagePath;
@@ -30,21 +30,22 @@ pub enum Witness {
 #[must_use]
 pub fn architecture(guest: &Guest, tree: &Tree) -> Option<(ElfKind, Witness)> {
     let said = guest.arch.map(Arch::elf);
-    let modules = || most_common(tree.items().filter_map(|(_, item)| module_kind(item)));
+    let contents = || tree.items().map(|(path, item)| (path, tree.content(item)));
+    let modules = || most_common(contents().filter_map(|(_, content)| module_kind(content)));
     let init = || {
         ["init", "sbin/init"]
             .iter()
             .find_map(|path| program_at(tree, path))
     };
-    let programs = || most_common(tree.items().filter_map(|(path, item)| judged(path, item)));
+    let programs = || most_common(contents().filter_map(|(path, content)| judged(path, content)));
     said.map(|kind| (kind, Witness::User))
         .or_else(|| Some((modules()?, Witness::Modules)))
         .or_else(|| Some((init()?, Witness::Init)))
         .or_else(|| Some((programs()?, Witness::Programs)))
 }
 
-fn module_kind(item: &Item) -> Option<ElfKind> {
-    match &item.content {
+fn module_kind(content: &Content) -> Option<ElfKind> {
+    match content {
         Content::Module(module) => Some(module.as_ref().as_ref().ok()?.kind),
         _ => None,
     }
@@ -52,11 +53,11 @@ fn module_kind(item: &Item) -> Option<ElfKind> {
 
 fn program_at(tree: &Tree, path: &str) -> Option<ElfKind> {
     let (path, item) = tree.find(&ImagePath::new(path).ok()?).ok()?;
-    judged(&path, item)
+    judged(&path, tree.content(item))
 }
 
-fn judged(path: &ImagePath, item: &Item) -> Option<ElfKind> {
-    match &item.content {
+fn judged(path: &ImagePath, content: &Content) -> Option<ElfKind> {
+    match content {
         Content::Program(program) if is_for_processor(path) => {
             let kind = program.as_ref().as_ref().ok()?.kind;
             (kind.machine != EM_BPF).then_some(kind)
@@ -68,8 +69,8 @@ fn judged(path: &ImagePath, item: &Item) -> Option<ElfKind> {
 /// Class, data order and machine of an ELF file that the guest's processor is to run: of modules,
 /// programs and libraries, but neither of firmware for devices nor of programs for `bpf(2)`.
 #[must_use]
-pub fn kind_of(path: &ImagePath, item: &Item) -> Option<ElfKind> {
-    module_kind(item).or_else(|| judged(path, item))
+pub fn kind_of(path: &ImagePath, content: &Content) -> Option<ElfKind> {
+    module_kind(content).or_else(|| judged(path, content))
 }
 
 /// Whether an ELF file at `path` is for the guest's processor to run, or so it seems: firmware is for

@@ -42,7 +42,10 @@ impl<'c> Modules<'c> {
     /// The modules of `tree`; `kernel` is what the guest's root says of its kernel.
     #[must_use]
     pub fn new(tree: &'c Tree, kernel: Option<&'c GuestKernel>) -> Modules<'c> {
-        let members: Vec<Member<'c>> = tree.items().filter_map(Member::of).collect();
+        let members: Vec<Member<'c>> = tree
+            .items()
+            .filter_map(|(path, item)| Member::of(tree, path, item))
+            .collect();
         let mut by_name: HashMap<ModuleName, Vec<usize>> = HashMap::new();
         for (number, member) in members.iter().enumerate() {
             by_name.entry(member.name.clone()).or_default().push(number);
@@ -200,8 +203,8 @@ impl<'c> Member<'c> {
         is_directory_of(directory.as_bytes(), release.as_bytes())
     }
 
-    fn of((path, item): (&'c ImagePath, &'c Item)) -> Option<Member<'c>> {
-        let Content::Module(module) = &item.content else {
+    fn of(tree: &'c Tree, path: &'c ImagePath, item: &'c Item) -> Option<Member<'c>> {
+        let Content::Module(module) = tree.content(item) else {
             return None;
         };
         Some(Member {

@@ -12,7 +12,7 @@ use super::module::InspectedModule;
 use super::picture::{Content, Item, Picture, Segment};
 
 /// The largest ELF file, or compressed module, that is looked into, in bytes.
-const BINARY_LIMIT: u64 = 64 << 20;
+pub const BINARY_LIMIT: u64 = 64 << 20;
 /// The longest target of a link that is kept, in bytes: `PATH_MAX`.
 const LINK_LIMIT: u32 = 4096;
 /// The largest text that is kept, in bytes: of real images the lists of all a kernel's modules.

@@ -1,7 +1,7 @@
 //! What stands in the root file system when the whole image is unpacked: of several entries for one
 //! path the last (the kernel's `buffer-format` document).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
 
@@ -22,14 +22,26 @@ struct ImageFiles {
     picture: Arc<Picture>,
     /// For each path the number of its entry; `None` for a directory that has none of its own.
     at: BTreeMap<ImagePath, Option<usize>>,
+    /// For each file of several names the number of the entry that has its data.
+    linked: HashMap<Inode, usize>,
 }
+
+/// What entries for one file have in common: the segment, the inode, the device.
+type Inode = (usize, u32, (u32, u32));
 
 impl Tree {
     /// The tree that `picture` makes.
     #[must_use]
     pub fn new(picture: Arc<Picture>) -> Tree {
         let at = standing(&picture);
-        let files = Arc::new(ImageFiles { picture, at });
+        let items = picture.items.iter().enumerate();
+        let with_data = items.filter(|(_, item)| item.entry.header.size > 0);
+        let linked = with_data.filter_map(|(number, item)| Some((inode(item)?, number)));
+        let files = Arc::new(ImageFiles {
+            linked: linked.collect(),
+            picture,
+            at,
+        });
         let root = Root::new(Box::new(Shared(Arc::clone(&files))));
         Tree { root, files }
     }
@@ -75,11 +87,21 @@ impl Tree {
         Some((path, self.files.item(path)?))
     }
 
+    /// What is in `item`, an entry of this image: of a file with several names the data stands with
+    /// any one of them (`buffer-format`).
+    #[must_use]
+    pub fn content<'t>(&'t self, item: &'t Item) -> &'t Content {
+        self.files.content(item)
+    }
+
     /// The small text that `path` leads to, links followed.
     #[must_use]
     pub fn text(&self, path: &str) -> Option<&[u8]> {
         let path = ImagePath::new(path).ok()?;
-        self.find(&path).ok()?.1.text()
+        match self.content(self.find(&path).ok()?.1) {
+            Content::Text(text) => Some(text),
+            _ => None,
+        }
     }
 
     /// Every path and the entry that stands there, sorted by path.
@@ -94,21 +116,13 @@ impl Tree {
 /// once, and everything else is judged as it was meant.
 fn standing(picture: &Picture) -> BTreeMap<ImagePath, Option<usize>> {
     let mut at = BTreeMap::from([(ImagePath::default(), None)]);
-    let mut places = Places::new();
+    let mut places = Places::of_kernel();
     for (number, item) in picture.items.iter().enumerate() {
         let Ok(path) = &item.path else { continue };
         let (path, met) = places.put(path, item);
-        // A device stays, and the later one is not made.
-        let is_kept = |before: &Item| {
-            let file_type = before.file_type();
-            !matches!(
-                file_type,
-                FileType::Regular | FileType::Directory | FileType::Symlink
-            )
-        };
         match met {
             Met::Full => continue,
-            Met::Same(Some(before)) if is_kept(before) => continue,
+            Met::Same(Some(before)) if is_special(before) => continue,
             _ => {}
         }
         let mut above = path.parent();
@@ -121,10 +135,33 @@ fn standing(picture: &Picture) -> BTreeMap<ImagePath, Option<usize>> {
     at
 }
 
+/// Whether it is of the types of which the earlier stays where there are two.
+fn is_special(item: &Item) -> bool {
+    !matches!(
+        item.file_type(),
+        FileType::Regular | FileType::Directory | FileType::Symlink
+    )
+}
+
 impl ImageFiles {
     fn item(&self, path: &ImagePath) -> Option<&Item> {
         self.picture.items.get((*self.at.get(path)?)?)
     }
+
+    fn content<'t>(&'t self, item: &'t Item) -> &'t Content {
+        let is_bare = item.entry.header.size == 0;
+        let inode = inode(item).filter(|_| is_bare);
+        let number = inode.and_then(|inode| self.linked.get(&inode).copied());
+        let other = number.and_then(|number| self.picture.items.get(number));
+        &other.unwrap_or(item).content
+    }
+}
+
+/// Which file an entry is one name of, if it has several.
+fn inode(item: &Item) -> Option<Inode> {
+    let header = &item.entry.header;
+    let has_others = item.file_type() == FileType::Regular && header.nlink > 1;
+    has_others.then_some((item.entry.segment, header.ino, header.dev))
 }
 
 /// The files, as a [`Root`] asks for them.
@@ -140,9 +177,10 @@ impl Files for Shared {
     }
 
     fn open(&self, path: &ImagePath) -> io::Result<Box<dyn OpenFile + '_>> {
-        let text = self.0.item(path).and_then(Item::text);
-        let text = text.ok_or_else(|| io::Error::other("its data was not kept"))?;
-        Ok(Box::new(text))
+        match self.0.item(path).map(|item| self.0.content(item)) {
+            Some(Content::Text(text)) => Ok(Box::new(text.as_slice())),
+            _ => Err(io::Error::other("its data was not kept")),
+        }
     }
 
     fn list(&self, directory: &ImagePath) -> io::Result<Names> {

@@ -1,6 +1,7 @@
 //! What an unpacker does that the maker of an image may not have meant, and what it stops at.
 
 use std::fmt;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -129,13 +130,13 @@ pub enum What {
     #[error("it is a hard link to {}", Shown(.first))]
     LinkedTo {
         /// The name under which the same device, inode and type came first.
-        first: Vec<u8>,
+        first: Arc<[u8]>,
     },
     /// It should be one more name of a file, and is not; its data is dropped.
     #[error("it is dropped: no hard link to {}: {obstacle}", Shown(.first))]
     NotLinked {
         /// The name under which the same device, inode and type came first.
-        first: Vec<u8>,
+        first: Arc<[u8]>,
         /// What stands in the way.
         obstacle: Obstacle,
     },

@@ -1,7 +1,7 @@
 //! A path's way through a [`Tree`], as the kernel goes it (`fs/namei.c`).
 
 use super::event::{Kind, Obstacle};
-use super::rootfs::{ObjectId, Tree};
+use super::tree::{ObjectId, Tree};
 
 /// The kernel's `MAXSYMLINKS`.
 const LINK_LIMIT: u32 = 40;

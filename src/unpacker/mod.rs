@@ -14,7 +14,7 @@ mod event;
 mod header;
 mod lookup;
 mod machine;
-mod rootfs;
+mod tree;
 mod unpacking;
 
 use std::fmt::Display;
@@ -24,7 +24,7 @@ use crate::kernel_version::KernelVersion;
 
 pub use behaviour::{Behaviour, Words};
 pub use event::{Event, Failure, Fault, Kind, Obstacle, Place, Skip, What};
-pub use rootfs::{Object, ObjectId, Tree};
+pub use tree::{Object, ObjectId, Tree};
 
 use machine::{Machine, Source};
 use unpacking::{Check, Unpacking};

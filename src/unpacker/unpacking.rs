@@ -1,6 +1,7 @@
 //! What the kernel does with each entry, on its file system.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
@@ -8,7 +9,7 @@ use super::behaviour::Behaviour;
 use super::event::{Event, Fault, Kind, Obstacle, Place, Skip, What};
 use super::header::Header;
 use super::machine::{Next, Unpacks};
-use super::rootfs::{Object, ObjectId, Tree};
+use super::tree::{Object, ObjectId, Tree};
 
 /// The name that closes an archive.
 const TRAILER: &[u8] = b"TRAILER!!!";
@@ -21,7 +22,7 @@ pub(super) struct Unpacking {
     pub place: Place,
     behaviour: Behaviour,
     /// The first name of each file with several, until a trailer.
-    links: BTreeMap<LinkKey, Vec<u8>>,
+    links: BTreeMap<LinkKey, Arc<[u8]>>,
     /// The times of directories, which are set last, the last one first.
     times: Vec<(Vec<u8>, u32)>,
     hashes: bool,
@@ -221,7 +222,7 @@ impl Unpacking {
         };
         let key = (header.device, header.ino, kind);
         let Some(first) = self.links.get(&key).cloned() else {
-            self.links.insert(key, path.to_vec());
+            self.links.insert(key, path.into());
             return Link::None;
         };
         if self.behaviour.clears_for_links {

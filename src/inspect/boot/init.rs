@@ -41,7 +41,7 @@ impl Init {
     #[must_use]
     pub fn of(tree: &Tree) -> Option<Init> {
         let (path, item) = tree.find(&ImagePath::new("init").ok()?).ok()?;
-        let content = &with_data(tree, item).content;
+        let content = tree.content(item);
         let kind = kind(&path, item, content);
         let script = match (&kind, content) {
             (InitKind::Script(_), Content::Text(text)) => Some(text.clone()),
@@ -68,23 +68,6 @@ fn kind(path: &ImagePath, item: &Item, content: &Content) -> InitKind {
         },
         _ => InitKind::Other,
     }
-}
-
-/// Of hard links the data may stand with any one (`buffer-format`): the entry that has `item`'s.
-fn with_data<'t>(tree: &'t Tree, item: &'t Item) -> &'t Item {
-    let header = &item.entry.header;
-    if header.size > 0 || header.nlink < 2 {
-        return item;
-    }
-    let is_other = |other: &&Item| {
-        let Item { entry, .. } = other;
-        entry.segment == item.entry.segment
-            && (entry.header.ino, entry.header.dev) == (header.ino, header.dev)
-            && entry.header.file_type() == header.file_type()
-            && entry.header.size > 0
-    };
-    let mut items = tree.items().map(|(_, other)| other);
-    items.find(is_other).unwrap_or(item)
 }
 
 impl fmt::Display for InitKind {

@@ -1,11 +1,14 @@
 //! Rules about every ELF file of an image: whole, and for the guest's processor.
 
 use crate::arch::ElfKind;
-use crate::image_path::Shown;
+use crate::archive::FileType;
+use crate::image_path::{ImagePath, Shown};
 use crate::inspect::Case;
 use crate::inspect::architecture::{Witness, architecture, is_for_processor, kind_of};
 use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::picture::{Content, Item};
+use crate::inspect::read::BINARY_LIMIT;
+use crate::kmod::name::is_module_file;
 
 /// The rules, in order.
 pub const RULES: &[&Rule] = &[&WRONG_MACHINE, &DAMAGED];
@@ -36,10 +39,13 @@ pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         if !is_for_processor(path) {
             continue;
         }
-        if let (Some(found), Some((expected, witness))) = (kind_of(path, item), expected) {
+        if let (Some(found), Some((expected, witness))) =
+            (kind_of(path, case.tree.content(item)), expected)
+        {
             findings.extend(of_another_machine(item, found, expected, witness));
         }
-        findings.extend(fault(item).map(|fault| damaged(item, &fault)));
+        let fault = fault(path, item, case.tree.content(item));
+        findings.extend(fault.map(|fault| damaged(item, &fault)));
     }
 }
 
@@ -60,12 +66,26 @@ fn of_another_machine(
     (found != expected).then(|| finding.at(item))
 }
 
-fn fault(item: &Item) -> Option<String> {
-    match &item.content {
+/// What is wrong with an ELF file, or with what is called as a module.
+fn fault(path: &ImagePath, item: &Item, content: &Content) -> Option<String> {
+    match content {
         Content::Module(module) => Some(Shown::words(module.as_ref().as_ref().err()?)),
         Content::Program(program) => Some(Shown::words(program.as_ref().as_ref().err()?)),
+        Content::Text(text) if is_module_file(path.file_name()) => Some(match text.is_empty() {
+            true => "an empty file".to_owned(),
+            false => "a text, not an ELF file".to_owned(),
+        }),
+        Content::Opaque if is_opaque_module(path, item) => Some("no ELF file".to_owned()),
         _ => None,
     }
+}
+
+/// Whether a file is called as a module, and is nothing that can be one: larger ones are not looked
+/// into.
+fn is_opaque_module(path: &ImagePath, item: &Item) -> bool {
+    item.file_type() == FileType::Regular
+        && u64::from(item.entry.header.size) <= BINARY_LIMIT
+        && is_module_file(path.file_name())
 }
 
 fn damaged(item: &Item, fault: &str) -> Finding {

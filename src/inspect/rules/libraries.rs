@@ -77,8 +77,13 @@ struct Object<'c> {
 }
 
 impl<'c> Object<'c> {
-    fn of(path: &'c ImagePath, item: &'c Item, kind: ElfKind) -> Option<Object<'c>> {
-        let Content::Program(facts) = &item.content else {
+    fn of(
+        tree: &'c Tree,
+        path: &'c ImagePath,
+        item: &'c Item,
+        kind: ElfKind,
+    ) -> Option<Object<'c>> {
+        let Content::Program(facts) = tree.content(item) else {
             return None;
         };
         let facts = facts.as_ref().as_ref().ok()?;
@@ -88,7 +93,7 @@ impl<'c> Object<'c> {
 
 fn objects(tree: &Tree, kind: ElfKind) -> impl Iterator<Item = Object<'_>> {
     let items = tree.items().filter(|(path, _)| is_for_processor(path));
-    items.filter_map(move |(path, item)| Object::of(path, item, kind))
+    items.filter_map(move |(path, item)| Object::of(tree, path, item, kind))
 }
 
 /// What lies where a library is looked for.
@@ -223,7 +228,8 @@ impl<'c> Linking<'c> {
     fn probe(&self, path: &ImagePath) -> Option<Library<'c>> {
         let (real, item) = self.tree.find(path).ok()?;
         let (path, _) = self.tree.entry(&real)?;
-        match (&item.content, Object::of(path, item, self.kind)) {
+        let object = Object::of(self.tree, path, item, self.kind);
+        match (self.tree.content(item), object) {
             (_, Some(object)) => Some(Library::Object(object)),
             (Content::Program(facts), None) if facts.is_ok() => None,
             _ => Some(Library::Other),

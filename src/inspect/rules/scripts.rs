@@ -4,6 +4,7 @@ use crate::image_path::{ImagePath, Shown};
 use crate::inspect::Case;
 use crate::inspect::boot::Shebang;
 use crate::inspect::finding::{Finding, Rule, Severity};
+use crate::inspect::picture::Content;
 use crate::inspect::tree::Tree;
 
 /// The rules, in order.
@@ -36,8 +37,10 @@ pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let init = case.boot.init.as_ref().map(|init| &init.path);
     for (path, item) in case.tree.items() {
         let is_executable = item.entry.header.permissions() & 0o111 != 0;
-        let text = item.text().filter(|_| is_executable).unwrap_or_default();
-        let line = Shebang::of(text, case.guest.kernel).ok();
+        let line = match case.tree.content(item) {
+            Content::Text(text) if is_executable => Shebang::of(text, case.guest.kernel).ok(),
+            _ => None,
+        };
         if let Some(missing) = line.and_then(|line| missing(case.tree, line)) {
             let found = format!("it is run by {}, not in the image", Shown(&missing));
             let finding = Finding::new(&INTERPRETER_MISSING, found, "its interpreter in the image");
