@@ -1,6 +1,8 @@
 //! What an image holds, as far as judging it takes: every entry and every flaw, and of the data no
 //! more than facts and small texts.
 
+use std::collections::BTreeMap;
+
 use crate::archive::{Entry, FileType, Flaw, LimitMet, SegmentEnd, SegmentStart};
 use crate::digest::Digest;
 use crate::elf::ElfFault;
@@ -65,23 +67,36 @@ pub enum Content {
 }
 
 impl Picture {
-    /// The number of the entry that holds the data of entry `number`: of several names of one file
-    /// (the same segment, device and inode) the last that has any.
+    /// Where the data of files with several names stands.
     #[must_use]
-    pub fn with_data(&self, number: usize) -> usize {
-        let Some(key) = self.items.get(number).and_then(Item::link_key) else {
-            return number;
-        };
+    pub fn holders(&self) -> Holders {
         let names = self.items.iter().enumerate();
-        let has_data = |item: &Item| item.link_key() == Some(key) && item.entry.header.size > 0;
-        let holders = names.filter(|(_, item)| has_data(item));
-        holders.map(|(holder, _)| holder).last().unwrap_or(number)
+        let with_data = names.filter(|(_, item)| item.entry.header.size > 0);
+        // Of two with data the later stays.
+        let holders = with_data.filter_map(|(number, item)| Some((item.link_key()?, number)));
+        Holders(holders.collect())
+    }
+}
+
+/// What the names of one file have in common: segment, device and inode.
+type LinkKey = (usize, (u32, u32), u32);
+
+/// For every file of several names the number of the last entry that has data.
+pub struct Holders(BTreeMap<LinkKey, usize>);
+
+impl Holders {
+    /// The number of the entry that holds the data of entry `number` of `picture`.
+    #[must_use]
+    pub fn of(&self, picture: &Picture, number: usize) -> usize {
+        let key = picture.items.get(number).and_then(Item::link_key);
+        let holder = key.and_then(|key| self.0.get(&key));
+        holder.copied().unwrap_or(number)
     }
 }
 
 impl Item {
-    /// What the names of one file have in common, where it may have several.
-    fn link_key(&self) -> Option<(usize, (u32, u32), u32)> {
+    /// What the names of its file have in common, where it may have several.
+    fn link_key(&self) -> Option<LinkKey> {
         let header = &self.entry.header;
         let is_linked = header.nlink > 1 && self.file_type() == FileType::Regular;
         is_linked.then_some((self.entry.segment, header.dev, header.ino))
