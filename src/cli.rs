@@ -139,8 +139,8 @@ pub struct InspectArgs {
     /// The images; - is standard input
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
-    /// The guest's kernel: what it can read, and what it would skip, reject or override [default: the
-    /// one its modules are of, or today's]
+    /// The guest's kernel: what it can read, and what it would skip, reject or override [default: what
+    /// the modules are of; where there are none, and for unpacking, today's]
     #[arg(long, value_name = "V")]
     pub kernel_version: Option<KernelVersion>,
     /// The version of Xen that starts the guest [default: any]

@@ -8,7 +8,7 @@ use std::io;
 use crate::archive::{FlawKind, LimitMet};
 use crate::compress::BadLevel;
 use crate::host::destination::PlaceFault;
-use crate::image_path::BadPath;
+use crate::image_path::{BadPath, Shown};
 use crate::inspect::finding::Finding;
 use crate::kernel_version::NotAVersion;
 use crate::manifest::{NoneServes, SHIPPED};
@@ -107,6 +107,15 @@ pub enum Obstacle {
         /// What to do, where that can be told.
         advice: Option<String>,
     },
+    /// A file is no image.
+    NotAnImage {
+        /// What it begins with.
+        found: Vec<u8>,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// What was asked for is no path.
+    NoPath(BadPath),
     /// An image has no such file.
     InImage(LookupError),
     /// The compression has no such level.
@@ -255,6 +264,7 @@ impl Explain for Obstacle {
             Obstacle::Place(fault) => fault.is_judgement(),
             Obstacle::NotUtf8
             | Obstacle::InImage(_)
+            | Obstacle::NotAnImage { .. }
             | Obstacle::Judged(_)
             | Obstacle::Flaw(_)
             | Obstacle::LimitMet(_)
@@ -276,6 +286,13 @@ impl Explain for Obstacle {
             Obstacle::NothingMatches => "no entry matches".to_owned(),
             Obstacle::Pattern(words) => words.clone(),
             Obstacle::InputTwice => "it is named more than once".to_owned(),
+            Obstacle::NotAnImage { found, size } => {
+                format!(
+                    "{size} bytes that begin with `{}`, which no image does",
+                    Shown(found)
+                )
+            }
+            Obstacle::NoPath(bad) => bad.to_string(),
             Obstacle::NotWhole { found, .. } => found.clone(),
             Obstacle::InImage(error) => in_image(error),
             Obstacle::RuleUnknown { .. } => "no rule of that name".to_owned(),
@@ -318,7 +335,12 @@ impl Explain for Obstacle {
             }
             Obstacle::InputTwice => "one image there: it can be read but once".to_owned(),
             Obstacle::NotWhole { .. } => "an image that can be read to its end".to_owned(),
-            Obstacle::InImage(_) => "the path of a file in the image".to_owned(),
+            Obstacle::InImage(_) | Obstacle::NoPath(_) => {
+                "the path of a file in the image".to_owned()
+            }
+            Obstacle::NotAnImage { .. } => {
+                "an archive in the newc format, plain or compressed".to_owned()
+            }
             Obstacle::RuleUnknown { .. } => "one that `xinitrd explain` lists".to_owned(),
             Obstacle::Flaw(flaw) => flaw.expected(),
             Obstacle::LimitMet(_) => "an image that a guest could boot from".to_owned(),
@@ -368,7 +390,10 @@ impl Explain for Obstacle {
                 "see xinitrd inspect, which says what is wrong with it".to_owned()
             }),
             Obstacle::InImage(LookupError::WrongKind { .. }) => "name a file".to_owned(),
-            Obstacle::InImage(_) => "see xinitrd list, which prints the paths".to_owned(),
+            Obstacle::InImage(_) | Obstacle::NoPath(_) => {
+                "see xinitrd list, which prints the paths".to_owned()
+            }
+            Obstacle::NotAnImage { .. } => "check the path".to_owned(),
             Obstacle::RuleUnknown { nearest } => {
                 did_you_mean(nearest, || "see xinitrd explain".to_owned())
             }

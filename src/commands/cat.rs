@@ -37,7 +37,7 @@ pub fn run(args: &CatArgs) -> Result<(), Error> {
 fn find(args: &CatArgs, mut image: Image) -> Result<usize, Error> {
     let place = || format!("{}: {}", name(&args.image), Shown(args.path.as_bytes()));
     let path = ImagePath::new(args.path.as_bytes())
-        .map_err(|bad| Error::one(place(), Obstacle::BadPath(bad)))?;
+        .map_err(|bad| Error::one(place(), Obstacle::NoPath(bad)))?;
     let mut picture = image.outline(args.limits.limits())?;
     let flaws = std::mem::take(&mut picture.flaws);
     let picture = Arc::new(picture);

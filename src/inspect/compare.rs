@@ -218,7 +218,7 @@ impl fmt::Display for Comparison {
         match (self.is_same(), besides.is_empty()) {
             (true, false) => writeln!(
                 f,
-                "the same for a guest; only {} differ",
+                "the same for a guest; different only in {}",
                 besides.join(", ")
             ),
             _ => Ok(()),
