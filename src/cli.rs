@@ -9,9 +9,10 @@ use clap::{Args, Parser, Subcommand};
 use crate::arch::Arch;
 use crate::archive::Limits;
 use crate::compress::Compression;
+use crate::kernel_version::KernelVersion;
 use crate::xen_version::XenVersion;
 
-/// Builds initial ramdisks for Xen guests, for any architecture, on any host.
+/// Builds and judges initial ramdisks for Xen guests, for any architecture, on any host.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]
 pub struct Cli {
@@ -29,9 +30,18 @@ pub enum Command {
     /// Print the modules that loading some takes, in load order, one path a line
     #[command(after_help = RESOLVE_EXAMPLE)]
     Resolve(ResolveArgs),
+    /// List the shipped manifests, or print one
+    #[command(after_help = "Example:\n  xinitrd manifests busybox > mine.toml")]
+    Manifests {
+        /// The one to print
+        name: Option<String>,
+    },
     /// Judge images: what is in them, what is wrong with them, and what to do about it
     #[command(after_help = INSPECT_EXAMPLE)]
     Inspect(Box<InspectArgs>),
+    /// Print what images are judged by: every rule in a line, or all about one
+    #[command(after_help = "Example:\n  xinitrd explain missing-parent")]
+    Explain(ExplainArgs),
     /// Print the names in an image, as they stand there, one a line
     #[command(after_help = LIST_EXAMPLE)]
     List(ListArgs),
@@ -44,14 +54,6 @@ pub enum Command {
     /// Compare two images by what a guest would get of them
     #[command(after_help = DIFF_EXAMPLE)]
     Diff(DiffArgs),
-    /// Print what an image is judged by: every rule in a line, or all about one
-    Explain(ExplainArgs),
-    /// List the shipped manifests, or print one
-    #[command(after_help = "Example:\n  xinitrd manifests busybox > mine.toml")]
-    Manifests {
-        /// The one to print
-        name: Option<String>,
-    },
 }
 
 const BUILD_EXAMPLE: &str = "Examples:
@@ -62,7 +64,7 @@ const RESOLVE_EXAMPLE: &str = "Example:
   xinitrd resolve --kernel 6.1.0-43-amd64 --root ./guest xenblk xennet ext4";
 
 const INSPECT_EXAMPLE: &str =
-    "Exit code: 0, no error was found; 1, an image was judged bad; 2, one cannot be read.
+    "Exit code: 0, no error was found; 1, an image was judged bad; 2, none was, and one cannot be read.
 
 Examples:
   xinitrd inspect initrd.img
@@ -137,10 +139,10 @@ pub struct InspectArgs {
     /// The images; - is standard input
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
-    /// The guest's kernel: what it can read, and what it would skip, reject or override [default: the
-    /// one its modules are of, or today's]
+    /// The guest's kernel: what it can read, and what it would skip, reject or override [default: what
+    /// the modules are of; where there are none, and for unpacking, today's]
     #[arg(long, value_name = "V")]
-    pub kernel_version: Option<String>,
+    pub kernel_version: Option<KernelVersion>,
     /// The version of Xen that starts the guest [default: any]
     #[arg(long, value_name = "V")]
     pub xen: Option<XenVersion>,
@@ -156,10 +158,10 @@ pub struct InspectArgs {
     /// Print a JSON object a line for each image
     #[arg(long)]
     pub json: bool,
-    /// Take what this rule finds for an error; `warnings` stands for all
+    /// Take what this rule finds for an error; `warnings` stands for every rule
     #[arg(long, value_name = "RULE|warnings")]
     pub deny: Vec<String>,
-    /// Pass over what this rule finds
+    /// Pass over what this rule finds, denied or not
     #[arg(long, value_name = "RULE")]
     pub allow: Vec<String>,
     /// How many images are judged at a time, 64 at most [default: the machine's processors]
@@ -173,10 +175,10 @@ pub struct InspectArgs {
 /// The arguments of `diff`.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// The one image
+    /// The one image; - is standard input
     #[arg(value_name = "A")]
     pub first: PathBuf,
-    /// The other; - is standard input
+    /// The other
     #[arg(value_name = "B")]
     pub second: PathBuf,
     /// Print a JSON document

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use xinitrd::cli::{Cli, Command};
+use xinitrd::cli::{Cli, Command, DiffArgs, ResolveArgs};
 use xinitrd::commands::obstacles::{Audience, document, tell};
 use xinitrd::commands::{build, cat, diff, explain, extract, inspect, list, manifests, resolve};
-use xinitrd::error::{Error, Obstacle};
+use xinitrd::error::{Error, Obstacle, Writes};
 
 fn main() -> ExitCode {
     let command = Cli::try_parse()
@@ -39,12 +39,31 @@ fn audience(command: &Command) -> Audience {
             json: args.json,
             quiet: args.quiet,
             image_on_stdout: !args.dry_run && args.output.as_deref() == Some(Path::new("-")),
+            writes: Writes::Image,
+            lines: false,
         },
-        Command::Resolve(args) => Audience {
-            json: args.json,
+        Command::Resolve(ResolveArgs { json, .. }) | Command::Diff(DiffArgs { json, .. }) => {
+            Audience {
+                json: *json,
+                ..Audience::default()
+            }
+        }
+        Command::Inspect(args) => of_lines(args.json),
+        Command::List(args) => of_lines(args.json),
+        Command::Extract(_) => Audience {
+            writes: Writes::Entries,
             ..Audience::default()
         },
-        _ => Audience::default(),
+        Command::Cat(_) | Command::Explain(_) | Command::Manifests { .. } => Audience::default(),
+    }
+}
+
+/// Who asks for a document a line, if for any.
+fn of_lines(json: bool) -> Audience {
+    Audience {
+        json,
+        lines: true,
+        ..Audience::default()
     }
 }
 
@@ -53,7 +72,7 @@ fn misused(error: &clap::Error) -> ! {
     let typed: Vec<_> = std::env::args_os().collect();
     let holds = |word: &str| typed.iter().any(|argument| argument == word);
     // What should have been an image is no place for a document.
-    let image_on_stdout = holds("-") || holds("-o-") || holds("--output=-");
+    let image_on_stdout = holds("build") && (holds("-") || holds("-o-") || holds("--output=-"));
     if error.use_stderr() && holds("--json") && !image_on_stdout {
         let text = error.to_string();
         let words = text

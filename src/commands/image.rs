@@ -104,20 +104,34 @@ impl Image {
 
     fn keep(&mut self, flaw: Flaw) {
         if self.flaws.len() < FLAW_LIMIT {
-            let place = self.place(&flaw);
-            self.flaws
-                .push(Problem::new(place, Obstacle::Flaw(flaw.kind)));
+            self.flaws.push(of_flaw(&self.path, flaw));
         }
     }
+}
 
-    fn place(&self, flaw: &Flaw) -> String {
-        let mut place = format!("{}: segment {}", name(&self.path), flaw.segment);
-        match &flaw.entry {
-            Some(entry) => place += &format!(", {}", Shown(entry)),
-            None => place += &format!(", byte {}", flaw.offset),
+/// What is told of the first flaws of the image at `path`.
+pub(super) fn of_flaws(path: &Path, flaws: Vec<Flaw>) -> Vec<Problem<Obstacle>> {
+    let flaws = flaws.into_iter().take(FLAW_LIMIT);
+    flaws.map(|flaw| of_flaw(path, flaw)).collect()
+}
+
+fn of_flaw(path: &Path, flaw: Flaw) -> Problem<Obstacle> {
+    let is_all = flaw.segment == 0 && flaw.offset == 0;
+    let place = match (&flaw.kind, &flaw.entry) {
+        (FlawKind::Empty, _) => name(path),
+        (FlawKind::Junk { found, length }, None) if is_all => {
+            let (found, size) = (found.clone(), *length);
+            return Problem::new(name(path), Obstacle::NotAnImage { found, size });
         }
-        place
-    }
+        (_, Some(entry)) => format!("{}: segment {}, {}", name(path), flaw.segment, Shown(entry)),
+        (_, None) => format!(
+            "{}: segment {}, byte {}",
+            name(path),
+            flaw.segment,
+            flaw.offset
+        ),
+    };
+    Problem::new(place, Obstacle::Flaw(flaw.kind))
 }
 
 /// Reading cannot go on: told with the flaws that may be the reason.
@@ -134,6 +148,20 @@ pub(super) fn broken_off(
     };
     problems.push(Problem::new(name(path), obstacle));
     Error::Refused(problems)
+}
+
+/// That standard input is named once at most.
+///
+/// # Errors
+/// When it is not: nothing is left of it for a second reader.
+pub(super) fn once<'p>(
+    images: impl IntoIterator<Item = &'p PathBuf>,
+) -> Result<(), Problem<Obstacle>> {
+    let is_input = |path: &&PathBuf| path.as_path() == Path::new("-");
+    match images.into_iter().filter(is_input).count() {
+        0 | 1 => Ok(()),
+        _ => Err(Problem::new("standard input", Obstacle::InputTwice)),
+    }
 }
 
 /// An image as a person names it.
