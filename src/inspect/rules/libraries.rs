@@ -56,7 +56,12 @@ pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let linking = Linking::new(case.tree, arch, &objects);
     let mut linked = HashSet::new();
     let is_program = |object: &&Object<'_>| object.facts.judge(kind, Role::Executable).is_ok();
-    for program in objects.iter().filter(is_program) {
+    let needed = objects.iter().flat_map(|object| &object.facts.needed);
+    let needed: HashSet<&[u8]> = needed.map(String::as_bytes).collect();
+    // A library that can be run, as glibc's can, is seldom there for that.
+    let is_linked_to = |program: &&Object<'_>| needed.contains(program.path.file_name());
+    let started = objects.iter().filter(is_program);
+    for program in started.filter(|program| !is_linked_to(program)) {
         findings.extend(linking.interpreter_missing(program));
     }
     let programs = objects.iter().filter(is_program).copied();
