@@ -58,7 +58,7 @@ enum End {
 impl<'p> Places<'p> {
     /// What the archive in the kernel itself makes first (its `usr/default_cpio_list`).
     #[must_use]
-    pub fn new() -> Places<'p> {
+    pub fn of_kernel() -> Places<'p> {
         let mut places = Places {
             at: HashMap::new(),
             steps: 0,

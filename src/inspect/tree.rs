@@ -128,21 +128,13 @@ fn linked(picture: &Picture) -> HashMap<Inode, usize> {
 /// once, and everything else is judged as it was meant.
 fn standing(picture: &Picture) -> BTreeMap<ImagePath, Option<usize>> {
     let mut at = BTreeMap::from([(ImagePath::default(), None)]);
-    let mut places = Places::new();
+    let mut places = Places::of_kernel();
     for (number, item) in picture.items.iter().enumerate() {
         let Ok(path) = &item.path else { continue };
         let (path, met) = places.put(path, item);
-        // A device stays, and the later one is not made.
-        let is_kept = |before: &Item| {
-            let file_type = before.file_type();
-            !matches!(
-                file_type,
-                FileType::Regular | FileType::Directory | FileType::Symlink
-            )
-        };
         match met {
             Met::Full => continue,
-            Met::Same(Some(before)) if is_kept(before) => continue,
+            Met::Same(Some(before)) if is_special(before) => continue,
             _ => {}
         }
         let mut above = path.parent();
@@ -153,6 +145,14 @@ fn standing(picture: &Picture) -> BTreeMap<ImagePath, Option<usize>> {
         at.insert(path.into_owned(), Some(number));
     }
     at
+}
+
+/// Whether it is of the types of which the earlier stays where there are two.
+fn is_special(item: &Item) -> bool {
+    !matches!(
+        item.file_type(),
+        FileType::Regular | FileType::Directory | FileType::Symlink
+    )
 }
 
 impl ImageFiles {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::files;
 use crate::archive::Header;
 use crate::compress::Format;
 use crate::compress::decode::{Facts, GzipFacts, XzCheck, XzFacts, XzFilter};
@@ -107,9 +108,11 @@ pub fn check_account(case: &Case<'_>, findings: &mut Vec<Finding>) {
         .filter(|event| is_loss(&event.what));
     for event in losses {
         let (segment, entry) = (Some(event.place.segment), Some(event.place.name.clone()));
+        let is_elsewhere =
+            files::is_read_in_place(case.picture, event.place.segment, &event.place.name);
         let rule = match event.what {
             What::LosesMember => &KERNEL_LOSES_MEMBER,
-            _ if told.contains(&(segment, entry.clone())) => continue,
+            _ if is_elsewhere || told.contains(&(segment, entry.clone())) => continue,
             _ => &KERNEL_DROPS_ENTRY,
         };
         findings.push(Finding {
