@@ -111,6 +111,7 @@ fn guest(args: &InspectArgs) -> Result<Guest, Error> {
         arch: args.arch,
         root,
         xen: args.xen,
+        devices: args.device.clone(),
     };
     obstacles.none_before(Some(guest))
 }
