@@ -354,7 +354,7 @@ fn every_bound_that_is_met_is_refused_with_the_option_that_raises_it() {
             } else {
                 &[]
             };
-            let arguments = [command, &[image, option, bound], path].concat();
+            let arguments = [command, &[image, option, bound][..], path].concat();
             let (code, out, said) = shelf.says(&arguments);
             // Of two that cannot be compared it is not known whether they differ.
             let expected = if command[0] == "diff" { 2 } else { 1 };
