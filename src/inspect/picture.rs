@@ -1,6 +1,9 @@
 //! What an image holds, as far as judging it takes: every entry and every flaw, and of the data no
 //! more than facts and small texts.
 
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
 use crate::archive::{Entry, FileType, Flaw, LimitMet, SegmentEnd, SegmentStart};
 use crate::digest::Digest;
 use crate::elf::ElfFault;
@@ -23,6 +26,9 @@ pub struct Picture {
     pub flaws: Vec<Flaw>,
     /// The bound that ended the reading.
     pub limit: Option<LimitMet>,
+    /// Of each file with several names the number of the entry that holds its data, when that has been
+    /// asked for: an image may have nothing but such names, and looking through all for each takes hours.
+    holders: OnceLock<HashMap<LinkKey, usize>>,
 }
 
 /// A segment of an image.
@@ -72,16 +78,25 @@ impl Picture {
         let Some(key) = self.items.get(number).and_then(Item::link_key) else {
             return number;
         };
+        let holders = self.holders.get_or_init(|| self.holders());
+        holders.get(&key).copied().unwrap_or(number)
+    }
+
+    fn holders(&self) -> HashMap<LinkKey, usize> {
         let names = self.items.iter().enumerate();
-        let has_data = |item: &Item| item.link_key() == Some(key) && item.entry.header.size > 0;
-        let holders = names.filter(|(_, item)| has_data(item));
-        holders.map(|(holder, _)| holder).last().unwrap_or(number)
+        let with_data = names.filter(|(_, item)| item.entry.header.size > 0);
+        with_data
+            .filter_map(|(number, item)| Some((item.link_key()?, number)))
+            .collect()
     }
 }
 
+/// What the names of one file have in common: segment, device, inode.
+type LinkKey = (usize, (u32, u32), u32);
+
 impl Item {
     /// What the names of one file have in common, where it may have several.
-    fn link_key(&self) -> Option<(usize, (u32, u32), u32)> {
+    fn link_key(&self) -> Option<LinkKey> {
         let header = &self.entry.header;
         let is_linked = header.nlink > 1 && self.file_type() == FileType::Regular;
         is_linked.then_some((self.entry.segment, header.dev, header.ino))

@@ -1,7 +1,8 @@
 //! What stands in the root file system when the whole image is unpacked: of several entries for one
 //! path the last (the kernel's `buffer-format` document).
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -19,25 +20,16 @@ pub struct Tree {
 /// The entries that stand at a path in the end.
 struct ImageFiles {
     picture: Arc<Picture>,
-    /// For each path the number of its entry; `None` for a directory that has none of its own.
-    at: BTreeMap<ImagePath, Option<usize>>,
+    /// For each path the number of its entry, sorted by path. A directory that has none of its own is
+    /// none of them: a name of 4 KiB could make two thousand.
+    numbers: Vec<usize>,
 }
 
 impl Tree {
     /// The tree that `picture` makes.
     #[must_use]
     pub fn new(picture: Arc<Picture>) -> Tree {
-        let mut at = BTreeMap::from([(ImagePath::default(), None)]);
-        for (number, item) in picture.items.iter().enumerate() {
-            let Ok(path) = &item.path else { continue };
-            let mut above = path.parent();
-            while let Some(directory) = above.filter(|directory| !at.contains_key(directory)) {
-                above = directory.parent();
-                at.insert(directory, None);
-            }
-            at.insert(path.clone(), Some(number));
-        }
-        let files = Arc::new(ImageFiles { picture, at });
+        let files = Arc::new(ImageFiles::new(picture));
         let root = Root::new(Box::new(Shared(Arc::clone(&files))));
         Tree { root, files }
     }
@@ -73,14 +65,14 @@ impl Tree {
     /// The number of the entry that stands at `path` itself.
     #[must_use]
     pub fn number(&self, path: &ImagePath) -> Option<usize> {
-        *self.files.at.get(path)?
+        self.files.number(path)
     }
 
     /// The path and the entry that stand at `path` itself.
     #[must_use]
     pub fn entry(&self, path: &ImagePath) -> Option<(&ImagePath, &Item)> {
-        let (path, _) = self.files.at.get_key_value(path)?;
-        Some((path, self.files.item(path)?))
+        let item = self.files.item(path)?;
+        Some((item.path.as_ref().ok()?, item))
     }
 
     /// The small text that `path` leads to, links followed.
@@ -92,15 +84,64 @@ impl Tree {
 
     /// Every path and the entry that stands there, sorted by path.
     pub fn items(&self) -> impl Iterator<Item = (&ImagePath, &Item)> {
-        let items = self.files.at.iter();
-        items.filter_map(|(path, number)| Some((path, self.files.picture.items.get((*number)?)?)))
+        let items = self.files.numbers.iter();
+        items.filter_map(|&number| {
+            let item = self.files.picture.items.get(number)?;
+            Some((item.path.as_ref().ok()?, item))
+        })
     }
 }
 
 impl ImageFiles {
-    fn item(&self, path: &ImagePath) -> Option<&Item> {
-        self.picture.items.get((*self.at.get(path)?)?)
+    fn new(picture: Arc<Picture>) -> ImageFiles {
+        let path = |number: &usize| path_of(&picture, *number);
+        let mut numbers: Vec<usize> = (0..picture.items.len()).collect();
+        numbers.retain(|number| path(number).is_some());
+        // The last of a path comes first, and is the one that stays.
+        numbers.sort_unstable_by_key(|number| (path(number), Reverse(*number)));
+        numbers.dedup_by_key(|number| path(number));
+        numbers.shrink_to_fit();
+        ImageFiles { picture, numbers }
     }
+
+    /// Where in the list the first path stands that is not before `path`.
+    fn place(&self, path: &[u8]) -> usize {
+        self.numbers
+            .partition_point(|&number| path_of(&self.picture, number) < Some(path))
+    }
+
+    fn number(&self, path: &ImagePath) -> Option<usize> {
+        let number = *self.numbers.get(self.place(path.as_bytes()))?;
+        let is_there = path_of(&self.picture, number) == Some(path.as_bytes());
+        is_there.then_some(number)
+    }
+
+    fn item(&self, path: &ImagePath) -> Option<&Item> {
+        self.picture.items.get(self.number(path)?)
+    }
+
+    /// Whether `path` is a directory that has no entry of its own.
+    fn is_implied(&self, path: &ImagePath) -> bool {
+        path.is_root() || self.inside(path).next().is_some()
+    }
+
+    /// All that lies in a directory and below it, each by its path from there.
+    fn inside(&self, directory: &ImagePath) -> impl Iterator<Item = &[u8]> {
+        let mut start = directory.as_bytes().to_vec();
+        if !directory.is_root() {
+            start.push(b'/');
+        }
+        let behind = self.numbers.get(self.place(&start)..).unwrap_or_default();
+        let paths = behind.iter().map(|&number| path_of(&self.picture, number));
+        let inside = paths.map_while(move |path| path?.strip_prefix(&*start));
+        // The root may have an entry, which does not lie in it.
+        inside.filter(|path| !path.is_empty())
+    }
+}
+
+fn path_of(picture: &Picture, number: usize) -> Option<&[u8]> {
+    let path = picture.items.get(number)?.path.as_ref();
+    path.ok().map(ImagePath::as_bytes)
 }
 
 /// The files, as a [`Root`] asks for them.
@@ -108,11 +149,8 @@ struct Shared(Arc<ImageFiles>);
 
 impl Files for Shared {
     fn kind(&self, path: &ImagePath) -> io::Result<Option<FileKind>> {
-        let Some(number) = self.0.at.get(path) else {
-            return Ok(None);
-        };
-        let item = number.and_then(|number| self.0.picture.items.get(number));
-        Ok(Some(item.map_or(FileKind::Directory, kind)))
+        let implied = || self.0.is_implied(path).then_some(FileKind::Directory);
+        Ok(self.0.item(path).map(kind).or_else(implied))
     }
 
     fn open(&self, path: &ImagePath) -> io::Result<Box<dyn OpenFile + '_>> {
@@ -122,13 +160,14 @@ impl Files for Shared {
     }
 
     fn list(&self, directory: &ImagePath) -> io::Result<Names> {
-        let below = self.0.at.range(directory.clone()..).skip(1);
-        let inside = below.take_while(|(path, _)| lies_in(path, directory));
-        let children = inside.filter(|(path, _)| path.parent().as_ref() == Some(directory));
+        let inside = self.0.inside(directory);
+        let children = inside.map(|path| path.split(|&byte| byte == b'/').next().unwrap_or(path));
         let mut names = Names::new();
-        for (path, _) in children {
-            let kind = self.kind(path)?.unwrap_or(FileKind::Special);
-            names.push((path.file_name().to_vec(), kind));
+        // The order of paths is not that of their first names: `a-b` stands between `a` and `a/b`.
+        for name in BTreeSet::from_iter(children) {
+            let path = directory.join(name).map_err(io::Error::other)?;
+            let kind = self.kind(&path)?.unwrap_or(FileKind::Special);
+            names.push((name.to_vec(), kind));
         }
         Ok(names)
     }
@@ -136,12 +175,6 @@ impl Files for Shared {
     fn shown(&self, path: &ImagePath) -> String {
         path.to_string()
     }
-}
-
-/// Whether `path` can stand behind `directory` in order of bytes with others inside it yet to come:
-/// `a-b` stands between `a` and `a/b`.
-fn lies_in(path: &ImagePath, directory: &ImagePath) -> bool {
-    path.as_bytes().starts_with(directory.as_bytes())
 }
 
 fn kind(item: &Item) -> FileKind {
