@@ -246,6 +246,7 @@ impl<T: Tap> Archive<T> {
     }
 
     fn begin(&mut self, start: SegmentStart) -> Result<(), ReadError> {
+        self.limits.hold_segments(start.index as u64 + 1)?;
         self.events.push_back(Event::Segment(start));
         self.tap.segment(&start);
         self.state = State::Entry;
@@ -351,11 +352,11 @@ impl<T: Tap> Archive<T> {
         let size = header.name_size;
         if size == 0 {
             self.flaw(FlawKind::EmptyName);
-            return Ok(());
+            return self.count_entry();
         }
         if u64::from(size) > self.limits.name {
             self.flaw_of_entry(FlawKind::LongName { size });
-            return Ok(());
+            return self.count_entry();
         }
         self.tell_entry(header, offset)
     }
@@ -370,8 +371,7 @@ impl<T: Tap> Archive<T> {
             self.data.is_trailer = true;
             return self.pass_data();
         }
-        self.entries += 1;
-        self.limits.hold_entries(self.entries)?;
+        self.count_entry()?;
         self.events.push_back(Event::Entry(Entry {
             segment: self.segments,
             offset,
@@ -379,6 +379,11 @@ impl<T: Tap> Archive<T> {
             name: self.data.name.clone(),
         }));
         Ok(())
+    }
+
+    fn count_entry(&mut self) -> Result<(), ReadError> {
+        self.entries += 1;
+        Ok(self.limits.hold_entries(self.entries)?)
     }
 
     /// The name of `size` bytes, no more of it than the limit; `None` where the segment ends before.

@@ -191,6 +191,7 @@ impl<'m> Reader<'m> {
                 _ => self.word(symbol.st_shndx, symbol.st_value),
             };
             found.crcs.extend(crc.map(|crc| (name, crc)));
+            bounded("CRCs of symbols", found.crcs.len(), SYMBOL_LIMIT)?;
         }
         Ok(())
     }
@@ -232,7 +233,8 @@ impl<'m> Reader<'m> {
 
     /// The undefined symbols with the versions they were built against.
     fn needs(&self, undefined: Vec<(&'m [u8], Binding)>) -> Result<SymbolList, ElfFault> {
-        let mut versions: HashMap<&[u8], u32> = self.versions().collect();
+        let versions = self.versions().take(SYMBOL_LIMIT + 1);
+        let mut versions: HashMap<&[u8], u32> = versions.collect();
         bounded("versions of symbols", versions.len(), SYMBOL_LIMIT)?;
         let mut needs = SymbolList::default();
         for (name, binding) in undefined {

@@ -22,7 +22,7 @@ pub struct InspectedModule {
 }
 
 /// The largest module that is unpacked, in bytes.
-const UNPACKED_LIMIT: usize = 64 << 20;
+const UNPACKED_LIMIT: usize = 48 << 20;
 /// What ends a signed module (`MODULE_SIG_STRING` in `include/linux/module_signature.h`).
 const SIGNATURE_END: &[u8] = b"~Module signature appended~\n";
 
