@@ -100,13 +100,8 @@ pub enum Obstacle {
     Pattern(String),
     /// Standard input is asked for more than once.
     InputTwice,
-    /// An image cannot be read to its end, and is of no use so.
-    NotWhole {
-        /// What ended it.
-        found: String,
-        /// What to do, where that can be told.
-        advice: Option<String>,
-    },
+    /// An image cannot be read whole, for this, and is of no use so.
+    NotWhole(Box<Obstacle>),
     /// A file is no image.
     NotAnImage {
         /// What it begins with.
@@ -293,7 +288,7 @@ impl Explain for Obstacle {
                 )
             }
             Obstacle::NoPath(bad) => bad.to_string(),
-            Obstacle::NotWhole { found, .. } => found.clone(),
+            Obstacle::NotWhole(obstacle) => obstacle.found(),
             Obstacle::InImage(error) => in_image(error),
             Obstacle::RuleUnknown { .. } => "no rule of that name".to_owned(),
             Obstacle::Flaw(flaw) => flaw.found(),
@@ -334,7 +329,7 @@ impl Explain for Obstacle {
                 "a path; * and ? in it stand for any characters, [a-z] for one of these".to_owned()
             }
             Obstacle::InputTwice => "one image there: it can be read but once".to_owned(),
-            Obstacle::NotWhole { .. } => "an image that can be read to its end".to_owned(),
+            Obstacle::NotWhole(obstacle) => obstacle.expected(),
             Obstacle::InImage(_) | Obstacle::NoPath(_) => {
                 "the path of a file in the image".to_owned()
             }
@@ -386,9 +381,7 @@ impl Explain for Obstacle {
                 "put a backslash before a character that stands for itself".to_owned()
             }
             Obstacle::InputTwice => "lay one of them in a file first".to_owned(),
-            Obstacle::NotWhole { advice, .. } => advice.clone().unwrap_or_else(|| {
-                "see xinitrd inspect, which says what is wrong with it".to_owned()
-            }),
+            Obstacle::NotWhole(obstacle) => obstacle.advice(),
             Obstacle::InImage(LookupError::WrongKind { .. }) => "name a file".to_owned(),
             Obstacle::InImage(_) | Obstacle::NoPath(_) => {
                 "see xinitrd list, which prints the paths".to_owned()

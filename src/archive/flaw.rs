@@ -7,7 +7,7 @@ use crate::image_path::Shown;
 use crate::problem::Explain;
 
 /// Something that is not as the format has it, and where.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Flaw {
     /// The number of the segment; that of the next one behind the last.
     pub segment: usize,
@@ -20,7 +20,7 @@ pub struct Flaw {
 }
 
 /// What is not as the format has it.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum FlawKind {
     /// No header stands where one must.
     #[error("no cpio header: it begins with {:?}", Shown(.found).to_string())]

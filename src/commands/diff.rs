@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::image::{broken_off, name, once};
+use super::image::{broken_off, name, of_flaws, once};
 use super::obstacles::Obstacles;
 use super::{json, output_error, print};
 use crate::cli::DiffArgs;
@@ -14,7 +14,7 @@ use crate::inspect::compare::Comparison;
 use crate::inspect::picture::Picture;
 use crate::inspect::read::Depth;
 use crate::inspect::{Guest, Inspection, inspect};
-use crate::problem::Explain;
+use crate::problem::Problem;
 use crate::report::{GENERATOR, SCHEMA_VERSION};
 
 /// The comparison, for pipelines.
@@ -78,11 +78,15 @@ fn read(path: &Path, args: &DiffArgs) -> Result<Inspection, Error> {
     let limits = args.limits.limits();
     let inspection = inspect(source, limits, &Guest::default(), Depth::Digests).map_err(told)?;
     let Picture { flaws, limit, .. } = &*inspection.picture;
-    let flaw = flaws.iter().find(|flaw| flaw.kind.loses_content());
-    let advice = limit.map(|limit| Obstacle::LimitMet(limit).advice());
-    let found = limit.map(|limit| limit.to_string());
-    match found.or_else(|| Some(flaw?.kind.to_string())) {
-        Some(found) => Err(Error::one(name(path), Obstacle::NotWhole { found, advice })),
-        None => Ok(inspection),
+    let losses = flaws.iter().filter(|flaw| flaw.kind.loses_content());
+    let flaws = of_flaws(path, losses.cloned());
+    let limit = limit.map(|limit| Problem::new(name(path), Obstacle::LimitMet(limit)));
+    let not_whole = |problem: Problem<Obstacle>| {
+        Problem::new(problem.place, Obstacle::NotWhole(Box::new(problem.fault)))
+    };
+    let problems: Vec<_> = flaws.into_iter().chain(limit).map(not_whole).collect();
+    match problems.is_empty() {
+        true => Ok(inspection),
+        false => Err(Error::Refused(problems)),
     }
 }

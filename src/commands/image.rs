@@ -116,7 +116,10 @@ impl Image {
 }
 
 /// What is told of the first flaws of the image at `path`.
-pub(super) fn of_flaws(path: &Path, flaws: Vec<Flaw>) -> Vec<Problem<Obstacle>> {
+pub(super) fn of_flaws(
+    path: &Path,
+    flaws: impl IntoIterator<Item = Flaw>,
+) -> Vec<Problem<Obstacle>> {
     let flaws = flaws.into_iter().take(FLAW_LIMIT);
     flaws.map(|flaw| of_flaw(path, flaw)).collect()
 }

@@ -135,7 +135,11 @@ fn bad(output: &Path, finding: Finding) -> Problem<Obstacle> {
         .entry
         .as_ref()
         .map(|entry| format!(": {}", Shown(entry)));
-    let place = shown(output) + entry.as_deref().unwrap_or_default();
+    let image = match is_stdout(output) {
+        true => "the image".to_owned(),
+        false => shown(output),
+    };
+    let place = image + entry.as_deref().unwrap_or_default();
     Problem::new(place, Obstacle::Judged(Box::new(finding)))
 }
 

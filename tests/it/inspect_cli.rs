@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use xinitrd::inspect::rules;
 
 use crate::guest::GZIP;
-use crate::judged::{archive, directory, file, link, made, program};
+use crate::judged::{archive, device, directory, file, link, made, program};
 use crate::shelf::{Shelf, documents, sound};
 use crate::support::{Tool, utf8};
 
@@ -118,7 +118,7 @@ fn a_report_is_made_for_people_line_by_line() {
     let text = format!(
         "segment 0   at 0, none, {size} bytes, {size} unpacked, 3 entries
 made by     unknown
-init        /init, a shell script
+init        /init, a script for /bin/sh
 largest            26 init
 memory      0.1 MiB to unpack before Xen 4.20, 0.1 MiB since; 0.1 MiB stay in use
 ",
@@ -127,7 +127,7 @@ memory      0.1 MiB to unpack before Xen 4.20, 0.1 MiB since; 0.1 MiB stay in us
     assert!(out.starts_with(&text), "{out}");
     assert_eq!(code, 1);
     assert!(
-        out.contains("\nerror missing-script-interpreter: segment 0, init\n"),
+        out.contains("\nerror script-interpreter-missing: segment 0, init\n"),
         "{out}"
     );
     assert!(verdict(&out).starts_with("image: bad, "), "{out}");
@@ -354,7 +354,7 @@ fn every_bound_that_is_met_is_refused_with_the_option_that_raises_it() {
             } else {
                 &[]
             };
-            let arguments = [command, &[image, option, bound][..], path].concat();
+            let arguments = [*command, &[image, option, bound][..], path].concat();
             let (code, out, said) = shelf.says(&arguments);
             // Of two that cannot be compared it is not known whether they differ.
             let expected = if command[0] == "diff" { 2 } else { 1 };
@@ -479,4 +479,87 @@ fn is_named(text: &str, name: &str) -> bool {
         let after = text[at + name.len()..].chars().next();
         !before.is_some_and(is_part) && !after.is_some_and(is_part)
     })
+}
+
+/// Every key in a document, but those of objects whose keys are names of other things.
+fn keys(value: &Value, found: &mut BTreeSet<String>) {
+    const NAMED: [&str; 3] = ["kernels", "elf", "more"];
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                found.insert(key.clone());
+                if !NAMED.contains(&key.as_str()) {
+                    keys(value, found);
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| keys(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_field_of_every_document_is_documented() {
+    let spoilt = [
+        device("console", 5, 1),
+        link("link", "console"),
+        made(b"\xff", 0o100_644, ""),
+        file("gone/file", ""),
+    ];
+    let shelf = Shelf::of(&[
+        ("spoilt", &[sound(&spoilt), b"junk".to_vec()].concat()),
+        ("a", &archive(&[file("a", "a")])),
+        ("b", &archive(&[file("a", "b")])),
+    ]);
+    for (command, arguments, more) in [
+        (
+            "inspect",
+            &["spoilt"][..],
+            &["schema_version", "generator"][..],
+        ),
+        (
+            "list",
+            &["spoilt"],
+            &[
+                "refused",
+                "problems",
+                "place",
+                "do",
+                "schema_version",
+                "generator",
+            ],
+        ),
+        ("diff", &["a", "b"], &["schema_version", "generator"]),
+    ] {
+        let (code, out, _) = shelf.says(&[&[command, "--json"], arguments].concat());
+        assert_eq!(code, 1, "{out}");
+        let documents = match command {
+            "diff" => vec![serde_json::from_str(&out).unwrap()],
+            _ => documents(&out),
+        };
+        let mut found = BTreeSet::new();
+        documents
+            .iter()
+            .for_each(|document| keys(document, &mut found));
+        for key in more {
+            assert!(found.remove(*key), "{key}");
+        }
+        if command == "list" {
+            // Those of the refusal.
+            assert!(found.remove("found") && found.remove("expected"));
+        }
+        assert_eq!(found, documented(command), "{command}");
+    }
+}
+
+/// The fields in the section of docs/inspect.md about a command.
+fn documented(command: &str) -> BTreeSet<String> {
+    let sections = include_str!("../../docs/inspect.md").split("\n### ");
+    let heading = format!("`{command}`\n");
+    let section = sections
+        .filter_map(|section| section.strip_prefix(&heading))
+        .next();
+    let section = section.unwrap().split("\n## ").next().unwrap();
+    let field = |line: &str| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned());
+    section.lines().filter_map(field).collect()
 }

@@ -9,6 +9,7 @@
 
 mod bad_input; // files an image cannot be made of, through the command: exit code, words, nothing left
 mod build; // images built by the command, read back with cpio, bsdtar and gzip
+mod build_judged; // bad images that are built, and refused
 mod busybox_init; // the busybox init, function by function, in a real ash
 mod compress; // encoders and decoders against gzip, xz, zstd, lz4 and python's zlib
 mod decode; // one compressed member at a time, cut, damaged, and followed by others
@@ -19,6 +20,7 @@ mod foreign; // images of other builders, listed and extracted as GNU cpio does 
 mod guest; // what images are built for
 mod guest_root; // a guest's root as the command reads it: its kernels, what it tells modprobe
 mod hostile; // every reader of foreign bytes, over thousands of spoilt inputs
+mod inspect_archive; // archives and their compression, spoilt and judged
 mod inspect_cli; // `inspect` and `explain` as a user meets them
 mod inspect_elf; // programs, libraries and scripts of an image, judged
 mod inspect_files; // paths, types and modes of an image, judged
