@@ -159,8 +159,8 @@ pub struct InspectArgs {
     /// The directory of the kernel's modules in that root
     #[arg(long, value_name = "KVER", requires = "root")]
     pub kernel: Option<String>,
-    /// A device of the guest, as its modalias has it (virtio:d00000002v00001AF4, xen:vbd): an image
-    /// without its driver is bad
+    /// A device of the guest, by its modalias (xen:vbd, virtio:d00000002v00001AF4) or its driver's name: an
+    /// image without a driver for it is bad
     #[arg(long, value_name = "ALIAS")]
     pub device: Vec<String>,
     /// Print a JSON object a line for each image

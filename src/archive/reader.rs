@@ -112,6 +112,13 @@ impl<T: Tap> Archive<T> {
         self.input.as_ref().map_or(0, Source::offset)
     }
 
+    /// The last four bytes that have been read, as a little-endian number: those of the image, when all
+    /// is over.
+    #[must_use]
+    pub fn last_read(&self) -> u32 {
+        self.input.as_ref().map_or(0, Source::last_read)
+    }
+
     /// The tap, when all is over.
     #[must_use]
     pub fn into_tap(self) -> T {

@@ -52,7 +52,8 @@ pub struct Guest {
     pub xen: Option<XenVersion>,
     /// What its root says of its kernel, where that was named.
     pub root: Option<GuestKernel>,
-    /// The devices it cannot do without, where they were said: their modaliases, as `/sys` has them.
+    /// The devices it cannot do without, where they were said: their modaliases, as `/sys` has
+    /// them, or the names of their drivers.
     pub devices: Vec<String>,
 }
 

@@ -15,6 +15,8 @@ use super::module::InspectedModule;
 pub struct Picture {
     /// Its size in bytes, as far as it was read.
     pub size: u64,
+    /// Its last four bytes, as a little-endian number, if it was read to its end.
+    pub last: Option<u32>,
     /// Its segments, in order.
     pub segments: Vec<Segment>,
     /// Every entry of every segment, in order.

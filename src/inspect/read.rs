@@ -59,7 +59,10 @@ pub fn read(
     reading.picture.size = archive.position();
     match done {
         Err(ReadError::Limit(limit)) => reading.picture.limit = Some(limit),
-        done => done?,
+        done => {
+            done?;
+            reading.picture.last = Some(archive.last_read());
+        }
     }
     Ok(reading.picture)
 }

@@ -227,11 +227,8 @@ boot() {
     judge "$current" "${DISK_DEVICES[@]}"
 }
 
-# What a virtio disk on PCI is, by the modaliases of its two devices.
-DISK_DEVICES=(
-    --device pci:v00001AF4d00001042sv00001AF4sd00001100bc01sc80i00
-    --device virtio:d00000002v00001AF4
-)
+# What serves a virtio disk on PCI, which is two devices.
+DISK_DEVICES=(--device virtio_pci --device virtio_blk)
 
 # judge NAME OPTION...: what `xinitrd inspect` says of $image, given what an administrator would know of
 # its guest, must hold against the boot in $console. A case that breaks its image says before by which

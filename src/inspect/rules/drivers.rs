@@ -4,6 +4,7 @@ use crate::inspect::Case;
 use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::modules::{Member, Modules};
 use crate::kmod::aliases::{Alias, normalise};
+use crate::kmod::name::ModuleName;
 
 /// The rules, in order.
 pub const RULES: &[&Rule] = &[&NO_BLOCK_DRIVER, &NO_DRIVER];
@@ -24,9 +25,9 @@ static NO_DRIVER: Rule = Rule {
     severity: Severity::Error,
     meaning: "Neither the image nor the kernel, as far as is known, has a driver for a device that was named.",
     reason: "A device announces itself by its modalias, and a module has patterns of those it serves \
-             (Documentation/driver-api/driver-model/binding.rst): where none matches, nobody serves the device.",
-    cure: "Put the driver into the image. Where it is built in, --root and --kernel name the guest's \
-           root, which tells.",
+             (Documentation/driver-api/driver-model/binding.rst): where none matches, nobody serves it.",
+    cure: "Put the driver into the image. Where it is built in, --root and --kernel name the guest's root, \
+           which tells: by the driver's name, for most kernels list no patterns of what is built in.",
 };
 
 /// Xen's block driver, by the names it has had: in 2.6.9, in 2.6.18, and since 2.6.23.
@@ -46,10 +47,7 @@ pub fn check(case: &Case<'_>, modules: &Modules<'_>, findings: &mut Vec<Finding>
 }
 
 fn no_block_driver(case: &Case<'_>, modules: &Modules<'_>) -> Option<Finding> {
-    let is_known = |name: &str| {
-        let has_name = |member: &Member<'_>| member.name.as_bytes() == name.as_bytes();
-        modules.is_builtin(name.as_bytes()) || modules.members.iter().any(has_name)
-    };
+    let is_known = |name: &str| is_served(modules, name.as_bytes(), |_| false);
     let is_of_xen = |pattern: &[u8]| pattern.starts_with(b"xen");
     if DRIVERS.into_iter().any(is_known) || is_served(modules, DEVICE.as_bytes(), is_of_xen) {
         return None;
@@ -63,14 +61,14 @@ fn no_block_driver(case: &Case<'_>, modules: &Modules<'_>) -> Option<Finding> {
     Some(finding.weighing(severity))
 }
 
-/// Whether the kernel, or a module by one of its aliases that `counts`, serves `device`.
+/// Whether something serves `device`, the name of a driver or an alias: what is built in, or a module, by
+/// one of its patterns that `counts`.
 fn is_served(modules: &Modules<'_>, device: &[u8], counts: impl Fn(&[u8]) -> bool) -> bool {
-    let normalised = normalise(device);
+    let (name, alias) = (ModuleName::new(device), normalise(device));
     let serves = |member: &Member<'_>| {
         let mut patterns = member.module.modinfo.all("alias");
-        patterns.any(|pattern| {
-            counts(pattern) && Alias::new(pattern, member.name.clone()).matches(&normalised)
-        })
+        let matches = |pattern| Alias::new(pattern, name.clone()).matches(&alias);
+        member.name == name || patterns.any(|pattern| counts(pattern) && matches(pattern))
     };
     modules.is_builtin(device) || modules.members.iter().any(serves)
 }
