@@ -14,7 +14,7 @@ use common::{Entrant, Failure, Product, fetched, named_by, printed, race, shell,
 #[allow(dead_code, reason = "every comparison uses a part of it")]
 mod common;
 
-/// The one entry that an image behind microcode has besides.
+/// What an image behind microcode has besides.
 const MICROCODE: &str = "kernel/x86/microcode/GenuineIntel.bin";
 /// Programs, and how they are had.
 const CPIO: (&str, &str) = ("cpio", "apt-get install cpio");
@@ -47,7 +47,7 @@ fn compare(rounds: usize) -> Result<(), Failure> {
     }
     for image in images
         .iter()
-        .filter(|image| image.title.contains("big, gzip"))
+        .filter(|image| image.title.starts_with("big, gzip:"))
     {
         extract(image, &output, rounds)?;
     }
@@ -67,8 +67,10 @@ fn images(memory: &Path) -> Result<Vec<Image>, Failure> {
         )
     });
     let gzip = gzip?;
-    let (in_small, in_big) = (names(&small)?, names(&gzip)?);
-    let in_last = [in_big.as_slice(), &[MICROCODE.to_owned()]].concat();
+    let behind_microcode = behind_microcode?;
+    let unpacked = |image: &Path| names(&format!("<(gzip -dc {})", text(image)));
+    let (in_small, in_big) = (unpacked(&small)?, unpacked(&gzip)?);
+    let in_last = [names(&text(&behind_microcode))?, in_big.clone()].concat();
     let gunzip = Some(("gzip", "apt-get install gzip"));
     let unzstd = Some(("zstd", "apt-get install zstd"));
     let unxz = Some(("xz", "apt-get install xz-utils"));
@@ -79,7 +81,7 @@ fn images(memory: &Path) -> Result<Vec<Image>, Failure> {
         ("big, xz", xz?, in_big, unxz),
         (
             "big, gzip behind microcode",
-            behind_microcode?,
+            behind_microcode,
             in_last,
             None,
         ),
@@ -101,9 +103,9 @@ fn minimal(output: &Path) -> Result<PathBuf, Failure> {
     Ok(output.to_owned())
 }
 
-/// As GNU cpio has them.
-fn names(image: &Path) -> Result<Vec<String>, Failure> {
-    let lines = format!("gzip -dc {} | cpio -it --quiet", text(image));
+/// As GNU cpio has them, of the first archive in what a shell opens.
+fn names(archive: &str) -> Result<Vec<String>, Failure> {
+    let lines = format!("cpio -it --quiet < {archive}");
     let [program, arguments @ ..] = shell(&lines);
     let listed = printed(Command::new(program).args(arguments))?;
     Ok(listed.lines().map(str::to_owned).collect())

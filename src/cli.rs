@@ -88,6 +88,9 @@ pub struct LimitArgs {
     /// Refuse an image of more entries
     #[arg(long, value_name = "N", default_value_t = Limits::default().entries, hide_short_help = true)]
     pub max_entries: u64,
+    /// Refuse an image of more segments
+    #[arg(long, value_name = "N", default_value_t = Limits::default().segments, hide_short_help = true)]
+    pub max_segments: u64,
     /// Refuse names of more bytes; the kernel takes 4096
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().name, hide_short_help = true)]
     pub max_name: u64,
@@ -97,7 +100,7 @@ pub struct LimitArgs {
     /// Refuse an image that unpacks to more than so many times its size, above 16M
     #[arg(long, value_name = "N", default_value_t = Limits::default().ratio, hide_short_help = true)]
     pub max_ratio: u64,
-    /// Refuse what takes more memory: a decoder's window, or the names and facts of an image
+    /// Refuse what takes more memory: a decoder's window; half of it for the names and facts of an image
     #[arg(long, value_name = "SIZE", default_value = "128M", value_parser = size, hide_short_help = true)]
     pub max_memory: u64,
 }
@@ -108,6 +111,7 @@ impl LimitArgs {
     pub fn limits(&self) -> Limits {
         Limits {
             entries: self.max_entries,
+            segments: self.max_segments,
             name: self.max_name,
             size: self.max_size,
             ratio: self.max_ratio,
@@ -155,6 +159,10 @@ pub struct InspectArgs {
     /// The directory of the kernel's modules in that root
     #[arg(long, value_name = "KVER", requires = "root")]
     pub kernel: Option<String>,
+    /// A device of the guest, by its modalias (xen:vbd, virtio:d00000002v00001AF4) or its driver's name: an
+    /// image without a driver for it is bad
+    #[arg(long, value_name = "ALIAS")]
+    pub device: Vec<String>,
     /// Print a JSON object a line for each image
     #[arg(long)]
     pub json: bool,

@@ -40,12 +40,11 @@ fn find(args: &CatArgs, mut image: Image) -> Result<usize, Error> {
         .map_err(|bad| Error::one(place(), Obstacle::NoPath(bad)))?;
     let mut picture = image.outline(args.limits.limits())?;
     let flaws = std::mem::take(&mut picture.flaws);
-    let picture = Arc::new(picture);
-    let tree = Tree::new(Arc::clone(&picture));
+    let tree = Tree::new(Arc::new(picture));
     let real = tree.root().regular_file(&path);
     let number = real.and_then(|real| tree.number(&real).ok_or(LookupError::Missing));
     match number {
-        Ok(number) => Ok(picture.holders().of(&picture, number)),
+        Ok(number) => Ok(tree.data_number(number)),
         Err(error) => {
             // It may be missing for what could not be read.
             let mut problems = of_flaws(&args.image, flaws);

@@ -14,6 +14,8 @@ use crate::problem::Problem;
 
 /// The most flaws of one image that are told: a hostile one may have one an entry.
 const FLAW_LIMIT: usize = 100;
+/// The kernel's `PATH_MAX`: a link's target is shorter.
+const TARGET_LIMIT: usize = 4096;
 
 /// An image on its way, and its flaws so far.
 pub(super) struct Image {
@@ -47,7 +49,7 @@ impl Image {
             flaws,
         } = self;
         let told = |error| broken_off(path, &mut Vec::new(), error);
-        let picture = read(archive, Depth::Outline, limits.memory).map_err(told)?;
+        let picture = read(archive, Depth::Outline, &limits).map_err(told)?;
         match picture.limit {
             Some(limit) => Err(broken_off(path, flaws, limit.into())),
             None => Ok(picture),
@@ -79,11 +81,15 @@ impl Image {
             .map_err(|error| broken_off(path, flaws, error))
     }
 
-    /// The whole of the entry's data, where that is short.
+    /// The target that a link's data is. Of a longer one than any file system takes no more is kept than
+    /// shows that.
     pub(super) fn target(&mut self) -> Result<Vec<u8>, Error> {
         let mut target = Vec::new();
-        while let Some(bytes) = self.data()? {
-            target.extend_from_slice(bytes);
+        while target.len() < TARGET_LIMIT
+            && let Some(bytes) = self.data()?
+        {
+            let room = bytes.len().min(TARGET_LIMIT - target.len());
+            target.extend_from_slice(bytes.get(..room).unwrap_or_default());
         }
         Ok(target)
     }

@@ -71,6 +71,7 @@ fn asked(args: &InspectArgs) -> Result<(Policy, Guest), Error> {
         arch: args.arch,
         root,
         xen: args.xen,
+        devices: args.device.clone(),
     };
     obstacles.none_before(Some((policy, guest)))
 }

@@ -146,6 +146,7 @@ fn bad(output: &Path, finding: Finding) -> Problem<Obstacle> {
 /// What this program wrote is followed to its end.
 const UNBOUNDED: Limits = Limits {
     entries: u64::MAX,
+    segments: u64::MAX,
     name: u64::MAX,
     size: u64::MAX,
     ratio: u64::MAX,

@@ -16,6 +16,7 @@ pub struct Source<R> {
     start: usize,
     end: usize,
     taken: u64,
+    last: u32,
 }
 
 impl<R: Read> Source<R> {
@@ -31,6 +32,7 @@ impl<R: Read> Source<R> {
             start: 0,
             end: 0,
             taken: 0,
+            last: 0,
         }
     }
 
@@ -38,6 +40,12 @@ impl<R: Read> Source<R> {
     #[must_use]
     pub const fn offset(&self) -> u64 {
         self.taken
+    }
+
+    /// The last four bytes that were read, taken or not, as a little-endian number.
+    #[must_use]
+    pub const fn last_read(&self) -> u32 {
+        self.last
     }
 
     /// The next `count` bytes, which stay where they are; fewer only where the reader ends, and
@@ -82,6 +90,15 @@ impl<R: Read> Source<R> {
                 other => break other?.min(room.len()),
             }
         };
+        let new = self
+            .buffer
+            .get(self.end..self.end + read)
+            .unwrap_or_default();
+        let shifted = |last: u32, &byte: &u8| last >> 8 | u32::from(byte) << 24;
+        self.last = new
+            .iter()
+            .skip(read.saturating_sub(4))
+            .fold(self.last, shifted);
         self.end += read;
         Ok(read)
     }
@@ -145,6 +162,7 @@ mod tests {
         source.read_to_end(&mut rest).unwrap();
         assert_eq!((rest.as_slice(), source.offset()), (&b"cdef"[..], 6));
         assert_eq!(source.peek(1).unwrap(), b"");
+        assert_eq!(source.last_read(), u32::from_le_bytes(*b"cdef"));
     }
 
     #[test]

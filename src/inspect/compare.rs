@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::Inspection;
-use super::picture::{Content, Holders, Item};
+use super::picture::{Content, Item};
 use crate::archive::FileType;
 use crate::digest::Digest;
 use crate::image_path::{ImagePath, Shown};
@@ -77,7 +77,6 @@ impl Comparison {
     }
 
     fn compare_files(&mut self, first: &Inspection, second: &Inspection) {
-        let holders = (first.picture.holders(), second.picture.holders());
         for (path, before) in first.tree.items() {
             let Some(after) = second.tree.at(path) else {
                 self.removed.push(shown(path));
@@ -87,8 +86,7 @@ impl Comparison {
                 self.besides.insert("times");
             }
             let mut changes = changes(before, after);
-            let content = |inspection, holders| content(inspection, holders, path);
-            let contents = (content(first, &holders.0), content(second, &holders.1));
+            let contents = (content(first, path), content(second, path));
             changes.extend(change("content", contents));
             if !changes.is_empty() {
                 let path = shown(path);
@@ -165,9 +163,9 @@ fn target(item: &Item) -> String {
 }
 
 /// A file's size and its digest.
-fn content(inspection: &Inspection, holders: &Holders, path: &ImagePath) -> String {
+fn content(inspection: &Inspection, path: &ImagePath) -> String {
     let number = inspection.tree.number(path);
-    let holder = number.map(|number| holders.of(&inspection.picture, number));
+    let holder = number.map(|number| inspection.tree.data_number(number));
     let item = holder.and_then(|number| inspection.picture.items.get(number));
     match item {
         Some(item) if item.file_type() == FileType::Regular => {

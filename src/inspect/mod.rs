@@ -14,6 +14,7 @@ pub mod memory;
 pub mod module;
 pub mod modules;
 pub mod picture;
+pub mod places;
 pub mod read;
 pub mod report;
 pub mod rules;
@@ -51,6 +52,9 @@ pub struct Guest {
     pub xen: Option<XenVersion>,
     /// What its root says of its kernel, where that was named.
     pub root: Option<GuestKernel>,
+    /// The devices it cannot do without, where they were said: their modaliases, as `/sys` has
+    /// them, or the names of their drivers.
+    pub devices: Vec<String>,
 }
 
 /// An image, read and judged.
@@ -84,7 +88,7 @@ pub fn inspect(
 ) -> Result<Inspection, ReadError> {
     let kernel = Kernel::new(guest.kernel.unwrap_or(TODAY));
     let mut archive = Archive::with_tap(source, limits, kernel);
-    let picture = Arc::new(read::read(&mut archive, depth, limits.memory)?);
+    let picture = Arc::new(read::read(&mut archive, depth, &limits)?);
     let unpacked = archive.into_tap().finish();
     let tree = Tree::new(Arc::clone(&picture));
     let boot = Boot::of(&tree);

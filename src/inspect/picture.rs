@@ -1,8 +1,6 @@
 //! What an image holds, as far as judging it takes: every entry and every flaw, and of the data no
 //! more than facts and small texts.
 
-use std::collections::BTreeMap;
-
 use crate::archive::{Entry, FileType, Flaw, LimitMet, SegmentEnd, SegmentStart};
 use crate::digest::Digest;
 use crate::elf::ElfFault;
@@ -17,6 +15,8 @@ use super::module::InspectedModule;
 pub struct Picture {
     /// Its size in bytes, as far as it was read.
     pub size: u64,
+    /// Its last four bytes, as a little-endian number, if it was read to its end.
+    pub last: Option<u32>,
     /// Its segments, in order.
     pub segments: Vec<Segment>,
     /// Every entry of every segment, in order.
@@ -66,42 +66,7 @@ pub enum Content {
     Program(Box<Result<ProgramFacts, ElfFault>>),
 }
 
-impl Picture {
-    /// Where the data of files with several names stands.
-    #[must_use]
-    pub fn holders(&self) -> Holders {
-        let names = self.items.iter().enumerate();
-        let with_data = names.filter(|(_, item)| item.entry.header.size > 0);
-        // Of two with data the later stays.
-        let holders = with_data.filter_map(|(number, item)| Some((item.link_key()?, number)));
-        Holders(holders.collect())
-    }
-}
-
-/// What the names of one file have in common: segment, device and inode.
-type LinkKey = (usize, (u32, u32), u32);
-
-/// For every file of several names the number of the last entry that has data.
-pub struct Holders(BTreeMap<LinkKey, usize>);
-
-impl Holders {
-    /// The number of the entry that holds the data of entry `number` of `picture`.
-    #[must_use]
-    pub fn of(&self, picture: &Picture, number: usize) -> usize {
-        let key = picture.items.get(number).and_then(Item::link_key);
-        let holder = key.and_then(|key| self.0.get(&key));
-        holder.copied().unwrap_or(number)
-    }
-}
-
 impl Item {
-    /// What the names of its file have in common, where it may have several.
-    fn link_key(&self) -> Option<LinkKey> {
-        let header = &self.entry.header;
-        let is_linked = header.nlink > 1 && self.file_type() == FileType::Regular;
-        is_linked.then_some((self.entry.segment, header.dev, header.ino))
-    }
-
     /// The type of file.
     #[must_use]
     pub fn file_type(&self) -> FileType {

@@ -23,7 +23,8 @@ mount --bind "$work/scratch" "$root/var/tmp"
 mount --bind "$work/firmware" "$root/usr/lib/firmware"
 # For bash, whose <() is a file there.
 mount --rbind /proc "$root/proc"
-mount -t tmpfs none "$root/dev"
+# Not sticky: what is not root's own could not be opened there by who may create files.
+mount -t tmpfs -o mode=755 none "$root/dev"
 ln -s /proc/self/fd "$root/dev/fd"
 for device in $DEVICES; do
     : >"$root/dev/$device"

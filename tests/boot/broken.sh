@@ -24,12 +24,14 @@ unpacked() {
 }
 
 case_no-driver() {
+    local faults=no-driver-for-device
     kernel 6.1 && image --rootfs ext4 && disk ext4
     boot root=/dev/vda rootwait=2
     never_reached 'xinitrd: no root: root=/dev/vda did not appear' 'xinitrd: block devices: none'
 }
 
 case_order() {
+    local faults=module-loaded-before-its-need
     kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
     overlaid etc/xinitrd/modules 644 < <(unpacked | cpio -i --quiet --to-stdout etc/xinitrd/modules | tac)
     boot root=/dev/vda rootwait=2
@@ -37,6 +39,7 @@ case_order() {
 }
 
 case_cut-module() {
+    local faults=elf-damaged
     kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
     local ext4=lib/modules/$version/kernel/fs/ext4/ext4.ko
     overlaid "$ext4" 644 < <(head -c 50000 "$tree/$ext4")
@@ -45,6 +48,7 @@ case_cut-module() {
 }
 
 case_stray-32-bit() {
+    local faults=elf-wrong-machine
     kernel 6.12 && virtio_image --rootfs ext4 && disk ext4
     overlaid bin/busybox 755 <"$("$top/testdata/fetch.sh" busybox-i386)/bin/busybox"
     boot root=/dev/vda ia32_emulation=0
@@ -52,6 +56,7 @@ case_stray-32-bit() {
 }
 
 case_no-init() {
+    local faults=no-init
     kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
     # Under another name, of the same length: it stands alone, between a header and its padding.
     unpacked | LC_ALL=C sed 's/\(0\{8\}\)init\x00/\1inix\x00/' >"$work/no-init.img"
@@ -61,6 +66,7 @@ case_no-init() {
 }
 
 case_cut-image() {
+    local faults=damaged-compression
     kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
     head -c "$(($(stat -c %s "$image") / 2))" "$image" >"$work/cut-image.img"
     image=$work/cut-image.img
@@ -71,6 +77,7 @@ case_cut-image() {
 
 # The kernel has unpacked all when it comes to the bytes, and goes on.
 case_tail() {
+    local faults=trailing-bytes
     kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
     { cat "$image" && echo 'bytes that are no archive'; } >"$work/tail.img"
     image=$work/tail.img

@@ -54,6 +54,7 @@ set_up() {
 
     work=$(mktemp -d)
     guest_is amd64
+    : >"$work/verdicts"
     trap clean_up EXIT
     trap 'exit 1' HUP INT TERM
 }
@@ -223,6 +224,27 @@ boot() {
         "${attachment[@]}" -kernel "$vmlinux" -initrd "$image" \
         -append "console=$terminal panic=-1 $*" < <(type_in) >"$console" 2>"$work/qemu-errors" ||
         problem "qemu ended with $? ($(tail -n 1 "$work/qemu-errors"))"
+    judge "$current" "${DISK_DEVICES[@]}"
+}
+
+# What serves a virtio disk on PCI, which is two devices.
+DISK_DEVICES=(--device virtio_pci --device virtio_blk)
+
+# judge NAME OPTION...: what `xinitrd inspect` says of $image, given what an administrator would know of
+# its guest, must hold against the boot in $console. A case that breaks its image says before by which
+# $faults (rules), one whose root is not reached for another reason, $elsewhere, which.
+judge() {
+    local name=$1 report=$work/report.json status=0 row
+    shift
+    "$XINITRD" inspect --json --kernel-version "$version" --root "$tree" --kernel "$version" "$@" \
+        "$image" >"$report" 2>"$work/inspect-errors" || status=$?
+    [ "$status" -le 1 ] || problem "inspect ended with $status: $(cat "$work/inspect-errors")"
+    # shellcheck disable=SC2086 # a list of rules
+    row=$(python3 "$here/verdicts.py" judge "$name" "$report" "$console" "$elsewhere" $faults \
+        2>>"$work/problems")
+    echo "$row" >>"$work/verdicts"
+    [ -n "$document" ] || grep -Fqx -- "$row" "$top/docs/verdicts.md" ||
+        problem "docs/verdicts.md does not have: $row"
 }
 
 # attached_late SECONDS: the disk is plugged in so long after the init has begun to wait.
@@ -287,7 +309,7 @@ since() {
 run_case() {
     local started=$EPOCHREALTIME seconds
     attachment=(-device 'virtio-blk-pci,drive=root')
-    typed='' prompt='' current=$1 console=$work/$1.console
+    typed='' prompt='' faults='' elsewhere='' current=$1 console=$work/$1.console
     guest_is amd64
     : >"$console"
     : >"$work/problems"

@@ -1,11 +1,12 @@
 #!/bin/bash
 # Boots images in QEMU, from real Debian kernels to a root disk's init, and judges by the console.
 #
-#   tests/boot/run.sh [--install] [--quick] [--images] [CASE...]
+#   tests/boot/run.sh [--install] [--quick] [--images] [--verdicts FILE] [CASE...]
 #
 # --install  installs the missing Debian packages (as root)
 # --quick    two cases under QEMU alone, one under Xen
 # --images   every image of testdata/images/make.sh
+# --verdicts every case there is, and what `xinitrd inspect` says of each image beside it, into FILE
 # XINITRD    the xinitrd program (default: target/release/xinitrd, built anew)
 # XINITRD_I386  a static i386 build of it; where it is given, one more case builds in a 32-bit dom0
 #
@@ -170,6 +171,7 @@ case_old() {
 }
 
 case_absent() {
+    local elsewhere='a root= that is not there'
     kernel 6.1 && virtio_image --rootfs ext4 && disk mbr
     boot root=/dev/xvda1 rootwait=3
     says 'xinitrd: no root: root=/dev/xvda1 did not appear' \
@@ -182,6 +184,7 @@ case_absent() {
 }
 
 case_unmountable() {
+    local elsewhere='a root that cannot be mounted'
     kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
     boot root=/dev/vda rootfstype=minix,ext4 rootflags=nonesuch xinitrd.onfail=poweroff
     says 'xinitrd: no root: /dev/vda cannot be mounted \(minix: No such device, ext4: Invalid' \
@@ -190,6 +193,7 @@ case_unmountable() {
 }
 
 case_initless() {
+    local elsewhere='an init= that is not there'
     kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
     boot root=/dev/vda init=/sbin/nonesuch
     says 'xinitrd: no root: the root on /dev/vda has no program /sbin/nonesuch' \
@@ -197,6 +201,7 @@ case_initless() {
 }
 
 case_nfs() {
+    local elsewhere='a root on NFS'
     kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
     boot root=/dev/nfs nfsroot=192.0.2.1:/srv xinitrd.onfail=reboot
     says 'xinitrd: no root: a root on NFS is not supported' '.*reboot: Restarting system'
@@ -305,18 +310,9 @@ names() {
 }
 
 main() {
-    local chosen=() xen_chosen=() name
+    local chosen=() xen_chosen=() document=''
     install=no passed=0 failed=0
-    for name; do
-        case $name in
-        --install) install=yes ;;
-        --quick) chosen+=(device xz xen-pv-6.1) ;;
-        --images) mapfile -t -O ${#chosen[@]} chosen < <(names "$IMAGE_CASES$MORE_CASES") ;;
-        *) names "$CASES$MORE_CASES" | grep -qx -- "$name" ||
-            die "no case is called $name; the head of this script lists them"
-            chosen+=("$name") ;;
-        esac
-    done
+    choose "$@"
     [ ${#chosen[@]} -gt 0 ] || mapfile -t chosen < <(names "$CASES")
     set_up
     mapfile -t xen_chosen < <(printf '%s\n' "${chosen[@]}" | grep '^xen-')
@@ -325,8 +321,30 @@ main() {
         [ "$name" != "${name#xen-}" ] || run_case "$name"
     done
     finish_xen "${xen_chosen[@]}"
+    python3 "$here/verdicts.py" count "$work/verdicts"
+    [ -z "$document" ] || python3 "$here/verdicts.py" document "$work/verdicts" >"$document"
     printf '%d passed, %d failed, 0 skipped\n' "$passed" "$failed"
     [ "$failed" -eq 0 ]
+}
+
+# choose ARGUMENT...: the cases in $chosen, and what else is said in $install and $document.
+choose() {
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --install) install=yes ;;
+        --quick) chosen+=(device xz xen-pv-6.1) ;;
+        --images) mapfile -t -O ${#chosen[@]} chosen < <(names "$IMAGE_CASES$MORE_CASES") ;;
+        --verdicts)
+            document=${2:?--verdicts takes a file}
+            mapfile -t chosen < <(names "$CASES$MORE_CASES")
+            shift
+            ;;
+        *) names "$CASES$MORE_CASES" | grep -qx -- "$1" ||
+            die "no case is called $1; the head of this script lists them"
+            chosen+=("$1") ;;
+        esac
+        shift
+    done
 }
 
 main "$@"

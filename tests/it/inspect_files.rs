@@ -1,8 +1,12 @@
 //! The rules about paths, types and modes: a sound image, one thing changed, and what is found.
 
+use std::sync::Arc;
+
 use xinitrd::inspect::Guest;
 use xinitrd::inspect::rules::archive::NAME_TOO_LONG;
 use xinitrd::inspect::rules::files::RULES;
+use xinitrd::inspect::rules::unpacking;
+use xinitrd::inspect::tree::Tree;
 use xinitrd::kernel_version::KernelVersion;
 use xinitrd::unpacker::{OLD, TODAY, Unpacker, What};
 
@@ -48,7 +52,9 @@ fn cases() -> Vec<(Vec<Made>, Vec<&'static str>)> {
         (
             vec![file("etc/a", ""), directory("etc/x"), file("etc/x/b", "")],
             vec![
-                "error missing-parent etc/a: /etc has no entry; 3 entries are lost for it, of which this is the first",
+                "error missing-parent etc/a: /etc has no entry",
+                "error missing-parent etc/x: /etc has no entry",
+                "error missing-parent etc/x/b: /etc has no entry",
             ],
         ),
         (
@@ -248,7 +254,10 @@ fn drops(version: KernelVersion, image: &[u8]) -> bool {
 #[test]
 fn what_a_kernel_drops_without_a_word_is_told_of() {
     let early = file("kernel/x86/microcode/AuthenticAMD.bin", "read in place");
-    assert!(drops(TODAY, &with(&[early.clone()])) && all_found(with(&[early])).is_empty());
+    let early = with(&[early]);
+    assert!(drops(TODAY, &early));
+    let rules = [RULES, unpacking::RULES].concat();
+    assert_eq!(found(&judged(early, &Guest::default()), &rules), [""; 0]);
     let mut dropped = 0;
     for (entries, expected) in cases() {
         let image = with(&entries);
@@ -260,6 +269,25 @@ fn what_a_kernel_drops_without_a_word_is_told_of() {
         }
     }
     assert!(dropped > 20, "the models drop {dropped} only");
+}
+
+#[test]
+fn a_file_stands_where_the_links_on_its_way_lead() {
+    let image = [
+        with(&[directory("usr/lib/a"), file("lib/a/one", "")]),
+        archive(&[
+            file("/lib/a/two", ""),
+            link("back", "lib/a/.."),
+            file("back/three", ""),
+        ]),
+    ];
+    let inspection = judged(image.concat(), &Guest::default());
+    let tree = Tree::new(Arc::clone(&inspection.picture));
+    let paths = tree.items().map(|(path, _)| path.to_string());
+    let below: Vec<String> = paths.filter(|path| path.starts_with("/usr/lib/")).collect();
+    let expected = ["a", "a/one", "a/two", "three", "through-a-link"];
+    assert_eq!(below, expected.map(|path| format!("/usr/lib/{path}")));
+    assert!(tree.has("lib/a/two") && tree.has("back/a/one") && !tree.has("lib/two"));
 }
 
 #[test]

@@ -462,7 +462,7 @@ fn the_console_is_a_node_of_its_number_or_is_told_of() {
         ),
         (
             device("dev/console", 1, 3),
-            vec!["error wrong-console-node dev/console: a character device 1:3"],
+            vec!["warning wrong-console-node dev/console: a character device 1:3"],
         ),
         (
             file("dev/console", ""),

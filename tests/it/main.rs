@@ -22,12 +22,15 @@ mod guest_root; // a guest's root as the command reads it: its kernels, what it 
 mod hostile; // every reader of foreign bytes, over thousands of spoilt inputs
 mod inspect_archive; // archives and their compression, spoilt and judged
 mod inspect_cli; // `inspect` and `explain` as a user meets them
+mod inspect_elf; // programs, libraries and scripts of an image, judged
 mod inspect_files; // paths, types and modes of an image, judged
 mod inspect_init; // how an image boots, and its init judged
+mod inspect_modules; // the kernel modules of an image, judged
 mod interrupted; // writing that cannot go on, through the command
 mod judged; // archives made field by field, and what they are judged to be
 mod list_cli; // `list` and `cat` as a user meets them
 mod media; // file systems that are full, or read-only
+mod module_symbols; // what modules need and export, as binutils and kmod see it
 mod nash; // the scripts of EL4 and EL5, against what their interpreters read
 mod order; // what is loaded, in which order, and what only goes in
 mod readers; // the readers of foreign bytes, and what must hold of their answers

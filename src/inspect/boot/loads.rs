@@ -34,7 +34,7 @@ pub(super) fn on_demand(tree: &Tree, generator: Generator) -> bool {
         let path = ImagePath::new(path);
         path.is_ok_and(|path| tree.find(&path).is_ok())
     };
-    generator == Generator::Booster || UDEV.iter().any(|path| is_there(&path))
+    generator == Generator::Booster || UDEV.iter().any(is_there)
 }
 
 /// What the init of an image loads.

@@ -71,7 +71,8 @@ pub const WRONG_CONSOLE_NODE: Rule = Rule {
     meaning: "/dev/console is not the character device 5:1.",
     reason: "It takes the place of the node that most kernels bring along, and becomes the input and \
              output of /init (console_on_rootfs in the kernel's init/main.c): nothing that /init says is \
-             seen, or it is not started at all.",
+             seen. A character device of another number does so only where the kernel brings none \
+             along, and is a warning.",
     cure: "Make dev/console the character device 5:1, mode 0600; packing a directory takes root, \
            fakeroot or a list of nodes for that.",
 };
@@ -161,9 +162,9 @@ fn check_init(case: &Case<'_>, init: &Init, findings: &mut Vec<Finding>) {
 }
 
 fn cannot_run(case: &Case<'_>, init: &Init, item: &Item) -> Option<Finding> {
-    let found = match (item.file_type(), &item.content, &init.script) {
+    let found = match (item.file_type(), case.tree.content(item), &init.script) {
         (FileType::Regular, _, Some(script)) => {
-            let line = Shebang::of(script, case.guest.kernel);
+            let line = Shebang::of(script, case.kernel_version());
             let is_cr = |line: &Shebang| line.interpreter.ends_with(b"\r");
             match line {
                 Ok(line) if is_cr(&line) => {
@@ -179,7 +180,7 @@ fn cannot_run(case: &Case<'_>, init: &Init, item: &Item) -> Option<Finding> {
         (FileType::Regular, Content::Program(_), None) => return None,
         (FileType::Regular, ..) if item.entry.header.size == 0 => "an empty file".to_owned(),
         (FileType::Regular, Content::Text(text), None) => {
-            let fault = Shebang::of(text, case.guest.kernel).err();
+            let fault = Shebang::of(text, case.kernel_version()).err();
             fault.map_or("no script".to_owned(), |fault| {
                 format!("a text with {fault}")
             })
@@ -231,12 +232,15 @@ fn console(case: &Case<'_>) -> Option<Finding> {
     let Ok((_, item)) = case.tree.find(&path("dev/console")?) else {
         return Some(Finding::new(&NO_CONSOLE_NODE, "no dev/console", expected));
     };
-    let found = match (item.file_type(), item.entry.header.rdev) {
-        (FileType::Char, (5, 1)) => return None,
-        (FileType::Char, (major, minor)) => format!("a character device {major}:{minor}"),
-        (other, _) => describe(other).to_owned(),
-    };
-    Some(Finding::new(&WRONG_CONSOLE_NODE, found, expected).at(item))
+    let wrong = |found: String| Finding::new(&WRONG_CONSOLE_NODE, found, expected).at(item);
+    match (item.file_type(), item.entry.header.rdev) {
+        (FileType::Char, (5, 1)) => None,
+        (FileType::Char, (major, minor)) => {
+            let found = format!("a character device {major}:{minor}");
+            Some(wrong(found).weighing(Severity::Warning))
+        }
+        (other, _) => Some(wrong(describe(other).to_owned())),
+    }
 }
 
 fn path(path: &str) -> Option<ImagePath> {

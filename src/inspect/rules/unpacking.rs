@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::files;
 use crate::archive::Header;
 use crate::compress::Format;
 use crate::compress::decode::{Facts, GzipFacts, XzCheck, XzFacts, XzFilter};
@@ -10,6 +11,7 @@ use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::picture::Segment;
 use crate::inspect::unpacking::is_loss;
 use crate::kernel_version::KernelVersion;
+use crate::unpacker::What;
 
 /// The rules, in order.
 pub const RULES: &[&Rule] = &[
@@ -18,6 +20,7 @@ pub const RULES: &[&Rule] = &[
     &CHECKSUM_FORMAT,
     &KERNEL_STOPS,
     &KERNEL_DROPS_ENTRY,
+    &KERNEL_LOSES_MEMBER,
 ];
 
 /// The kernel is older than its support for a compression.
@@ -64,10 +67,21 @@ pub const KERNEL_DROPS_ENTRY: Rule = Rule {
     cure: "Mend what stands in the way, or leave the entry out.",
 };
 
+/// The kernel passes over an entry and all that follows it in the segment.
+pub const KERNEL_LOSES_MEMBER: Rule = Rule {
+    name: "kernel-loses-member",
+    severity: Severity::Error,
+    meaning: "The guest's kernel skips an entry, and with it all that follows in the compressed segment.",
+    reason: "It skips by the bytes that its decompressor gave last; where the entry's header came in two such pieces, \
+             it never finds the next one (init/initramfs.c, do_skip). It was seen with gzip, bzip2, xz and zstd.",
+    cure: "Leave the entry out that is skipped, or mend it.",
+};
+
 /// What they find.
 pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let kernel = case.kernel_version();
     for (number, segment) in case.picture.segments.iter().enumerate() {
-        let found = compression(case, segment).or_else(|| option(segment));
+        let found = compression(kernel, segment).or_else(|| option(segment));
         findings.extend(found.map(|finding| finding.in_segment(number)));
     }
     checksum_format(case, findings);
@@ -95,23 +109,23 @@ pub fn check_account(case: &Case<'_>, findings: &mut Vec<Finding>) {
         .filter(|event| is_loss(&event.what));
     for event in losses {
         let (segment, entry) = (Some(event.place.segment), Some(event.place.name.clone()));
-        if told.contains(&(segment, entry.clone())) {
-            continue;
-        }
+        let is_elsewhere =
+            files::is_read_in_place(case.picture, event.place.segment, &event.place.name);
+        let rule = match event.what {
+            What::LosesMember => &KERNEL_LOSES_MEMBER,
+            _ if is_elsewhere || told.contains(&(segment, entry.clone())) => continue,
+            _ => &KERNEL_DROPS_ENTRY,
+        };
         findings.push(Finding {
             segment,
             entry,
-            ..Finding::new(
-                &KERNEL_DROPS_ENTRY,
-                event.what.to_string(),
-                "an entry that becomes a file",
-            )
+            ..Finding::new(rule, event.what.to_string(), "an entry that becomes a file")
         });
     }
 }
 
-fn compression(case: &Case<'_>, segment: &Segment) -> Option<Finding> {
-    let (format, kernel) = (segment.start.format?, case.kernel_version()?);
+fn compression(kernel: Option<KernelVersion>, segment: &Segment) -> Option<Finding> {
+    let (format, kernel) = (segment.start.format?, kernel?);
     let first = first_kernel(format);
     let found = format!("{} for kernel {kernel}", format.name());
     let expected = format!("kernel {first} or later");

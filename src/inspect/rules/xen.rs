@@ -1,7 +1,9 @@
 //! Rules about what Xen's toolstack makes of a ramdisk before the guest sees it.
 //!
 //! Source: xen.git, `tools/libs/guest` (formerly `tools/libxc`), `xg_dom_core.c`: up to 4.19 a ramdisk that
-//! begins as gzip is inflated, into as many bytes as its last four say.
+//! begins as gzip is inflated, into as many bytes as its last four say, and 16 (`xc_dom_check_gzip`).
+
+use std::fmt;
 
 use crate::compress::Format;
 use crate::compress::decode::{Facts, GzipTrailer};
@@ -24,8 +26,9 @@ pub const SEVERAL_MEMBERS: Rule = Rule {
     name: "xen-several-members",
     severity: Severity::Error,
     meaning: "The ramdisk begins with a gzip member, and other segments follow it.",
-    reason: "Xen's toolstack before 4.20 inflates the first member and hands over nothing else, without a word; or, if \
-             the last four bytes say less than that takes, the file as it is.",
+    reason: "Xen's toolstack before 4.20 inflates the first member and hands over nothing else, without a word. Where \
+             the last four bytes say less than that takes, it hands over the file as it is, since 4.11, or ends the \
+             creation of the guest. It is a warning where the guest gets all, or no --xen says which Xen it is.",
     cure: "Put everything into one archive in one gzip member, or compress with xz, which is passed on untouched.",
 };
 /// Something stands behind the gzip member.
@@ -34,7 +37,7 @@ pub const BYTES_AFTER_MEMBER: Rule = Rule {
     severity: Severity::Warning,
     meaning: "The ramdisk is a gzip member with other bytes behind it.",
     reason: "Xen's toolstack before 4.20 takes the last four bytes for the inflated size. Before 4.11 a failure ends the \
-             creation of the guest; a size beyond the guest's memory does so up to 4.19.",
+             creation of the guest, and is an error; a size beyond the guest's memory does so up to 4.19.",
     cure: "End the file where the member ends.",
 };
 /// The trailer of the member does not agree with it.
@@ -64,6 +67,10 @@ pub const PYGRUB_LIMIT: Rule = Rule {
 
 /// The first toolstack that hands every ramdisk over as it is.
 const FIRST_RAW: XenVersion = XenVersion::new(4, 20);
+/// The first that hands a ramdisk over as it is when inflating it fails.
+const FIRST_FORGIVING: XenVersion = XenVersion::new(4, 11);
+/// The room that inflating has beyond the size that is said, in bytes.
+const SLACK: u64 = 16;
 /// The largest ramdisk, in bytes.
 const CAP: u64 = 1 << 30;
 /// The largest file that pygrub reads, in bytes.
@@ -73,28 +80,83 @@ const PYGRUB_CAP: u64 = 128 << 20;
 pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     size(case, findings);
     let Some(first) = inflated(case) else { return };
+    let fate = Fate::of(case, first);
     let segments = &case.picture.segments;
     if let Some(second) = segments.get(1) {
         let found = format!(
-            "{} segments, the second, {}, at byte {}",
+            "{} segments, the second, {}, at byte {}: {fate}",
             segments.len(),
             second.start.format.map_or("plain", Format::name),
             second.start.offset
         );
-        findings.push(
-            weighed(
-                case,
-                Finding::new(&SEVERAL_MEMBERS, found, "one gzip member"),
-            )
-            .in_segment(1),
-        );
+        let finding = Finding::new(&SEVERAL_MEMBERS, found, "one gzip member").in_segment(1);
+        findings.push(finding.weighing(fate.severity_of_more(case)));
     } else if let Some(behind) = bytes_behind(case, first) {
-        let found = format!("{behind} bytes behind the gzip member");
-        findings.push(Finding::new(&BYTES_AFTER_MEMBER, found, "none").in_segment(0));
+        let found = format!("{behind} bytes behind the gzip member: {fate}");
+        let finding = Finding::new(&BYTES_AFTER_MEMBER, found, "none").in_segment(0);
+        findings.push(finding.weighing(fate.severity(case)));
     }
     for (number, segment) in segments.iter().enumerate() {
         let wrong = trailer(segment).filter(|trailer| !trailer.agrees());
         findings.extend(wrong.map(|trailer| wrong_trailer(trailer).in_segment(number)));
+    }
+}
+
+/// What a toolstack that inflates makes of a ramdisk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It inflates the first member, into so many bytes.
+    Inflated(u64),
+    /// It fails, for the first member has more than these bytes.
+    Refused(u64),
+    /// It hands the file over, for no ramdisk is of so many bytes.
+    Passed(u64),
+    /// That hangs on the end of the image, which was not read.
+    Unknown,
+}
+
+impl Fate {
+    fn of(case: &Case<'_>, first: &Segment) -> Fate {
+        let Some(said) = case.picture.last.map(u64::from) else {
+            return Fate::Unknown;
+        };
+        let content = trailer(first).map(|trailer| trailer.content_size);
+        let unpacked = || first.end.as_ref().map(|end| end.unpacked);
+        match content.or_else(unpacked) {
+            _ if said > CAP => Fate::Passed(said),
+            Some(content) if content > said + SLACK => Fate::Refused(said),
+            _ => Fate::Inflated(said),
+        }
+    }
+
+    /// How much it weighs that the guest may not be created.
+    fn severity(self, case: &Case<'_>) -> Severity {
+        let ends_creation = case.guest.xen.is_some_and(|xen| xen < FIRST_FORGIVING);
+        match self {
+            Fate::Refused(_) if ends_creation => Severity::Error,
+            _ => Severity::Warning,
+        }
+    }
+
+    /// How much it weighs where, besides, the guest may get the first member alone.
+    fn severity_of_more(self, case: &Case<'_>) -> Severity {
+        match (self, case.guest.xen) {
+            (Fate::Inflated(_) | Fate::Unknown, Some(_)) => Severity::Error,
+            _ => self.severity(case),
+        }
+    }
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fate::Inflated(said) => {
+                write!(f, "the first member is unpacked, alone, into {said} bytes")
+            }
+            Fate::Refused(said) => write!(f, "the first member does not fit into {said} bytes"),
+            Fate::Passed(said) => write!(f, "{said} bytes are taken for no size"),
+            Fate::Unknown => f.write_str("its end was not read"),
+        }
     }
 }
 

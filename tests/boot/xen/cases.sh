@@ -42,9 +42,11 @@ xen-dracut         an image of dracut, in zstd, for a PVH guest
 # (XEN-ARCHITECTURE, the latter that of its own programs) or another name of the guest's $vdisk than
 # xvda, or the image made in dom0 by a $builder, says so before.
 in_xen() {
-    local boot=$work/dom0-${dom0:-4.17-amd64}
+    local boot=$work/dom0-${dom0:-4.17-amd64} xen
     if [ "$pass" = judging ]; then
         take_console "$boot"
+        xen=${boot##*/dom0-}
+        judge "$current" --xen "${xen%-*}"
         return
     fi
     pack "$boot" "$@"
@@ -334,6 +336,7 @@ case_xen-xz() {
 }
 
 case_xen-no-blkfront() {
+    local faults=no-xen-block-driver
     kernel 6.1
     small_tree kernel/drivers/net/xen-netfront.ko
     refused 'no block driver: none of xen:vbd, xen-blkfront'
@@ -345,6 +348,7 @@ case_xen-no-blkfront() {
 }
 
 case_xen-members-pv() {
+    local faults=xen-several-members
     kernel 6.1
     image
     changed small_first
@@ -353,6 +357,7 @@ case_xen-members-pv() {
 }
 
 case_xen-members-pvh() {
+    local faults=xen-several-members
     kernel 6.1
     image
     changed small_first
@@ -367,6 +372,7 @@ first_member_alone() {
 }
 
 case_xen-members-raw() {
+    local faults=xen-several-members
     kernel 6.1
     image
     changed small_last
@@ -388,6 +394,7 @@ case_xen-members-4.20() {
 }
 
 case_xen-padded() {
+    local faults=xen-bytes-after-member
     kernel 6.1
     image
     changed with_zeros
@@ -398,6 +405,7 @@ case_xen-padded() {
 }
 
 case_xen-tail-pv() {
+    local faults=xen-bytes-after-member
     kernel 6.1
     image
     changed with_false_length
@@ -406,6 +414,7 @@ case_xen-tail-pv() {
 }
 
 case_xen-tail-pvh() {
+    local faults=xen-bytes-after-member
     kernel 6.1
     image
     changed with_false_length
@@ -420,6 +429,7 @@ not_created() {
 }
 
 case_xen-cut() {
+    local faults=damaged-compression
     kernel 6.1
     image
     changed cut_short

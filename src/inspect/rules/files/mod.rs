@@ -1,9 +1,6 @@
 //! Rules about paths, types and modes of the entries.
 
 mod hard_links;
-mod places;
-
-use indexmap::IndexMap;
 
 use super::archive::NAME_TOO_LONG;
 use super::init::describe;
@@ -12,8 +9,8 @@ use crate::image_path::{BadPath, ImagePath, Shown};
 use crate::inspect::Case;
 use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::picture::{Content, Item, Picture};
+use crate::inspect::places::{Met, Places};
 use hard_links::clashes;
-use places::{Met, Places};
 
 /// The directory that a file lies in is not there.
 pub const MISSING_PARENT: Rule = Rule {
@@ -221,37 +218,24 @@ fn mode(item: &Item) -> Option<Finding> {
     Some(finding.at(item))
 }
 
-/// Entries that have no directory to lie in.
-struct Lost<'p> {
-    first: &'p Item,
-    count: usize,
-    stands: Option<FileType>,
-}
-
 /// Unpacks the entries in their order.
 fn check_places(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let mut places = Places::new();
-    let mut lost: IndexMap<ImagePath, Lost<'_>> = IndexMap::new();
+    let mut places = Places::of_kernel();
+    let is_read =
+        |item: &Item| is_read_in_place(case.picture, item.entry.segment, &item.entry.name);
     for item in &case.picture.items {
         let Ok(path) = &item.path else { continue };
         if !is_made(item) {
             continue;
         }
-        match places.put(path, item) {
-            Met::NoParent { .. } if is_early(item, case.picture) => {}
+        match places.put(path, item).1 {
+            Met::NoParent { .. } if is_read(item) => {}
             Met::NoParent { missing, stands } => {
-                let of_missing = lost.entry(missing).or_insert(Lost {
-                    first: item,
-                    count: 0,
-                    stands,
-                });
-                of_missing.count += 1;
+                findings.push(missing_parent(case, &missing, stands).at(item));
             }
             met => findings.extend(replaced(item, met)),
         }
     }
-    let lost = lost.iter();
-    findings.extend(lost.map(|(missing, lost)| missing_parent(case, missing, lost)));
 }
 
 /// Whether the kernel makes anything of an entry, its directory being there.
@@ -264,26 +248,24 @@ fn is_made(item: &Item) -> bool {
     }
 }
 
-fn is_early(item: &Item, picture: &Picture) -> bool {
-    let segment = picture.segments.get(item.entry.segment);
+/// Whether the kernel reads the entry of that name where it lies in the image: it does not matter then
+/// whether it can be made.
+pub(super) fn is_read_in_place(picture: &Picture, segment: usize, name: &[u8]) -> bool {
+    let segment = picture.segments.get(segment);
     let is_plain = segment.is_some_and(|segment| segment.start.format.is_none());
-    is_plain && EARLY.iter().any(|place| item.entry.name.starts_with(place))
+    is_plain && EARLY.iter().any(|place| name.starts_with(place))
 }
 
-fn missing_parent(case: &Case<'_>, missing: &ImagePath, lost: &Lost<'_>) -> Finding {
-    let what = match (lost.stands, case.tree.at(missing)) {
+fn missing_parent(case: &Case<'_>, missing: &ImagePath, stands: Option<FileType>) -> Finding {
+    let found = match (stands, case.tree.at(missing)) {
         (Some(stands), _) => format!("{missing} is {}", describe(stands)),
         (None, Some(later)) if later.file_type() == FileType::Directory => {
             format!("{missing} has its entry only later")
         }
         (None, _) => format!("{missing} has no entry"),
     };
-    let found = match lost.count {
-        1 => what,
-        count => format!("{what}; {count} entries are lost for it, of which this is the first"),
-    };
     let expected = format!("a directory {missing}, made before");
-    Finding::new(&MISSING_PARENT, found, expected).at(lost.first)
+    Finding::new(&MISSING_PARENT, found, expected)
 }
 
 /// What is to be said of an entry that met `met` at its path.

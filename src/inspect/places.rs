@@ -1,12 +1,13 @@
 //! What stands where while an image is unpacked, entry by entry: as much of the kernel's unpacker as
-//! finding a name's cause takes (`init/initramfs.c`, `do_name` and `clean_path`).
+//! telling where a name leads, and why it leads nowhere, takes (`init/initramfs.c`, `do_name` and
+//! `clean_path`).
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use super::picture::{Content, Item};
 use crate::archive::FileType;
 use crate::image_path::ImagePath;
-use crate::inspect::picture::{Content, Item};
 
 /// The most links that a look-up follows (the kernel's `MAXSYMLINKS`).
 const LINK_LIMIT: usize = 40;
@@ -15,7 +16,7 @@ const LINK_LIMIT: usize = 40;
 const STEP_LIMIT: usize = 1 << 22;
 
 /// What stands where.
-pub(super) struct Places<'p> {
+pub struct Places<'p> {
     at: HashMap<Cow<'p, ImagePath>, Place<'p>>,
     steps: usize,
 }
@@ -30,7 +31,7 @@ struct Place<'p> {
 
 /// What becomes of an entry.
 #[derive(Debug)]
-pub(super) enum Met<'p> {
+pub enum Met<'p> {
     /// Nothing stood there; or nothing can be told.
     Nothing,
     /// Something of its type stood there.
@@ -56,7 +57,8 @@ enum End {
 
 impl<'p> Places<'p> {
     /// What the archive in the kernel itself makes first (its `usr/default_cpio_list`).
-    pub(super) fn new() -> Places<'p> {
+    #[must_use]
+    pub fn of_kernel() -> Places<'p> {
         let mut places = Places {
             at: HashMap::new(),
             steps: 0,
@@ -74,21 +76,22 @@ impl<'p> Places<'p> {
         places
     }
 
-    /// Makes `item` at `path`, as its name says.
-    pub(super) fn put(&mut self, path: &'p ImagePath, item: &'p Item) -> Met<'p> {
+    /// Makes `item` at `path`, as its name says: where that really is, with the links on the way
+    /// followed, and what it meets there.
+    pub fn put(&mut self, path: &'p ImagePath, item: &'p Item) -> (Cow<'p, ImagePath>, Met<'p>) {
+        let named = Cow::Borrowed(path);
         let Some(parent) = path.parent() else {
-            return Met::Nothing;
+            return (named, Met::Nothing);
         };
-        let real = match self.directory(&parent) {
-            Ok(None) => Cow::Borrowed(path),
-            Ok(Some(real)) => match real.join(path.file_name()) {
-                Ok(path) => Cow::Owned(path),
-                Err(_) => return Met::Nothing,
+        match self.directory(&parent) {
+            Ok(None) => (named.clone(), self.make(named, item)),
+            Ok(Some(real)) => match real.join(path.file_name()).map(Cow::Owned) {
+                Ok(real) => (Cow::clone(&real), self.make(real, item)),
+                Err(_) => (named, Met::Nothing),
             },
-            Err(End::Unknown) => return Met::Nothing,
-            Err(End::Missing(missing, stands)) => return Met::NoParent { missing, stands },
-        };
-        self.make(real, item)
+            Err(End::Unknown) => (named, Met::Nothing),
+            Err(End::Missing(missing, stands)) => (named, Met::NoParent { missing, stands }),
+        }
     }
 
     fn make(&mut self, path: Cow<'p, ImagePath>, item: &'p Item) -> Met<'p> {

@@ -1,0 +1,211 @@
+//! The programs and scripts of an image, judged: real ones, with one thing amiss at a time.
+
+use std::fs;
+
+use xinitrd::arch::Arch;
+use xinitrd::inspect::Guest;
+use xinitrd::inspect::finding::Rule;
+use xinitrd::inspect::rules::{elf, libraries, scripts};
+
+use crate::judged::{Made, archive, file, found, judged, link, program};
+use crate::support::fetched;
+
+const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
+const LOADER: &str = "lib64/ld-linux-x86-64.so.2";
+
+fn rules() -> Vec<&'static Rule> {
+    [elf::RULES, libraries::RULES, scripts::RULES].concat()
+}
+
+fn built(path: &str) -> Vec<u8> {
+    fs::read(fetched("builders-amd64").join(path)).unwrap()
+}
+
+fn busybox(input: &str) -> Vec<u8> {
+    fs::read(fetched(input).join("bin/busybox")).unwrap()
+}
+
+/// An entry by its path.
+type Entry = (String, Made);
+
+/// A shell as the init's interpreter, and mount with all that the guest's loader finds for it.
+fn sound() -> Vec<Entry> {
+    let mut entries = vec![
+        ("init".to_owned(), program("init", "#!/bin/sh\nmount\n")),
+        (
+            "bin/busybox".to_owned(),
+            program("bin/busybox", busybox("busybox-amd64")),
+        ),
+        ("bin/sh".to_owned(), link("bin/sh", "busybox")),
+        (
+            "bin/mount".to_owned(),
+            program("bin/mount", built("usr/bin/mount")),
+        ),
+        (LOADER.to_owned(), program(LOADER, built(LOADER))),
+        ("lib".to_owned(), link("lib", "usr/lib")),
+    ];
+    for name in [
+        "libmount.so.1",
+        "libblkid.so.1",
+        "libselinux.so.1",
+        "libpcre2-8.so.0",
+        "libc.so.6",
+    ] {
+        let path = format!("{LIBRARIES}/{name}");
+        entries.push((path.clone(), file(&path, built(&path))));
+    }
+    entries
+}
+
+/// The sound image without the entries at `without`, and with `more`.
+fn image(without: &[&str], more: Vec<Made>) -> Vec<u8> {
+    let kept = sound()
+        .into_iter()
+        .filter(|(path, _)| !without.contains(&path.as_str()));
+    let entries: Vec<Made> = kept.map(|(_, made)| made).chain(more).collect();
+    archive(&entries)
+}
+
+fn lines(image: Vec<u8>) -> Vec<String> {
+    found(&judged(image, &Guest::default()), &rules())
+}
+
+#[test]
+fn whatever_a_program_needs_to_start_is_found_where_its_loader_looks() {
+    const PCRE: &str = "usr/lib/x86_64-linux-gnu/libpcre2-8.so.0";
+    let pcre = || built(PCRE);
+    let selinux = format!("{LIBRARIES}/libselinux.so.1: it needs libpcre2-8.so.0");
+    let aside = || file("opt/libpcre2-8.so.0", pcre());
+    let hwcaps = "lib/x86_64-linux-gnu/glibc-hwcaps/x86-64-v3/libpcre2-8.so.0";
+    let cases: [(&[&str], Vec<Made>, Vec<String>); 8] = [
+        (&[], vec![], vec![]),
+        (
+            &[LOADER],
+            vec![],
+            vec![format!(
+                "error interpreter-missing bin/mount: its loader is /{LOADER}, not in the image"
+            )],
+        ),
+        (
+            &[PCRE],
+            vec![],
+            vec![format!("error library-missing {selinux}, not in the image")],
+        ),
+        (
+            &[PCRE, "bin/mount"],
+            vec![],
+            vec![format!(
+                "warning stray-library-incomplete {selinux}, not in the image"
+            )],
+        ),
+        (
+            &[PCRE],
+            vec![aside()],
+            vec![format!(
+                "error library-missing {selinux}; /opt/libpcre2-8.so.0 is where the loader does not look"
+            )],
+        ),
+        (
+            &[PCRE],
+            vec![aside(), file("etc/ld.so.cache", "\0")],
+            vec![],
+        ),
+        (
+            &[PCRE],
+            vec![file(hwcaps.replacen("lib", "usr/lib", 1), pcre())],
+            vec![],
+        ),
+        // Of a file with two names the last has the data.
+        (
+            &[PCRE],
+            vec![
+                file(PCRE, "").numbered(7),
+                file("opt/other", pcre()).numbered(7),
+            ],
+            vec![],
+        ),
+    ];
+    for (without, more, expected) in cases {
+        assert_eq!(lines(image(without, more)), expected, "without {without:?}");
+    }
+}
+
+#[test]
+fn a_file_for_another_processor_or_not_whole_is_found_once() {
+    let mount = built("usr/bin/mount");
+    let half = mount[..mount.len() / 2].to_vec();
+    let i386 = || busybox("busybox-i386");
+    let cases: [(Vec<Made>, &[&str]); 7] = [
+        (
+            vec![program("bin/stray", i386())],
+            &["error elf-wrong-machine bin/stray: 32-bit i386"],
+        ),
+        (vec![file("usr/lib/firmware/stray", i386())], &[]),
+        (vec![file("usr/lib/firmware/cut", &half)], &[]),
+        (
+            vec![file("usr/lib/x.ko", "")],
+            &["error elf-damaged usr/lib/x.ko: an empty file"],
+        ),
+        (
+            vec![file("usr/lib/x.ko", "#!/bin/sh\n")],
+            &["error elf-damaged usr/lib/x.ko: a text, not an ELF file"],
+        ),
+        (
+            vec![file("usr/lib/x.ko.xz", "\0")],
+            &["error elf-damaged usr/lib/x.ko.xz: no ELF file"],
+        ),
+        (vec![file("usr/lib/x.txt", "")], &[]),
+    ];
+    for (more, expected) in cases {
+        assert_eq!(lines(image(&[], more)), expected);
+    }
+    let cut = lines(image(&["bin/mount"], vec![program("bin/mount", half)]));
+    assert_eq!(cut.len(), 1, "{cut:?}");
+    assert!(
+        cut[0].starts_with("error elf-damaged bin/mount: a truncated ELF file"),
+        "{cut:?}"
+    );
+}
+
+#[test]
+fn the_architecture_is_what_was_said() {
+    let guest = Guest {
+        arch: Some(Arch::Aarch64),
+        ..Guest::default()
+    };
+    let found = found(&judged(image(&[], vec![]), &guest), &rules());
+    assert_eq!(found.len(), 8, "{found:?}");
+    for line in found {
+        let (_, is) = line.split_once(": ").unwrap();
+        assert!(
+            line.starts_with("error elf-wrong-machine") && is == "64-bit x86_64",
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn a_script_is_told_whose_interpreter_is_not_there() {
+    let hook = |line: &str| program("hook", format!("#!{line}\nwords\n"));
+    let missing = "warning script-interpreter-missing hook: it is run by";
+    for (made, expected) in [
+        (hook("/bin/sh -e"), vec![]),
+        (
+            hook("/usr/bin/perl -w"),
+            vec![format!("{missing} /usr/bin/perl, not in the image")],
+        ),
+        (
+            hook("/bin/mount/sh"),
+            vec![format!("{missing} /bin/mount/sh, not in the image")],
+        ),
+        (file("hook", "#!/usr/bin/perl\n"), vec![]),
+    ] {
+        assert_eq!(lines(image(&[], vec![made])), expected);
+    }
+    let env = |line: &str| vec![link("bin/env", "busybox"), hook(line)];
+    assert_eq!(lines(image(&[], env("/bin/env -S A=b sh -e"))), [""; 0]);
+    let expected = format!("{missing} python3, not in the image");
+    assert_eq!(lines(image(&[], env("/bin/env python3"))), [expected]);
+    let expected = "error script-interpreter-missing init: it is run by /bin/sh, not in the image";
+    assert_eq!(lines(image(&["bin/sh"], vec![])), [expected]);
+}

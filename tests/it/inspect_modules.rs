@@ -1,0 +1,311 @@
+//! The kernel modules of an image, judged: real ones, each spoilt in one way.
+
+use std::fs;
+
+use xinitrd::elf::symbols::{Binding, read};
+use xinitrd::inspect::Guest;
+use xinitrd::inspect::finding::Rule;
+use xinitrd::inspect::guest_kernel::GuestKernel;
+use xinitrd::inspect::rules::{drivers, kernels, modules, symbols};
+use xinitrd::kernel_version::KernelVersion;
+use xinitrd::root::Root;
+use xinitrd::xen_version::XenVersion;
+
+use crate::judged::{Made, archive, file, found, judged, program};
+use crate::readers::Tree;
+use crate::support::{Tool, fetched, kernel_of};
+
+const ZSTD: Tool = Tool::of("zstd", "zstd");
+/// What ends a module that Debian has signed.
+const SIGNATURE: &[u8] = b"~Module signature appended~\n";
+/// Modules in an order in which they load, each after all it needs.
+const MODULES: [&str; 5] = [
+    "lib/crc16.ko",
+    "fs/mbcache.ko",
+    "fs/jbd2/jbd2.ko",
+    "fs/ext4/ext4.ko",
+    "drivers/block/xen-blkfront.ko",
+];
+
+/// A module: its name, and its file.
+type Module = (String, Vec<u8>);
+
+fn rules() -> Vec<&'static Rule> {
+    let topics = [
+        kernels::RULES,
+        modules::RULES,
+        symbols::RULES,
+        drivers::RULES,
+    ];
+    topics.concat()
+}
+
+fn release() -> String {
+    kernel_of(&fetched("kernel-6.1-amd64"))
+}
+
+fn real_modules() -> Vec<Module> {
+    let kernel = fetched("kernel-6.1-amd64");
+    let directory = kernel
+        .join("lib/modules")
+        .join(kernel_of(&kernel))
+        .join("kernel");
+    let module = |path: &str| {
+        let name = path.rsplit('/').next().unwrap();
+        (name.to_owned(), fs::read(directory.join(path)).unwrap())
+    };
+    MODULES.map(module).to_vec()
+}
+
+/// `bytes` with one stretch replaced by another as long.
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let at = bytes
+        .windows(from.len())
+        .position(|window| window == from)
+        .unwrap();
+    let mut bytes = bytes.to_vec();
+    bytes[at..at + from.len()].copy_from_slice(to);
+    bytes
+}
+
+/// A module of another release, its digit and all else alike.
+fn aged(bytes: &[u8]) -> Vec<u8> {
+    replaced(bytes, b"vermagic=6.1.", b"vermagic=5.1.")
+}
+
+/// A module that was built against another version of `symbol`.
+fn misbuilt(bytes: &[u8], symbol: &str) -> Vec<u8> {
+    let symbols = read(bytes).unwrap().1;
+    let need = symbols
+        .needs
+        .iter()
+        .find(|need| need.name == symbol.as_bytes());
+    let crc = u64::from(need.unwrap().crc.unwrap());
+    let record = |crc: u64| [&crc.to_le_bytes(), symbol.as_bytes(), b"\0"].concat();
+    replaced(bytes, &record(crc), &record(crc ^ 1))
+}
+
+/// An image whose nash loads `loads`, one file after the other, out of `lib`.
+fn image(modules: &[Module], loads: &[&str]) -> Vec<u8> {
+    let loads: String = loads
+        .iter()
+        .map(|name| format!("insmod /lib/{name}\n"))
+        .collect();
+    let init = program("init", format!("#!/bin/nash\n{loads}"));
+    let files = modules
+        .iter()
+        .map(|(name, bytes)| file(format!("lib/{name}"), bytes));
+    let entries: Vec<Made> = [init].into_iter().chain(files).collect();
+    archive(&entries)
+}
+
+fn names(modules: &[Module]) -> Vec<&str> {
+    modules.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+/// What is found in the image of `modules`, loaded in their order.
+fn in_order(modules: &[Module], guest: &Guest) -> Vec<String> {
+    found(&judged(image(modules, &names(modules)), guest), &rules())
+}
+
+/// The sound image with one of its modules changed, or without it.
+fn with(name: &str, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<Module> {
+    let modules = real_modules().into_iter();
+    let change = |(own, bytes): Module| match own == name {
+        true => Some((own, change(&bytes)?)),
+        false => Some((own, bytes)),
+    };
+    modules.filter_map(change).collect()
+}
+
+#[test]
+fn a_module_that_is_not_of_its_kernel_or_lacks_what_it_needs_is_found_once() {
+    let packed = |(name, bytes): Module| match name.as_str() {
+        "crc16.ko" => (format!("{name}.zst"), ZSTD.run(&["-c"], &aged(&bytes))),
+        _ => (name, aged(&bytes)),
+    };
+    let vermagic = "SMP preempt mod_unload modversions";
+    let other = format!(
+        "vermagic \"{}\"",
+        release().replacen("6.1", "5.1", 1) + " " + vermagic
+    );
+    let cases: [(&str, Vec<Module>, Vec<String>); 7] = [
+        ("sound", real_modules(), vec![]),
+        (
+            "without a need",
+            with("jbd2.ko", |_| None),
+            vec!["error module-dependency-missing lib/ext4.ko: it needs jbd2, not in the image".to_owned()],
+        ),
+        (
+            "of another release",
+            with("mbcache.ko", |bytes| Some(aged(bytes))),
+            vec![format!("error module-vermagic-mismatch lib/mbcache.ko: {other}")],
+        ),
+        (
+            "built against another version",
+            with("ext4.ko", |bytes| Some(misbuilt(bytes, "mb_cache_create"))),
+            vec!["error module-symbol-crc lib/ext4.ko: it was built against another version of mb_cache_create".to_owned()],
+        ),
+        (
+            "without the driver",
+            with("xen-blkfront.ko", |_| None),
+            vec!["warning no-xen-block-driver -: 4 modules, none of them for xen:vbd".to_owned()],
+        ),
+        (
+            "stripped",
+            with("ext4.ko", |bytes| Some(bytes.strip_suffix(SIGNATURE).unwrap().to_vec())),
+            vec!["warning module-signature-stripped lib/ext4.ko: no signature".to_owned()],
+        ),
+        (
+            "compressed",
+            real_modules().into_iter().map(packed).collect(),
+            vec![format!(
+                "error module-compression-unreadable lib/crc16.ko.zst: a zstd-compressed module of kernel {}, loaded by its file",
+                release().replacen("6.1", "5.1", 1)
+            )],
+        ),
+    ];
+    for (case, modules, expected) in cases {
+        assert_eq!(in_order(&modules, &Guest::default()), expected, "{case}");
+    }
+}
+
+#[test]
+fn modules_are_loaded_after_what_they_need() {
+    let modules = real_modules();
+    let early = "error module-loaded-before-its-need lib/ext4.ko: it is loaded";
+    for (loads, expected) in [
+        (
+            &["crc16.ko", "mbcache.ko", "jbd2.ko", "ext4.ko"][..],
+            vec![],
+        ),
+        (
+            &["crc16.ko", "mbcache.ko", "ext4.ko", "jbd2.ko"],
+            vec![format!("{early} before jbd2")],
+        ),
+        (
+            &["crc16.ko", "mbcache.ko", "ext4.ko"],
+            vec![format!("{early}, and jbd2 never")],
+        ),
+        (
+            &["ext4.ko", "mbcache.ko"],
+            vec![format!("{early} before mbcache, and crc16, jbd2 never")],
+        ),
+    ] {
+        let inspection = judged(image(&modules, loads), &Guest::default());
+        assert_eq!(found(&inspection, modules::RULES), expected, "{loads:?}");
+    }
+}
+
+#[test]
+fn what_modprobe_loads_needs_an_index_and_no_order() {
+    let release = release();
+    let directory = format!("lib/modules/{release}");
+    let init = program("init", "#!/bin/nash\nmodprobe ext4\n");
+    let files = real_modules().into_iter();
+    let files = files.map(|(name, bytes)| file(format!("{directory}/{name}"), bytes));
+    let mut entries: Vec<Made> = [init].into_iter().chain(files).collect();
+    let lines = |entries: &[Made]| {
+        let inspection = judged(archive(entries), &Guest::default());
+        found(&inspection, &rules())
+    };
+    let expected = format!(
+        "error modules-dep-missing -: modprobe is asked for ext4, and /lib/modules/{release} has no index"
+    );
+    assert_eq!(lines(&entries), [expected]);
+    entries.push(file(
+        format!("{directory}/modules.dep"),
+        "ext4.ko: jbd2.ko\n",
+    ));
+    assert_eq!(lines(&entries), [""; 0]);
+    let old = release.replacen("6.1", "5.1", 1);
+    let (name, bytes) = real_modules().swap_remove(0);
+    entries.push(file(format!("lib/modules/{old}/{name}"), aged(&bytes)));
+    entries.push(file(
+        format!("lib/modules/{old}/modules.dep"),
+        "crc16.ko:\n",
+    ));
+    let expected = format!("warning several-kernels -: modules of {old}, {release}");
+    assert_eq!(lines(&entries), [expected]);
+}
+
+/// What the guest's root says: the kernel exports all that the real modules need of it.
+fn guest(spoil: impl Fn(&str) -> Option<String>) -> Guest {
+    let modules = real_modules();
+    let all: Vec<_> = modules
+        .iter()
+        .map(|(_, bytes)| read(bytes).unwrap().1)
+        .collect();
+    let own: Vec<&[u8]> = all
+        .iter()
+        .flat_map(|one| one.exports.iter())
+        .map(|one| one.name)
+        .collect();
+    let mut lines = String::new();
+    for need in all.iter().flat_map(|one| one.needs.iter()) {
+        if need.binding != Binding::Weak && !own.contains(&need.name) {
+            let (crc, name) = (need.crc.unwrap_or(0), String::from_utf8_lossy(need.name));
+            let line = format!("0x{crc:08x}\t{name}\tvmlinux\tEXPORT_SYMBOL\t\n");
+            lines.extend(spoil(&line));
+        }
+    }
+    let release = release();
+    let path = format!("usr/src/linux-headers-{release}/Module.symvers");
+    let tree = Tree::read(format!("==> {path} <==\n{lines}").as_bytes());
+    let root = Root::new(Box::new(tree));
+    Guest {
+        root: Some(GuestKernel::read(&root, &release).unwrap()),
+        ..Guest::default()
+    }
+}
+
+#[test]
+fn symbols_are_held_against_the_kernels_own_list() {
+    const LINE: &str = "\txenbus_gather\t";
+    let whole = guest(|line| Some(line.to_owned()));
+    assert_eq!(in_order(&real_modules(), &whole), [""; 0]);
+    let lacking = guest(|line| (!line.contains(LINE)).then(|| line.to_owned()));
+    let expected = "error module-symbol-missing lib/xen-blkfront.ko: it uses xenbus_gather, which nothing exports";
+    assert_eq!(in_order(&real_modules(), &lacking), [expected]);
+    let differing = guest(|line| {
+        Some(match line.contains(LINE) {
+            true => format!("0x00000001{LINE}vmlinux\tEXPORT_SYMBOL\t\n"),
+            false => line.to_owned(),
+        })
+    });
+    let expected = "error module-symbol-crc lib/xen-blkfront.ko: it was built against another version of xenbus_gather";
+    assert_eq!(in_order(&real_modules(), &differing), [expected]);
+}
+
+#[test]
+fn an_image_is_held_against_the_guest_that_was_named() {
+    let modules = real_modules();
+    let of_old = Guest {
+        kernel: Some(KernelVersion::new(2, 6, 18)),
+        ..Guest::default()
+    };
+    let expected = format!("error other-kernels-modules -: modules of {}", release());
+    assert_eq!(in_order(&modules, &of_old), [expected]);
+    let of_series = Guest {
+        kernel: Some(KernelVersion::new(6, 1, 192)),
+        ..Guest::default()
+    };
+    assert_eq!(in_order(&modules, &of_series), [""; 0]);
+    let without = with("xen-blkfront.ko", |_| None);
+    let of_xen = Guest {
+        xen: Some(XenVersion::new(4, 17)),
+        ..Guest::default()
+    };
+    let expected = "error no-xen-block-driver -: 4 modules, none of them for xen:vbd";
+    assert_eq!(in_order(&without, &of_xen), [expected]);
+    let tree = format!(
+        "==> lib/modules/{}/modules.builtin <==\nkernel/drivers/block/xen-blkfront.ko\n",
+        release()
+    );
+    let root = Root::new(Box::new(Tree::read(tree.as_bytes())));
+    let built_in = Guest {
+        root: Some(GuestKernel::read(&root, &release()).unwrap()),
+        ..of_xen
+    };
+    assert_eq!(in_order(&without, &built_in), [""; 0]);
+}
