@@ -333,6 +333,7 @@ fn bounded() -> Shelf {
         .collect();
     Shelf::of(&[
         ("three", &three),
+        ("segments", &[&three[..], &three, &three].concat()),
         ("packed", &GZIP.run(&["-9c"], &zeros)),
         (
             "window",
@@ -352,6 +353,7 @@ fn every_bound_that_is_met_is_refused_with_the_option_that_raises_it() {
     let all = [&facts[..], &[&["list"], &["extract", "-C", "out", "-f"]]].concat();
     for (image, option, bound, commands) in [
         ("three", "--max-entries", "2", &all),
+        ("segments", "--max-segments", "2", &all),
         ("three", "--max-size", "200", &all),
         ("names", "--max-name", "100", &all),
         ("packed", "--max-ratio", "10", &all),
@@ -572,4 +574,21 @@ fn documented(command: &str) -> BTreeSet<String> {
     let section = section.unwrap().split("\n## ").next().unwrap();
     let field = |line: &str| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned());
     section.lines().filter_map(field).collect()
+}
+
+#[test]
+fn every_bound_is_documented_as_it_is_set() {
+    let help = Shelf::of(&[]).prints(&["inspect", "--help"]);
+    let options: Vec<&str> = help.split("      --max-").skip(1).collect();
+    assert_eq!(options.len(), 6, "{help}");
+    for option in options {
+        let (name, rest) = option.split_once(' ').unwrap();
+        let (_, default) = rest.split_once("[default: ").unwrap();
+        let (default, _) = default.split_once(']').unwrap();
+        let row = format!("| `--max-{name}` | {default} |");
+        assert!(
+            include_str!("../../docs/inspect.md").contains(&row),
+            "{row}"
+        );
+    }
 }
