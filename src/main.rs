@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use xinitrd::cli::{Cli, Command, DiffArgs, ResolveArgs};
+use xinitrd::cli::{Cli, Command};
 use xinitrd::commands::obstacles::{Audience, document, tell};
 use xinitrd::commands::{build, cat, diff, explain, extract, inspect, list, manifests, resolve};
 use xinitrd::error::{Error, Obstacle, Writes};
@@ -42,14 +42,10 @@ fn audience(command: &Command) -> Audience {
             writes: Writes::Image,
             lines: false,
         },
-        Command::Resolve(ResolveArgs { json, .. }) | Command::Diff(DiffArgs { json, .. }) => {
-            Audience {
-                json: *json,
-                ..Audience::default()
-            }
-        }
-        Command::Inspect(args) => of_lines(args.json),
-        Command::List(args) => of_lines(args.json),
+        Command::Resolve(args) => of_documents(args.json, false),
+        Command::Diff(args) => of_documents(args.json, false),
+        Command::Inspect(args) => of_documents(args.json, true),
+        Command::List(args) => of_documents(args.json, true),
         Command::Extract(_) => Audience {
             writes: Writes::Entries,
             ..Audience::default()
@@ -58,11 +54,11 @@ fn audience(command: &Command) -> Audience {
     }
 }
 
-/// Who asks for a document a line, if for any.
-fn of_lines(json: bool) -> Audience {
+/// Who asks for a document, if so, and for one a line, if so.
+fn of_documents(json: bool, lines: bool) -> Audience {
     Audience {
         json,
-        lines: true,
+        lines,
         ..Audience::default()
     }
 }
@@ -82,7 +78,8 @@ fn misused(error: &clap::Error) -> ! {
             .trim_start_matches("error: ");
         let refused = Error::one("the command line", Obstacle::CommandLine(words.to_owned()));
         // Where nobody can be told, the exit code still tells.
-        let _ = document(&refused, Audience::default());
+        let to = of_documents(true, holds("inspect") || holds("list"));
+        let _ = document(&refused, to);
     }
     error.exit()
 }

@@ -10,7 +10,7 @@ use crate::support::utf8;
 
 /// A manifest like that of EL4, with one file of the root more, and how that file is made; what is
 /// found then.
-const BAD: [(&str, &str, &str, &str); 4] = [
+const BAD: [(&str, &str, &str, &str); 3] = [
     (
         "opt/tool",
         "m.executable('tool', arch='i386')",
@@ -22,12 +22,6 @@ const BAD: [(&str, &str, &str, &str); 4] = [
         "m.executable('tool', interpreter='/lib64/ld.so')",
         "interpreter-missing",
         "/lib64/ld.so",
-    ),
-    (
-        "opt/tool",
-        "b'#!/usr/bin/python\\n'",
-        "script-interpreter-missing",
-        "/usr/bin/python",
     ),
     (
         "lib/other.ko",

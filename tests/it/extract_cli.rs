@@ -208,7 +208,8 @@ fn of_a_damaged_image_there_is_what_could_be_read_and_no_half_file() {
     let first = [
         directory("d"),
         file("d/whole", "1"),
-        file("d/cut", "x".repeat(1000)),
+        file("d/first", "").numbered(3),
+        file("d/cut", "x".repeat(1000)).numbered(3),
     ];
     let image = archive(&first);
     let cut = &image[..image.len() - 500];
