@@ -90,9 +90,15 @@ impl<R: Read> Source<R> {
                 other => break other?.min(room.len()),
             }
         };
-        let new = self.buffer.get(self.end..self.end + read).unwrap_or_default();
+        let new = self
+            .buffer
+            .get(self.end..self.end + read)
+            .unwrap_or_default();
         let shifted = |last: u32, &byte: &u8| last >> 8 | u32::from(byte) << 24;
-        self.last = new.iter().skip(read.saturating_sub(4)).fold(self.last, shifted);
+        self.last = new
+            .iter()
+            .skip(read.saturating_sub(4))
+            .fold(self.last, shifted);
         self.end += read;
         Ok(read)
     }

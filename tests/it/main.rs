@@ -34,4 +34,5 @@ mod scene; // a guest of 2008 to spoil, and the command let loose on it
 mod support; // what the tests through the command share
 mod tidy; // who may import whom in the house
 mod unpacker; // the models of the kernel's unpacker, rule by rule
+mod verdicts; // images that tests/boot boots, and those of other builders, judged without a machine
 mod written; // the writer, by the models of the kernel's unpacker

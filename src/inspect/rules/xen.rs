@@ -150,7 +150,9 @@ impl Fate {
 impl fmt::Display for Fate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fate::Inflated(said) => write!(f, "the first member is unpacked, alone, into {said} bytes"),
+            Fate::Inflated(said) => {
+                write!(f, "the first member is unpacked, alone, into {said} bytes")
+            }
             Fate::Refused(said) => write!(f, "the first member does not fit into {said} bytes"),
             Fate::Passed(said) => write!(f, "{said} bytes are taken for no size"),
             Fate::Unknown => f.write_str("its end was not read"),
