@@ -321,10 +321,10 @@ impl<T: Tap> Archive<T> {
 
     fn tell_entry(&mut self, header: Header, offset: u64) -> Result<(), ReadError> {
         let end = self.data.name.iter().position(|&byte| byte == 0);
+        self.data.name.truncate(end.unwrap_or(self.data.name.len()));
         if end.map(|end| end + 1) != Some(header.name_size as usize) {
             self.flaw_of_entry(FlawKind::BadNameEnd);
         }
-        self.data.name.truncate(end.unwrap_or(self.data.name.len()));
         if self.data.name == TRAILER {
             self.data.is_trailer = true;
             return self.pass_data();
@@ -408,6 +408,8 @@ impl<T: Tap> Archive<T> {
         if !self.stream.is_damaged() {
             self.flaw(FlawKind::NoTrailer);
         }
+        // The kernel takes the zeros for a header.
+        self.segment.padding += self.stream.pass(HEADER_SIZE as u64)?;
         match self.stream.is_packed() {
             true => {
                 self.state = State::Behind;
@@ -417,19 +419,10 @@ impl<T: Tap> Archive<T> {
         }
     }
 
-    /// Nothing more can be told of what is in this segment.
+    /// Nothing more can be told of what is in this segment; of a plain one nobody knows where it ends.
     fn abandon(&mut self) -> Result<(), ReadError> {
-        match self.stream.is_packed() {
-            true => {
-                self.stream.pass(u64::MAX)?;
-                self.end_segment()
-            }
-            false => {
-                self.end_segment()?;
-                self.state = State::Over;
-                Ok(())
-            }
-        }
+        self.stream.pass(u64::MAX)?;
+        self.end_segment()
     }
 
     /// Takes leave of the segment.
