@@ -425,6 +425,8 @@ impl<T: Tap> Archive<T> {
                 self.end_segment()
             }
             false => {
+                // Whoever is shown the bytes is to see what stands there instead of a header.
+                self.stream.pass(HEADER_SIZE as u64)?;
                 self.end_segment()?;
                 self.state = State::Over;
                 Ok(())

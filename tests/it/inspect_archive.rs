@@ -87,7 +87,7 @@ fn what_is_wrong_with_an_archive_is_found() {
         ),
         (
             judged::archive(&[made("a\0b", 0o100_644, "")]),
-            vec!["error bad-name-end a"],
+            vec![r"error bad-name-end a\u{0}b\u{0}"],
         ),
         (
             with_checksums(&[file("a", "data")]),
@@ -201,4 +201,23 @@ fn what_a_kernel_drops_and_no_other_rule_tells_is_found() {
     ];
     let found = of_bytes(&judged::archive(&entries), &Guest::default());
     assert_eq!(found, ["error kernel-drops-entry b"]);
+}
+
+#[test]
+fn what_a_kernel_loses_behind_an_entry_that_it_skips_is_found() {
+    // The header of the second entry lies across the end of the first 32 KiB.
+    let entries = [
+        file("pad", "x".repeat(32_604)),
+        made("d", 0o040_755, "data"),
+        file("lost", ""),
+    ];
+    let archive = judged::archive(&entries);
+    let loses = |image: &[u8]| {
+        let found = of_bytes(image, &Guest::default());
+        found
+            .iter()
+            .any(|finding| finding.starts_with("error kernel-loses-member"))
+    };
+    assert!(loses(&gzip(&archive)));
+    assert!(!loses(&archive));
 }
