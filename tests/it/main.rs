@@ -41,4 +41,5 @@ mod shelf; // images in a directory, and the command let loose on them
 mod support; // what the tests through the command share
 mod tidy; // who may import whom in the house
 mod unpacker; // the models of the kernel's unpacker, rule by rule
+mod verdicts; // images that tests/boot boots, and those of other builders, judged without a machine
 mod written; // the writer, by the models of the kernel's unpacker

@@ -61,11 +61,14 @@ pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     // A library that can be run, as glibc's can, is seldom there for that.
     let is_linked_to = |program: &&Object<'_>| needed.contains(program.path.file_name());
     let started = objects.iter().filter(is_program);
-    for program in started.filter(|program| !is_linked_to(program)) {
+    let started: Vec<_> = started
+        .filter(|program| !is_linked_to(program))
+        .copied()
+        .collect();
+    for program in &started {
         findings.extend(linking.interpreter_missing(program));
     }
-    let programs = objects.iter().filter(is_program).copied();
-    findings.extend(linking.closure(programs, &LIBRARY_MISSING, &mut linked));
+    findings.extend(linking.closure(started.into_iter(), &LIBRARY_MISSING, &mut linked));
     let strays: Vec<_> = objects
         .iter()
         .filter(|object| !linked.contains(object.path))
