@@ -245,7 +245,12 @@ impl From<&Finding> for FindingReport {
             rule: finding.rule.name,
             severity: finding.severity.to_string(),
             segment: finding.segment,
-            entry: finding.entry.as_ref().map(|name| Shown(name).to_string()),
+            // What a kernel skips by its header alone has no name.
+            entry: finding
+                .entry
+                .as_ref()
+                .filter(|name| !name.is_empty())
+                .map(|name| Shown(name).to_string()),
             found: Shown::words(&finding.found),
             expected: Shown::words(&finding.expected),
             cure: finding.rule.cure,
@@ -438,16 +443,22 @@ impl InspectionReport {
             )?;
         }
         for event in silent {
-            writeln!(
-                f,
-                "kernel {kernel}, segment {}, {}: {}",
-                event.segment, event.entry, event.what
-            )?;
+            writeln!(f, "kernel {kernel}, {event}")?;
         }
         match silent_count.saturating_sub(silent.len()) {
             0 => Ok(()),
             more => writeln!(f, "kernel {kernel}: {more} more of that kind"),
         }
+    }
+}
+
+impl fmt::Display for EventReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.entry.as_str() {
+            "" => write!(f, "segment {}, byte {}: ", self.segment, self.offset)?,
+            entry => write!(f, "segment {}, {entry}: ", self.segment)?,
+        }
+        f.write_str(&self.what)
     }
 }
 
