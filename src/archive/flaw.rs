@@ -46,7 +46,7 @@ pub enum FlawKind {
         /// Its bytes, the final NUL included.
         size: u32,
     },
-    /// A name has a NUL before its end, or none there.
+    /// A name has no NUL, or something else behind one.
     #[error("a name that does not end at its NUL")]
     BadNameEnd,
     /// The segment ends within an entry.
@@ -118,7 +118,7 @@ impl Explain for FlawKind {
             FlawKind::LongName { .. } => {
                 "a name within --max-name; the kernel takes 4096 bytes, the NUL among them"
             }
-            FlawKind::BadNameEnd => "one NUL, at the very end of the name",
+            FlawKind::BadNameEnd => "a NUL at the end of the name, and nothing else behind it",
             FlawKind::Cut => "all the bytes that the entry's header says",
             FlawKind::NoTrailer => "an entry TRAILER!!! at the end of the archive",
             FlawKind::Checksum { .. } => "the sum of the data's bytes in the header",

@@ -182,8 +182,9 @@ impl<T: Tap> Archive<T> {
         while self.data()?.is_some() {}
         let Data { left, sum, .. } = self.data;
         if left > 0 {
-            self.data.left = 0;
             self.flaw_of_entry(FlawKind::Cut);
+            // Neither its padding nor its sum is looked for in the segment that follows.
+            self.data = Data::default();
             return self.end_segment();
         }
         if let Some(said) = self.data.said.take().filter(|&said| said != sum) {
@@ -321,8 +322,12 @@ impl<T: Tap> Archive<T> {
 
     fn tell_entry(&mut self, header: Header, offset: u64) -> Result<(), ReadError> {
         let end = self.data.name.iter().position(|&byte| byte == 0);
-        self.data.name.truncate(end.unwrap_or(self.data.name.len()));
-        if end.map(|end| end + 1) != Some(header.name_size as usize) {
+        let end = end.unwrap_or(self.data.name.len());
+        let behind = self.data.name.get(end..).unwrap_or_default();
+        // More NULs than one have data begin at a block (`dracut-cpio --data-align`).
+        let is_well_ended = !behind.is_empty() && behind.iter().all(|&byte| byte == 0);
+        self.data.name.truncate(end);
+        if !is_well_ended {
             self.flaw_of_entry(FlawKind::BadNameEnd);
         }
         if self.data.name == TRAILER {

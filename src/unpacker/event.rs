@@ -140,7 +140,7 @@ pub enum What {
         /// What stands in the way.
         obstacle: Obstacle,
     },
-    /// A NUL stands inside the name, and ends it.
+    /// A NUL stands inside the name, and ends it; what is behind are not NULs alone.
     #[error("its name ends at a NUL, {dropped} bytes early")]
     NameCut {
         /// How many bytes after that are not read.

@@ -81,8 +81,10 @@ impl Unpacking {
                 return Err(Fault::NoFinalNul);
             }
             self.tell(What::NoFinalNul);
-        } else if text.len() < last {
-            let dropped = last - text.len();
+        } else if let Some(rest) = bytes.get(text.len()..last)
+            && rest.iter().any(|&byte| byte != 0)
+        {
+            let dropped = rest.len();
             self.tell(What::NameCut { dropped });
         }
         Ok(text.to_vec())

@@ -89,6 +89,8 @@ fn what_is_wrong_with_an_archive_is_found() {
             judged::archive(&[made("a\0b", 0o100_644, "")]),
             vec![r"error bad-name-end a\u{0}b\u{0}"],
         ),
+        // NULs that have the data begin at a block.
+        (judged::archive(&[made("a\0\0\0", 0o100_644, "")]), vec![]),
         (
             with_checksums(&[file("a", "data")]),
             vec![
@@ -100,6 +102,26 @@ fn what_is_wrong_with_an_archive_is_found() {
     ];
     for (image, expected) in cases {
         assert_eq!(of_bytes(&image, &Guest::default()), expected);
+    }
+}
+
+#[test]
+fn a_segment_that_ends_within_an_entry_leaves_the_next_one_whole() {
+    for name in ["a", "TRAILER!!!"] {
+        let image = judged::archive(&[made(name, 0o100_644, "12345")]);
+        // Without the trailer, the padding and the last byte of the data.
+        let broken = gzip(&image[..image.len() - 124 - 3 - 1]);
+        let image = [broken, gzip(&judged::archive(&sound()))].concat();
+        let inspection = judged::judged(image, &Guest::default());
+        assert_eq!(
+            found(&inspection, archive::RULES),
+            [format!(
+                "error entry-cut {name}: the segment ends within the entry"
+            )]
+        );
+        let entries = inspection.picture.segments.iter();
+        let entries: Vec<usize> = entries.map(|segment| segment.entries).collect();
+        assert_eq!(entries, [usize::from(name == "a"), sound().len()]);
     }
 }
 
