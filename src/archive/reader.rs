@@ -463,17 +463,8 @@ impl<T: Tap> Archive<T> {
 
     /// Nothing more can be told of what is in this segment.
     fn abandon(&mut self) -> Result<(), ReadError> {
-        match self.packed {
-            Some(_) => {
-                self.pass(u64::MAX)?;
-                self.end_segment()
-            }
-            None => {
-                self.end_segment()?;
-                self.state = State::Over;
-                Ok(())
-            }
-        }
+        self.pass(u64::MAX)?;
+        self.end_segment()
     }
 
     /// Takes leave of the segment.
