@@ -105,7 +105,7 @@ fn minimal(output: &Path) -> Result<PathBuf, Failure> {
 
 /// As GNU cpio has them, of the first archive in what a shell opens.
 fn names(archive: &str) -> Result<Vec<String>, Failure> {
-    let lines = format!("cpio -it --quiet <{archive}");
+    let lines = format!("cpio -it --quiet < {archive}");
     let [program, arguments @ ..] = shell(&lines);
     let listed = printed(Command::new(program).args(arguments))?;
     Ok(listed.lines().map(str::to_owned).collect())

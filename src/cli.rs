@@ -9,9 +9,10 @@ use clap::{Args, Parser, Subcommand};
 use crate::arch::Arch;
 use crate::archive::Limits;
 use crate::compress::Compression;
+use crate::kernel_version::KernelVersion;
 use crate::xen_version::XenVersion;
 
-/// Builds initial ramdisks for Xen guests, for any architecture, on any host.
+/// Builds and judges initial ramdisks for Xen guests, for any architecture, on any host.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]
 pub struct Cli {
@@ -29,9 +30,18 @@ pub enum Command {
     /// Print the modules that loading some takes, in load order, one path a line
     #[command(after_help = RESOLVE_EXAMPLE)]
     Resolve(ResolveArgs),
+    /// List the shipped manifests, or print one
+    #[command(after_help = "Example:\n  xinitrd manifests busybox > mine.toml")]
+    Manifests {
+        /// The one to print
+        name: Option<String>,
+    },
     /// Judge images: what is in them, what is wrong with them, and what to do about it
     #[command(after_help = INSPECT_EXAMPLE)]
     Inspect(Box<InspectArgs>),
+    /// Print what images are judged by: every rule in a line, or all about one
+    #[command(after_help = "Example:\n  xinitrd explain missing-parent")]
+    Explain(ExplainArgs),
     /// Print the names in an image, as they stand there, one a line
     #[command(after_help = LIST_EXAMPLE)]
     List(ListArgs),
@@ -44,14 +54,6 @@ pub enum Command {
     /// Compare two images by what a guest would get of them
     #[command(after_help = DIFF_EXAMPLE)]
     Diff(DiffArgs),
-    /// Print what an image is judged by: every rule in a line, or all about one
-    Explain(ExplainArgs),
-    /// List the shipped manifests, or print one
-    #[command(after_help = "Example:\n  xinitrd manifests busybox > mine.toml")]
-    Manifests {
-        /// The one to print
-        name: Option<String>,
-    },
 }
 
 const BUILD_EXAMPLE: &str = "Examples:
@@ -62,7 +64,7 @@ const RESOLVE_EXAMPLE: &str = "Example:
   xinitrd resolve --kernel 6.1.0-43-amd64 --root ./guest xenblk xennet ext4";
 
 const INSPECT_EXAMPLE: &str =
-    "Exit code: 0, no error was found; 1, an image was judged bad; 2, one cannot be read.
+    "Exit code: 0, no error was found; 1, an image was judged bad; 2, none was, and one cannot be read.
 
 Examples:
   xinitrd inspect initrd.img
@@ -86,6 +88,9 @@ pub struct LimitArgs {
     /// Refuse an image of more entries
     #[arg(long, value_name = "N", default_value_t = Limits::default().entries, hide_short_help = true)]
     pub max_entries: u64,
+    /// Refuse an image of more segments
+    #[arg(long, value_name = "N", default_value_t = Limits::default().segments, hide_short_help = true)]
+    pub max_segments: u64,
     /// Refuse names of more bytes; the kernel takes 4096
     #[arg(long, value_name = "BYTES", default_value_t = Limits::default().name, hide_short_help = true)]
     pub max_name: u64,
@@ -95,7 +100,7 @@ pub struct LimitArgs {
     /// Refuse an image that unpacks to more than so many times its size, above 16M
     #[arg(long, value_name = "N", default_value_t = Limits::default().ratio, hide_short_help = true)]
     pub max_ratio: u64,
-    /// Refuse what takes more memory: a decoder's window, or the names and facts of an image
+    /// Refuse what takes more memory: a decoder's window; half of it for the names and facts of an image
     #[arg(long, value_name = "SIZE", default_value = "128M", value_parser = size, hide_short_help = true)]
     pub max_memory: u64,
 }
@@ -106,6 +111,7 @@ impl LimitArgs {
     pub fn limits(&self) -> Limits {
         Limits {
             entries: self.max_entries,
+            segments: self.max_segments,
             name: self.max_name,
             size: self.max_size,
             ratio: self.max_ratio,
@@ -137,10 +143,10 @@ pub struct InspectArgs {
     /// The images; - is standard input
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
-    /// The guest's kernel: what it can read, and what it would skip, reject or override [default: the
-    /// one its modules are of, or today's]
+    /// The guest's kernel: what it can read, and what it would skip, reject or override [default: what
+    /// the modules are of; where there are none, and for unpacking, today's]
     #[arg(long, value_name = "V")]
-    pub kernel_version: Option<String>,
+    pub kernel_version: Option<KernelVersion>,
     /// The version of Xen that starts the guest [default: any]
     #[arg(long, value_name = "V")]
     pub xen: Option<XenVersion>,
@@ -160,10 +166,10 @@ pub struct InspectArgs {
     /// Print a JSON object a line for each image
     #[arg(long)]
     pub json: bool,
-    /// Take what this rule finds for an error; `warnings` stands for all
+    /// Take what this rule finds for an error; `warnings` stands for every rule
     #[arg(long, value_name = "RULE|warnings")]
     pub deny: Vec<String>,
-    /// Pass over what this rule finds
+    /// Pass over what this rule finds, denied or not
     #[arg(long, value_name = "RULE")]
     pub allow: Vec<String>,
     /// How many images are judged at a time, 64 at most [default: the machine's processors]
@@ -177,10 +183,10 @@ pub struct InspectArgs {
 /// The arguments of `diff`.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// The one image
+    /// The one image; - is standard input
     #[arg(value_name = "A")]
     pub first: PathBuf,
-    /// The other; - is standard input
+    /// The other
     #[arg(value_name = "B")]
     pub second: PathBuf,
     /// Print a JSON document

@@ -8,12 +8,13 @@ use std::io;
 use crate::archive::{FlawKind, LimitMet};
 use crate::compress::BadLevel;
 use crate::host::destination::PlaceFault;
-use crate::image_path::BadPath;
+use crate::image_path::{BadPath, Shown};
 use crate::inspect::finding::Finding;
 use crate::kernel_version::NotAVersion;
 use crate::manifest::{NoneServes, SHIPPED};
 use crate::problem::{Explain, Fault, Problem, did_you_mean, medium_advice};
 use crate::report::{ProblemReport, RefusalReport};
+use crate::root::LookupError;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +25,8 @@ pub enum Error {
     /// The answer is no, and is printed: an image is bad, or two differ.
     #[error("the answer is no")]
     Answered,
-    /// Some images cannot be read; what the others are is printed.
+    /// Some images cannot be read; that is printed, where a document was asked for, and what the
+    /// others are.
     #[error("{}", list(.problems))]
     Unreadable {
         /// What stood in the way.
@@ -94,6 +96,23 @@ pub enum Obstacle {
         /// Those that are spelt nearly so.
         nearest: Vec<String>,
     },
+    /// A pattern is none; in the words of what reads it.
+    Pattern(String),
+    /// Standard input is asked for more than once.
+    InputTwice,
+    /// An image cannot be read whole, for this, and is of no use so.
+    NotWhole(Box<Obstacle>),
+    /// A file is no image.
+    NotAnImage {
+        /// What it begins with.
+        found: Vec<u8>,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// What was asked for is no path.
+    NoPath(BadPath),
+    /// An image has no such file.
+    InImage(LookupError),
     /// The compression has no such level.
     Level(BadLevel),
     /// `SOURCE_DATE_EPOCH` is no time; its text.
@@ -150,6 +169,25 @@ impl Error {
         }
     }
 
+    /// What is left behind by a command that writes, where there is something to say of it.
+    #[must_use]
+    pub fn left(&self, writes: Writes) -> Option<String> {
+        let Error::Refused(problems) = self else {
+            return None;
+        };
+        let mut obstacles = problems.iter().map(|problem| &problem.fault);
+        let nothing = || "nothing was written".to_owned();
+        match writes {
+            Writes::Nothing => None,
+            Writes::Image => obstacles
+                .find_map(Obstacle::left_of_image)
+                .or_else(|| Some(nothing())),
+            Writes::Entries => obstacles
+                .all(Obstacle::is_of_an_entry)
+                .then(|| "what else was asked for, and could be read, is extracted".to_owned()),
+        }
+    }
+
     /// The same, for pipelines.
     #[must_use]
     pub fn report(&self) -> RefusalReport {
@@ -173,28 +211,44 @@ fn list(problems: &[Problem<Obstacle>]) -> String {
         1 => "1 problem".to_owned(),
         n => format!("{n} problems"),
     };
-    let left = problems.iter().find_map(|problem| problem.fault.left());
-    let left = left.unwrap_or_else(|| "nothing was written".to_owned());
     let mut text: String = problems.iter().map(|p| format!("{p}\n")).collect();
-    text += &format!("{count}; {left}");
+    text += &count;
     text
 }
 
+/// What a command writes, besides what it prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Writes {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// An image.
+    Image,
+    /// The entries of one.
+    Entries,
+}
+
 impl Obstacle {
-    /// What the command leaves behind, where it is something.
-    fn left(&self) -> Option<String> {
+    /// What is left of an image that was to be written, where it is something.
+    fn left_of_image(&self) -> Option<String> {
         match self {
             Obstacle::Stream(_) => Some("what was written is no whole image".to_owned()),
-            Obstacle::Unreadable(_)
-            | Obstacle::Flaw(_)
-            | Obstacle::LimitMet(_)
-            | Obstacle::Place(_)
-            | Obstacle::BadPath(_)
-            | Obstacle::UnknownType(_)
-            | Obstacle::NothingMatches => Some("what could be read was dealt with".to_owned()),
             Obstacle::ReportLost { image, .. } => Some(format!("{image} is written, and whole")),
             _ => None,
         }
+    }
+
+    /// Whether it was met while entries were extracted, others of which are there.
+    fn is_of_an_entry(&self) -> bool {
+        matches!(
+            self,
+            Obstacle::Flaw(_)
+                | Obstacle::LimitMet(_)
+                | Obstacle::Place(_)
+                | Obstacle::BadPath(_)
+                | Obstacle::UnknownType(_)
+                | Obstacle::NothingMatches
+        )
     }
 }
 
@@ -204,6 +258,8 @@ impl Explain for Obstacle {
             Obstacle::Input(fault) => fault.is_judgement(),
             Obstacle::Place(fault) => fault.is_judgement(),
             Obstacle::NotUtf8
+            | Obstacle::InImage(_)
+            | Obstacle::NotAnImage { .. }
             | Obstacle::Judged(_)
             | Obstacle::Flaw(_)
             | Obstacle::LimitMet(_)
@@ -223,6 +279,17 @@ impl Explain for Obstacle {
             Obstacle::BadPath(bad) => bad.to_string(),
             Obstacle::UnknownType(mode) => format!("mode {mode:o}, which is of no type"),
             Obstacle::NothingMatches => "no entry matches".to_owned(),
+            Obstacle::Pattern(words) => words.clone(),
+            Obstacle::InputTwice => "it is named more than once".to_owned(),
+            Obstacle::NotAnImage { found, size } => {
+                format!(
+                    "{size} bytes that begin with `{}`, which no image does",
+                    Shown(found)
+                )
+            }
+            Obstacle::NoPath(bad) => bad.to_string(),
+            Obstacle::NotWhole(obstacle) => obstacle.found(),
+            Obstacle::InImage(error) => in_image(error),
             Obstacle::RuleUnknown { .. } => "no rule of that name".to_owned(),
             Obstacle::Flaw(flaw) => flaw.found(),
             Obstacle::LimitMet(limit) => limit.to_string(),
@@ -258,6 +325,17 @@ impl Explain for Obstacle {
                 "a file, directory, link, device, pipe or socket".to_owned()
             }
             Obstacle::NothingMatches => "an entry of that path".to_owned(),
+            Obstacle::Pattern(_) => {
+                "a path; * and ? in it stand for any characters, [a-z] for one of these".to_owned()
+            }
+            Obstacle::InputTwice => "one image there: it can be read but once".to_owned(),
+            Obstacle::NotWhole(obstacle) => obstacle.expected(),
+            Obstacle::InImage(_) | Obstacle::NoPath(_) => {
+                "the path of a file in the image".to_owned()
+            }
+            Obstacle::NotAnImage { .. } => {
+                "an archive in the newc format, plain or compressed".to_owned()
+            }
             Obstacle::RuleUnknown { .. } => "one that `xinitrd explain` lists".to_owned(),
             Obstacle::Flaw(flaw) => flaw.expected(),
             Obstacle::LimitMet(_) => "an image that a guest could boot from".to_owned(),
@@ -298,7 +376,17 @@ impl Explain for Obstacle {
             Obstacle::BadPath(_) | Obstacle::UnknownType(_) => {
                 "judge the image with xinitrd inspect before it is used".to_owned()
             }
-            Obstacle::NothingMatches => "see xinitrd list".to_owned(),
+            Obstacle::NothingMatches => "see xinitrd list, which prints the paths".to_owned(),
+            Obstacle::Pattern(_) => {
+                "put a backslash before a character that stands for itself".to_owned()
+            }
+            Obstacle::InputTwice => "lay one of them in a file first".to_owned(),
+            Obstacle::NotWhole(obstacle) => obstacle.advice(),
+            Obstacle::InImage(LookupError::WrongKind { .. }) => "name a file".to_owned(),
+            Obstacle::InImage(_) | Obstacle::NoPath(_) => {
+                "see xinitrd list, which prints the paths".to_owned()
+            }
+            Obstacle::NotAnImage { .. } => "check the path".to_owned(),
             Obstacle::RuleUnknown { nearest } => {
                 did_you_mean(nearest, || "see xinitrd explain".to_owned())
             }
@@ -307,7 +395,7 @@ impl Explain for Obstacle {
                 format!("if it is to be trusted, raise {}", limit.option())
             }
             Obstacle::Unreadable(source) => medium_advice(source).to_owned(),
-            Obstacle::CommandLine(_) => "see xinitrd --help, or xinitrd build --help".to_owned(),
+            Obstacle::CommandLine(_) => "see xinitrd --help, and xinitrd COMMAND --help".to_owned(),
             Obstacle::Directory { source, .. } | Obstacle::Text { source, .. } => {
                 medium_advice(source).to_owned()
             }
@@ -363,6 +451,16 @@ fn room_advice(kind: io::ErrorKind) -> &'static str {
         }
         io::ErrorKind::FileTooLarge => "raise the limit on the size of files (ulimit -f)",
         _ => "write to another place",
+    }
+}
+
+fn in_image(error: &LookupError) -> String {
+    match error {
+        LookupError::Missing => "no such file in the image".to_owned(),
+        LookupError::Dangling { link, target } => {
+            format!("the symbolic link {link} -> {target} leads nowhere inside the image")
+        }
+        error => error.to_string(),
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Parser;
 use xinitrd::cli::{Cli, Command};
 use xinitrd::commands::obstacles::{Audience, document, tell};
 use xinitrd::commands::{build, cat, diff, explain, extract, inspect, list, manifests, resolve};
-use xinitrd::error::{Error, Obstacle};
+use xinitrd::error::{Error, Obstacle, Writes};
 
 fn main() -> ExitCode {
     let command = Cli::try_parse()
@@ -39,12 +39,27 @@ fn audience(command: &Command) -> Audience {
             json: args.json,
             quiet: args.quiet,
             image_on_stdout: !args.dry_run && args.output.as_deref() == Some(Path::new("-")),
+            writes: Writes::Image,
+            lines: false,
         },
-        Command::Resolve(args) => Audience {
-            json: args.json,
+        Command::Resolve(args) => of_documents(args.json, false),
+        Command::Diff(args) => of_documents(args.json, false),
+        Command::Inspect(args) => of_documents(args.json, true),
+        Command::List(args) => of_documents(args.json, true),
+        Command::Extract(_) => Audience {
+            writes: Writes::Entries,
             ..Audience::default()
         },
-        _ => Audience::default(),
+        Command::Cat(_) | Command::Explain(_) | Command::Manifests { .. } => Audience::default(),
+    }
+}
+
+/// Who asks for a document, if so, and for one a line, if so.
+fn of_documents(json: bool, lines: bool) -> Audience {
+    Audience {
+        json,
+        lines,
+        ..Audience::default()
     }
 }
 
@@ -53,7 +68,7 @@ fn misused(error: &clap::Error) -> ! {
     let typed: Vec<_> = std::env::args_os().collect();
     let holds = |word: &str| typed.iter().any(|argument| argument == word);
     // What should have been an image is no place for a document.
-    let image_on_stdout = holds("-") || holds("-o-") || holds("--output=-");
+    let image_on_stdout = holds("build") && (holds("-") || holds("-o-") || holds("--output=-"));
     if error.use_stderr() && holds("--json") && !image_on_stdout {
         let text = error.to_string();
         let words = text
@@ -63,7 +78,8 @@ fn misused(error: &clap::Error) -> ! {
             .trim_start_matches("error: ");
         let refused = Error::one("the command line", Obstacle::CommandLine(words.to_owned()));
         // Where nobody can be told, the exit code still tells.
-        let _ = document(&refused, Audience::default());
+        let to = of_documents(true, holds("inspect") || holds("list"));
+        let _ = document(&refused, to);
     }
     error.exit()
 }

@@ -184,8 +184,30 @@ pub fn if_there<T>(found: Result<T, LookupError>) -> Result<Option<T>, LookupErr
 /// A root and what has been learnt of its links.
 pub struct Root {
     files: Box<dyn Files>,
-    /// Directories already resolved: where each really lies, and how many links led there.
-    directories: RefCell<HashMap<ImagePath, (ImagePath, usize)>>,
+    directories: RefCell<Directories>,
+}
+
+/// Directories already resolved.
+#[derive(Default)]
+struct Directories {
+    /// Where each really lies, and how many links led there.
+    known: HashMap<ImagePath, (ImagePath, usize)>,
+    /// The bytes of all these paths.
+    bytes: usize,
+}
+
+/// The most bytes of paths that are remembered. Of a real root all fit in; those that hostile links lead
+/// to, two thousand directories deep, would fill any memory.
+const REMEMBERED: usize = 4 << 20;
+
+impl Directories {
+    fn remember(&mut self, path: ImagePath, real: ImagePath, links: usize) {
+        let bytes = path.as_bytes().len() + real.as_bytes().len();
+        if self.bytes + bytes <= REMEMBERED {
+            self.bytes += bytes;
+            self.known.insert(path, (real, links));
+        }
+    }
 }
 
 impl Root {
@@ -440,24 +462,29 @@ impl Resolution<'_> {
 
     /// Where the directory `path` really lies; remembered, for many paths share few directories.
     fn directory(&mut self, path: &ImagePath) -> Result<ImagePath, LookupError> {
-        if path.is_root() {
-            return Ok(ImagePath::default());
+        let mut unknown = Vec::new();
+        let mut above = path.clone();
+        let mut real = loop {
+            if let Some((real, links)) = self.root.directories.borrow().known.get(&above) {
+                self.links = *links;
+                break real.clone();
+            }
+            let Some(parent) = above.parent() else {
+                break above;
+            };
+            unknown.push(std::mem::replace(&mut above, parent));
+        };
+        for path in unknown.into_iter().rev() {
+            let (next, kind) = self.step(&real, path.file_name())?;
+            if kind != FileKind::Directory {
+                return Err(LookupError::Missing);
+            }
+            // The links so far led somewhere: what is wrong further on is not their fault.
+            self.first_link = None;
+            let mut known = self.root.directories.borrow_mut();
+            known.remember(path, next.clone(), self.links);
+            real = next;
         }
-        if let Some((real, links)) = self.root.directories.borrow().get(path) {
-            self.links = *links;
-            return Ok(real.clone());
-        }
-        let (real, kind) = self.resolve(path)?;
-        if kind != FileKind::Directory {
-            return Err(LookupError::Missing);
-        }
-        // The links so far led somewhere: what is wrong further on is not their fault.
-        self.first_link = None;
-        let known = (real.clone(), self.links);
-        self.root
-            .directories
-            .borrow_mut()
-            .insert(path.clone(), known);
         Ok(real)
     }
 

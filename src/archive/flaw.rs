@@ -7,7 +7,7 @@ use crate::image_path::Shown;
 use crate::problem::Explain;
 
 /// Something that is not as the format has it, and where.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Flaw {
     /// The number of the segment; that of the next one behind the last.
     pub segment: usize,
@@ -20,7 +20,7 @@ pub struct Flaw {
 }
 
 /// What is not as the format has it.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum FlawKind {
     /// No header stands where one must.
     #[error("no cpio header: it begins with {:?}", Shown(.found).to_string())]
@@ -79,6 +79,27 @@ pub enum FlawKind {
     Empty,
 }
 
+impl FlawKind {
+    /// Whether something of the image cannot be read for it.
+    #[must_use]
+    pub const fn loses_content(&self) -> bool {
+        match self {
+            FlawKind::NoHeader { .. }
+            | FlawKind::BadField { .. }
+            | FlawKind::EmptyName
+            | FlawKind::LongName { .. }
+            | FlawKind::Cut
+            | FlawKind::Junk { .. }
+            | FlawKind::Damaged(_)
+            | FlawKind::Empty => true,
+            FlawKind::Misaligned
+            | FlawKind::BadNameEnd
+            | FlawKind::NoTrailer
+            | FlawKind::Checksum { .. } => false,
+        }
+    }
+}
+
 impl Explain for FlawKind {
     fn is_judgement(&self) -> bool {
         true
@@ -94,12 +115,18 @@ impl Explain for FlawKind {
             FlawKind::BadField { .. } => "eight hexadecimal digits",
             FlawKind::Misaligned => "every header at a multiple of 4 bytes",
             FlawKind::EmptyName => "a name, ended by a NUL",
-            FlawKind::LongName { .. } => "a name of 4096 bytes at most, its NUL included",
+            FlawKind::LongName { .. } => {
+                "a name within --max-name; the kernel takes 4096 bytes, the NUL among them"
+            }
             FlawKind::BadNameEnd => "one NUL, at the very end of the name",
             FlawKind::Cut => "all the bytes that the entry's header says",
             FlawKind::NoTrailer => "an entry TRAILER!!! at the end of the archive",
             FlawKind::Checksum { .. } => "the sum of the data's bytes in the header",
             FlawKind::Junk { .. } => "a segment, zeros, or the end",
+            FlawKind::Damaged(DecodeError::NeedsMemory { .. }) => "a segment within --max-memory",
+            FlawKind::Damaged(DecodeError::Unsupported { .. }) => {
+                "a kind of compression that kernels read"
+            }
             FlawKind::Damaged(_) => "a whole compressed segment",
             FlawKind::Empty => "an archive in the newc format, plain or compressed",
         }
@@ -108,6 +135,15 @@ impl Explain for FlawKind {
 
     fn advice(&self) -> String {
         match self {
+            FlawKind::Damaged(DecodeError::NeedsMemory { .. }) => {
+                "if the image is to be trusted, raise --max-memory"
+            }
+            FlawKind::LongName { .. } => {
+                "shorten the path; if it is only to be read, raise --max-name"
+            }
+            FlawKind::Damaged(DecodeError::Unsupported { .. }) => {
+                "compress the image with the settings that the kernel's own build uses"
+            }
             FlawKind::Cut | FlawKind::Damaged(_) | FlawKind::Checksum { .. } => {
                 "make the image again, or copy it again: it is cut short or damaged"
             }

@@ -3,16 +3,18 @@
 /// Bounds on what reading one image may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The most entries.
+    /// The most entries, those that are no use among them.
     pub entries: u64,
+    /// The most segments.
+    pub segments: u64,
     /// The most bytes of an entry's name, its final NUL included.
     pub name: u64,
     /// The most bytes of the whole, unpacked.
     pub size: u64,
     /// The most bytes that one byte of the image may become, on the average since its beginning.
     pub ratio: u64,
-    /// The most bytes that a decoder may take for its window or dictionary; and, for whoever keeps
-    /// what is in the image, the most that may be kept.
+    /// The most bytes that a decoder may take for its window or dictionary; half as many are the most
+    /// that may be kept of what is in the image.
     pub memory: u64,
 }
 
@@ -21,11 +23,13 @@ pub struct Limits {
 const RATIO_FROM: u64 = 16 << 20;
 
 impl Default for Limits {
-    /// Above every image a guest could boot from: 4 GiB, a quarter of a million entries, names as the
-    /// kernel takes them, and twice the ratio of the emptiest image seen.
+    /// Above every image a guest could boot from: 4 GiB, a hundred thousand entries, where the largest
+    /// seen have ten thousand, names as the kernel takes them, and twice the ratio of the emptiest image
+    /// seen. Judging an image takes some hundreds of bytes an entry.
     fn default() -> Self {
         Limits {
-            entries: 250_000,
+            entries: 100_000,
+            segments: 4096,
             name: 4096,
             size: 4 << 30,
             ratio: 250,
@@ -40,6 +44,9 @@ pub enum LimitMet {
     /// Of entries.
     #[error("more than {0} entries")]
     Entries(u64),
+    /// Of segments.
+    #[error("more than {0} segments")]
+    Segments(u64),
     /// Of bytes, unpacked.
     #[error("more than {0} bytes, unpacked")]
     Size(u64),
@@ -57,6 +64,7 @@ impl LimitMet {
     pub const fn option(self) -> &'static str {
         match self {
             LimitMet::Entries(_) => "--max-entries",
+            LimitMet::Segments(_) => "--max-segments",
             LimitMet::Size(_) => "--max-size",
             LimitMet::Ratio(_) => "--max-ratio",
             LimitMet::Memory(_) => "--max-memory",
@@ -80,6 +88,22 @@ impl Limits {
     pub(super) fn hold_entries(&self, entries: u64) -> Result<(), LimitMet> {
         match entries > self.entries {
             true => Err(LimitMet::Entries(self.entries)),
+            false => Ok(()),
+        }
+    }
+
+    /// Holds a number of segments against the bound.
+    pub(super) fn hold_segments(&self, segments: u64) -> Result<(), LimitMet> {
+        match segments > self.segments {
+            true => Err(LimitMet::Segments(self.segments)),
+            false => Ok(()),
+        }
+    }
+
+    /// Holds the bytes that are kept of an image against the bound.
+    pub(crate) fn hold_kept(&self, bytes: u64) -> Result<(), LimitMet> {
+        match bytes > self.memory / 2 {
+            true => Err(LimitMet::Memory(self.memory / 2)),
             false => Ok(()),
         }
     }

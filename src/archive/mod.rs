@@ -11,6 +11,7 @@ mod header;
 mod input;
 mod limits;
 mod reader;
+mod stream;
 mod window;
 
 use std::io;

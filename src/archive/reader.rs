@@ -1,17 +1,12 @@
 //! The reader: from a stream of bytes to [`Event`]s.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, Read};
+use std::io::Read;
 
 use super::header::{BadHeader, HEADER_SIZE, Header};
-use super::input::{Input, Unpacking};
-use super::window::Window;
-use super::{
-    Entry, Event, Flaw, FlawKind, LimitMet, Limits, ReadError, SegmentEnd, SegmentStart, Tap,
-};
-use crate::compress::decode::DecodeError;
+use super::stream::{Ended, Stream, leading_zeros};
+use super::{Entry, Event, Flaw, FlawKind, Limits, ReadError, SegmentEnd, SegmentStart, Tap};
 use crate::compress::detect;
-use crate::compress::source::Source;
 
 /// The name of the entry that ends an archive.
 const TRAILER: &[u8] = b"TRAILER!!!";
@@ -24,10 +19,7 @@ const SHOWN: usize = 6;
 /// An image that is being read.
 pub struct Archive<T = ()> {
     limits: Limits,
-    tap: T,
-    /// The image, but while a decoder has it.
-    input: Option<Input>,
-    packed: Option<Window<Unpacking>>,
+    stream: Stream<T>,
     state: State,
     /// What was met and is still to be told.
     events: VecDeque<Event>,
@@ -35,7 +27,6 @@ pub struct Archive<T = ()> {
     segment: Segment,
     data: Data,
     entries: u64,
-    unpacked: u64,
 }
 
 /// Where the reader stands.
@@ -56,11 +47,8 @@ enum State {
 struct Segment {
     /// Where it begins in the image.
     start: u64,
-    /// How many of its unpacked bytes have been passed.
-    at: u64,
     archives: u64,
     padding: u64,
-    damage: Option<DecodeError>,
 }
 
 /// The data of the entry that was told last.
@@ -93,36 +81,33 @@ impl<T: Tap> Archive<T> {
     pub fn with_tap(source: Box<dyn Read + Send>, limits: Limits, tap: T) -> Archive<T> {
         Archive {
             limits,
-            tap,
-            input: Some(Source::new(source)),
-            packed: None,
+            stream: Stream::new(source, limits, tap),
             state: State::Between,
             events: VecDeque::new(),
             segments: 0,
             segment: Segment::default(),
             data: Data::default(),
             entries: 0,
-            unpacked: 0,
         }
     }
 
     /// How far the image has been read: its size, when all is over.
     #[must_use]
     pub fn position(&self) -> u64 {
-        self.input.as_ref().map_or(0, Source::offset)
+        self.stream.position()
     }
 
     /// The last four bytes that have been read, as a little-endian number: those of the image, when all
     /// is over.
     #[must_use]
     pub fn last_read(&self) -> u32 {
-        self.input.as_ref().map_or(0, Source::last_read)
+        self.stream.last_read()
     }
 
     /// The tap, when all is over.
     #[must_use]
     pub fn into_tap(self) -> T {
-        self.tap
+        self.stream.into_tap()
     }
 
     /// What comes next; data of the entry before that was not read is passed over.
@@ -140,9 +125,7 @@ impl<T: Tap> Archive<T> {
                 State::Entry => self.find_entry()?,
                 State::Behind => self.find_archive()?,
                 State::Over => {
-                    if let Some(input) = &mut self.input {
-                        pass_rest(input, &self.limits)?;
-                    }
+                    self.stream.pass_rest()?;
                     return Ok(None);
                 }
             }
@@ -157,10 +140,14 @@ impl<T: Tap> Archive<T> {
     pub fn data(&mut self) -> Result<Option<&[u8]>, ReadError> {
         self.pass_handed()?;
         let left = self.data.left;
-        let there = self.peek(left.min(TOGETHER) as usize)?.len() as u64;
+        let there = self.stream.peek(left.min(TOGETHER) as usize)?.len() as u64;
         self.data.handed = there.min(left) as usize;
         let handed = self.data.handed;
-        Ok(self.seen().get(..handed).filter(|seen| !seen.is_empty()))
+        Ok(self
+            .stream
+            .seen()
+            .get(..handed)
+            .filter(|seen| !seen.is_empty()))
     }
 
     /// Appends all the data of the entry that was told last to `out`, that which [`Archive::data`]
@@ -179,7 +166,10 @@ impl<T: Tap> Archive<T> {
     /// What [`Archive::data`] gave last.
     #[must_use]
     pub fn handed(&self) -> &[u8] {
-        self.seen().get(..self.data.handed).unwrap_or_default()
+        self.stream
+            .seen()
+            .get(..self.data.handed)
+            .unwrap_or_default()
     }
 
     /// Has [`Archive::data`] give once more what it gave last.
@@ -200,7 +190,7 @@ impl<T: Tap> Archive<T> {
             self.flaw_of_entry(FlawKind::Checksum { said, found: sum });
         }
         let padding = std::mem::take(&mut self.data.padding);
-        self.pass(padding)?;
+        self.stream.pass(padding)?;
         if std::mem::take(&mut self.data.is_trailer) {
             self.end_archive()?;
         }
@@ -210,107 +200,68 @@ impl<T: Tap> Archive<T> {
     fn pass_handed(&mut self) -> Result<(), ReadError> {
         let count = std::mem::take(&mut self.data.handed);
         if self.data.said.is_some() {
-            let bytes = self.seen().get(..count).unwrap_or_default();
+            let bytes = self.stream.seen().get(..count).unwrap_or_default();
             let sum: u32 = bytes
                 .iter()
                 .fold(0, |sum: u32, &byte| sum.wrapping_add(u32::from(byte)));
             self.data.sum = self.data.sum.wrapping_add(sum);
         }
         self.data.left -= count as u64;
-        self.take(count)
+        self.stream.take(count)
     }
 
     /// Looks for the next segment behind the zeros.
     fn find_segment(&mut self) -> Result<(), ReadError> {
-        self.pass_zeros_between()?;
-        let Some(input) = &mut self.input else {
-            self.state = State::Over;
-            return Ok(());
-        };
-        let offset = input.offset();
-        let start = input.peek(SHOWN)?;
-        let found = start
-            .get(..start.len().min(SHOWN))
-            .unwrap_or_default()
-            .to_vec();
+        let (offset, found) = self.stream.look_between(SHOWN)?;
         let format = detect(&found);
         if found.is_empty() {
-            return self.end_image(offset);
+            self.end_image(offset);
+            return Ok(());
         }
         if format.is_none() && !found.starts_with(b"07070") {
             return self.end_in_junk(offset, found);
         }
-        self.segment = Segment {
-            start: offset,
-            ..Segment::default()
-        };
-        let start = SegmentStart {
+        self.begin(SegmentStart {
             index: self.segments,
             offset,
             format,
-        };
-        self.begin(start)
+        })
     }
 
     fn begin(&mut self, start: SegmentStart) -> Result<(), ReadError> {
+        self.limits.hold_segments(start.index as u64 + 1)?;
         self.events.push_back(Event::Segment(start));
-        self.tap.segment(&start);
+        self.segment = Segment {
+            start: start.offset,
+            ..Segment::default()
+        };
+        self.stream.begin(&start);
         self.state = State::Entry;
-        match (start.format, self.input.take()) {
-            (Some(format), Some(input)) => {
-                let unpacking = Unpacking::start(format, input, self.limits.memory);
-                self.packed = Some(Window::new(unpacking));
-            }
-            (None, input) => {
-                self.input = input;
-                if !start.offset.is_multiple_of(4) {
-                    self.flaw(FlawKind::Misaligned);
-                }
-            }
-            (Some(_), None) => self.state = State::Over,
+        if start.format.is_none() && !start.offset.is_multiple_of(4) {
+            self.flaw(FlawKind::Misaligned);
         }
         Ok(())
     }
 
-    /// Passes over the zeros between segments.
-    fn pass_zeros_between(&mut self) -> Result<(), ReadError> {
-        while let Some(input) = &mut self.input {
-            let zeros = leading_zeros(input.fill_buf()?);
-            if zeros == 0 {
-                break;
-            }
-            input.consume(zeros);
-            if input.offset() > self.limits.size {
-                return Err(LimitMet::Size(self.limits.size).into());
-            }
-        }
-        Ok(())
-    }
-
-    fn end_image(&mut self, offset: u64) -> Result<(), ReadError> {
+    fn end_image(&mut self, offset: u64) {
         self.state = State::Over;
         if self.segments == 0 {
-            self.flaw_between(offset, FlawKind::Empty);
+            self.push_flaw(offset, None, FlawKind::Empty);
         }
-        Ok(())
     }
 
     /// What stands here is no segment, and where the next one begins cannot be told.
     fn end_in_junk(&mut self, offset: u64, found: Vec<u8>) -> Result<(), ReadError> {
         self.state = State::Over;
-        self.tap.junk(offset);
-        let Some(input) = &mut self.input else {
-            return Ok(());
-        };
-        pass_rest(input, &self.limits)?;
-        let length = input.offset() - offset;
-        self.flaw_between(offset, FlawKind::Junk { found, length });
+        self.stream.pass_junk(offset)?;
+        let length = self.stream.position() - offset;
+        self.push_flaw(offset, None, FlawKind::Junk { found, length });
         Ok(())
     }
 
     /// Reads a header and a name, if there are any.
     fn find_entry(&mut self) -> Result<(), ReadError> {
-        let seen = self.peek(HEADER_SIZE)?;
+        let seen = self.stream.peek(HEADER_SIZE)?;
         let start = seen.get(..seen.len().min(HEADER_SIZE)).unwrap_or_default();
         if start.iter().all(|&byte| byte == 0) {
             return self.end_without_trailer();
@@ -337,17 +288,18 @@ impl<T: Tap> Archive<T> {
     }
 
     fn read_entry(&mut self, header: Header) -> Result<(), ReadError> {
-        let offset = self.segment.at;
+        let offset = self.stream.at();
         if !offset.is_multiple_of(4) {
             self.flaw(FlawKind::Misaligned);
         }
-        self.take(HEADER_SIZE)?;
+        self.stream.take(HEADER_SIZE)?;
         let Some(name) = self.read_name(header.name_size)? else {
             self.flaw(FlawKind::Cut);
             return self.end_segment();
         };
         let behind_name = HEADER_SIZE as u64 + u64::from(header.name_size);
-        self.pass(behind_name.next_multiple_of(4) - behind_name)?;
+        self.stream
+            .pass(behind_name.next_multiple_of(4) - behind_name)?;
         self.data = Data {
             left: u64::from(header.size),
             padding: u64::from(header.size).next_multiple_of(4) - u64::from(header.size),
@@ -358,11 +310,11 @@ impl<T: Tap> Archive<T> {
         let size = header.name_size;
         if size == 0 {
             self.flaw(FlawKind::EmptyName);
-            return Ok(());
+            return self.count_entry();
         }
         if u64::from(size) > self.limits.name {
             self.flaw_of_entry(FlawKind::LongName { size });
-            return Ok(());
+            return self.count_entry();
         }
         self.tell_entry(header, offset)
     }
@@ -377,8 +329,7 @@ impl<T: Tap> Archive<T> {
             self.data.is_trailer = true;
             return self.pass_data();
         }
-        self.entries += 1;
-        self.limits.hold_entries(self.entries)?;
+        self.count_entry()?;
         self.events.push_back(Event::Entry(Entry {
             segment: self.segments,
             offset,
@@ -388,13 +339,18 @@ impl<T: Tap> Archive<T> {
         Ok(())
     }
 
+    fn count_entry(&mut self) -> Result<(), ReadError> {
+        self.entries += 1;
+        Ok(self.limits.hold_entries(self.entries)?)
+    }
+
     /// The name of `size` bytes, no more of it than the limit; `None` where the segment ends before.
     fn read_name(&mut self, size: u32) -> Result<Option<Vec<u8>>, ReadError> {
         let mut name = Vec::new();
         let mut left = u64::from(size);
         while left > 0 {
             let limit = self.limits.name as usize;
-            let seen = self.peek(1)?;
+            let seen = self.stream.peek(1)?;
             let count = (seen.len() as u64).min(left) as usize;
             if count == 0 {
                 return Ok(None);
@@ -402,7 +358,7 @@ impl<T: Tap> Archive<T> {
             let kept = count.min(limit.saturating_sub(name.len()));
             name.extend_from_slice(seen.get(..kept).unwrap_or_default());
             left -= count as u64;
-            self.take(count)?;
+            self.stream.take(count)?;
         }
         Ok(Some(name))
     }
@@ -410,24 +366,24 @@ impl<T: Tap> Archive<T> {
     /// Behind a trailer.
     fn end_archive(&mut self) -> Result<(), ReadError> {
         self.segment.archives += 1;
-        match self.packed {
-            Some(_) => {
+        match self.stream.is_packed() {
+            true => {
                 self.state = State::Behind;
                 Ok(())
             }
-            None => self.end_segment(),
+            false => self.end_segment(),
         }
     }
 
     /// Looks for another archive in the same segment.
     fn find_archive(&mut self) -> Result<(), ReadError> {
-        let seen = self.peek(1)?;
+        let seen = self.stream.peek(1)?;
         let zeros = leading_zeros(seen);
         if zeros > 0 {
             self.segment.padding += zeros as u64;
-            return self.take(zeros);
+            return self.stream.take(zeros);
         }
-        let seen = self.peek(SHOWN)?;
+        let seen = self.stream.peek(SHOWN)?;
         let found = seen
             .get(..seen.len().min(SHOWN))
             .unwrap_or_default()
@@ -440,8 +396,8 @@ impl<T: Tap> Archive<T> {
             self.state = State::Entry;
             return Ok(());
         }
-        let offset = self.segment.at;
-        let length = self.pass(u64::MAX)?;
+        let offset = self.stream.at();
+        let length = self.stream.pass(u64::MAX)?;
         let kind = FlawKind::Junk { found, length };
         self.push_flaw(offset, None, kind);
         self.end_segment()
@@ -449,134 +405,54 @@ impl<T: Tap> Archive<T> {
 
     /// Nothing but zeros, or nothing at all, where an entry should be.
     fn end_without_trailer(&mut self) -> Result<(), ReadError> {
-        if self.segment.damage.is_none() {
+        if !self.stream.is_damaged() {
             self.flaw(FlawKind::NoTrailer);
         }
-        match self.packed {
-            Some(_) => {
+        match self.stream.is_packed() {
+            true => {
                 self.state = State::Behind;
                 Ok(())
             }
-            None => self.end_segment(),
+            false => self.end_segment(),
         }
     }
 
     /// Nothing more can be told of what is in this segment.
     fn abandon(&mut self) -> Result<(), ReadError> {
-        self.pass(u64::MAX)?;
+        self.stream.pass(u64::MAX)?;
         self.end_segment()
     }
 
     /// Takes leave of the segment.
     fn end_segment(&mut self) -> Result<(), ReadError> {
-        let mut member = None;
-        if let Some(packed) = self.packed.take() {
-            let (input, facts) = packed.pieces.finish()?;
-            self.input = Some(input);
-            member = Some(facts);
-        }
-        let Segment {
-            start,
-            at,
-            archives,
-            padding,
+        let Ended {
+            unpacked,
+            member,
             damage,
-        } = std::mem::take(&mut self.segment);
-        self.tap.segment_end(damage.as_ref());
+        } = self.stream.end()?;
         self.state = State::Between;
         if let Some(damage) = damage {
             self.state = State::Over;
-            self.push_flaw(at, None, FlawKind::Damaged(damage));
+            self.push_flaw(unpacked, None, FlawKind::Damaged(damage));
         }
-        let end = self.input.as_ref().map_or(start, Source::offset);
         self.events.push_back(Event::SegmentEnd(SegmentEnd {
-            size: end - start,
-            unpacked: at,
-            archives,
-            padding,
+            size: self.stream.position() - self.segment.start,
+            unpacked,
+            archives: self.segment.archives,
+            padding: self.segment.padding,
             member,
         }));
         self.segments += 1;
         Ok(())
     }
 
-    /// What can be seen of the segment: `wanted` bytes or more; fewer where it ends.
-    fn peek(&mut self, wanted: usize) -> Result<&[u8], ReadError> {
-        let seen = match (&mut self.packed, &mut self.input) {
-            (Some(packed), _) => match packed.peek(wanted) {
-                Err(ReadError::Damaged(damage)) => {
-                    self.segment.damage = Some(damage);
-                    Ok(())
-                }
-                seen => seen.map(drop),
-            },
-            (None, Some(input)) => Ok(input.peek(wanted).map(drop)?),
-            (None, None) => Ok(()),
-        };
-        seen.map(|()| self.seen())
-    }
-
-    fn seen(&self) -> &[u8] {
-        match (&self.packed, &self.input) {
-            (Some(packed), _) => packed.seen(),
-            (None, Some(input)) => input.ahead(),
-            (None, None) => &[],
-        }
-    }
-
-    /// Passes over `count` bytes that were seen.
-    fn take(&mut self, count: usize) -> Result<(), ReadError> {
-        if count == 0 {
-            return Ok(());
-        }
-        let seen = match (&self.packed, &self.input) {
-            (Some(packed), _) => packed.seen(),
-            (None, Some(input)) => input.ahead(),
-            (None, None) => &[],
-        };
-        self.tap.bytes(seen.get(..count).unwrap_or_default());
-        let read = match (&mut self.packed, &mut self.input) {
-            (Some(packed), _) => {
-                packed.consume(count);
-                packed.read_so_far()
-            }
-            (None, Some(input)) => {
-                input.consume(count);
-                input.offset()
-            }
-            (None, None) => 0,
-        };
-        self.segment.at += count as u64;
-        self.unpacked += count as u64;
-        Ok(self.limits.hold_size(read, self.unpacked)?)
-    }
-
-    /// Passes over `count` bytes, or the fewer that there are, and says how many.
-    fn pass(&mut self, count: u64) -> Result<u64, ReadError> {
-        let mut passed = 0;
-        while passed < count {
-            let seen = self.peek(1)?.len() as u64;
-            if seen == 0 {
-                break;
-            }
-            let step = seen.min(count - passed);
-            self.take(step as usize)?;
-            passed += step;
-        }
-        Ok(passed)
-    }
-
     fn flaw(&mut self, kind: FlawKind) {
-        self.push_flaw(self.segment.at, None, kind);
+        self.push_flaw(self.stream.at(), None, kind);
     }
 
     fn flaw_of_entry(&mut self, kind: FlawKind) {
         let name = Some(self.data.name.clone());
-        self.push_flaw(self.segment.at, name, kind);
-    }
-
-    fn flaw_between(&mut self, offset: u64, kind: FlawKind) {
-        self.push_flaw(offset, None, kind);
+        self.push_flaw(self.stream.at(), name, kind);
     }
 
     fn push_flaw(&mut self, offset: u64, entry: Option<Vec<u8>>, kind: FlawKind) {
@@ -587,23 +463,4 @@ impl<T: Tap> Archive<T> {
             kind,
         }));
     }
-}
-
-/// Passes over all that is left of the image.
-fn pass_rest(input: &mut Input, limits: &Limits) -> Result<(), ReadError> {
-    loop {
-        let count = input.fill_buf()?.len();
-        input.consume(count);
-        if input.offset() > limits.size {
-            return Err(LimitMet::Size(limits.size).into());
-        }
-        if count == 0 {
-            return Ok(());
-        }
-    }
-}
-
-fn leading_zeros(bytes: &[u8]) -> usize {
-    let first = bytes.iter().position(|&byte| byte != 0);
-    first.unwrap_or(bytes.len())
 }

@@ -4,14 +4,14 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
-use super::image::{Image, name};
+use super::image::{Image, name, of_flaws};
 use super::output_error;
 use crate::cli::CatArgs;
 use crate::error::{Error, Obstacle};
 use crate::host::image::Again;
 use crate::image_path::{ImagePath, Shown};
 use crate::inspect::tree::Tree;
-use crate::problem::Fault;
+use crate::problem::Problem;
 use crate::root::LookupError;
 
 /// Prints the file that the guest would see at the path: of several entries the last, links followed.
@@ -35,19 +35,23 @@ pub fn run(args: &CatArgs) -> Result<(), Error> {
 
 /// The number of the entry that holds the file's data.
 fn find(args: &CatArgs, mut image: Image) -> Result<usize, Error> {
-    let lookup = |error: LookupError| {
-        let place = format!("{}: {}", name(&args.image), Shown(args.path.as_bytes()));
-        Error::one(place, Obstacle::Input(Fault::Lookup(error)))
-    };
-    let path = ImagePath::new(args.path.as_bytes()).map_err(|bad| lookup(bad.into()))?;
-    let picture = Arc::new(image.outline(args.limits.limits())?);
-    let tree = Tree::new(Arc::clone(&picture));
-    let real = tree.root().regular_file(&path).map_err(lookup)?;
-    let number = tree
-        .number(&real)
-        .ok_or(LookupError::Missing)
-        .map_err(lookup)?;
-    Ok(tree.data_number(number))
+    let place = || format!("{}: {}", name(&args.image), Shown(args.path.as_bytes()));
+    let path = ImagePath::new(args.path.as_bytes())
+        .map_err(|bad| Error::one(place(), Obstacle::NoPath(bad)))?;
+    let mut picture = image.outline(args.limits.limits())?;
+    let flaws = std::mem::take(&mut picture.flaws);
+    let tree = Tree::new(Arc::new(picture));
+    let real = tree.root().regular_file(&path);
+    let number = real.and_then(|real| tree.number(&real).ok_or(LookupError::Missing));
+    match number {
+        Ok(number) => Ok(tree.data_number(number)),
+        Err(error) => {
+            // It may be missing for what could not be read.
+            let mut problems = of_flaws(&args.image, flaws);
+            problems.push(Problem::new(place(), Obstacle::InImage(error)));
+            Err(Error::Refused(problems))
+        }
+    }
 }
 
 fn print(mut image: Image, number: usize) -> Result<(), Error> {

@@ -46,14 +46,18 @@ pub fn run(args: &ExtractArgs) -> Result<(), Error> {
         segment: 0,
         problems: Vec::new(),
     };
-    while let Some(entry) = image.next_entry()? {
-        let path = ImagePath::new(&entry.name);
-        let is_wanted = wanted.take(&entry, path.as_ref().ok());
-        extraction.take(&entry, path, is_wanted, &mut image)?;
-    }
+    let done = extraction.run(&mut wanted, &mut image);
+    // What was begun is ended, however far the image could be read.
     let mut problems = extraction.finish(&args.image);
     problems.extend(wanted.unmatched(&args.image));
-    image.finish_with(problems)
+    match done {
+        Ok(()) => image.finish_with(problems),
+        Err(Error::Refused(mut broken)) => {
+            broken.extend(problems);
+            Err(Error::Refused(broken))
+        }
+        Err(other) => Err(other),
+    }
 }
 
 /// What was asked for.
@@ -66,9 +70,11 @@ impl Wanted {
         let compiled = patterns.iter().map(|pattern| {
             let text = pattern.to_string_lossy();
             let text = text.trim_start_matches("./").trim_matches('/');
+            let text = if text == "." { "" } else { text };
             let glob = Glob::new(text).map_err(|error| {
                 let words = error.kind().to_string();
-                Error::one(shown(Path::new(pattern)), Obstacle::CommandLine(words))
+                let place = format!("pattern {}", shown(Path::new(pattern)));
+                Error::one(place, Obstacle::Pattern(words))
             });
             Ok((pattern.clone(), glob?.compile_matcher(), false))
         });
@@ -88,10 +94,12 @@ impl Wanted {
                     is_wanted = true;
                 }
             }
-            match at.iter().rposition(|&byte| byte == b'/') {
-                Some(slash) => at = at.get(..slash).unwrap_or_default(),
-                None => return is_wanted,
+            if at.is_empty() {
+                return is_wanted;
             }
+            // Above all others is the root, which `.` and `/` mean.
+            let above = at.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+            at = at.get(..above).unwrap_or_default();
         }
     }
 
@@ -118,6 +126,15 @@ struct Extraction {
 }
 
 impl Extraction {
+    fn run(&mut self, wanted: &mut Wanted, image: &mut Image) -> Result<(), Error> {
+        while let Some(entry) = image.next_entry()? {
+            let path = ImagePath::new(&entry.name);
+            let is_wanted = wanted.take(&entry, path.as_ref().ok());
+            self.take(&entry, path, is_wanted, image)?;
+        }
+        Ok(())
+    }
+
     fn take(
         &mut self,
         entry: &Entry,
@@ -262,7 +279,7 @@ impl Extraction {
             // That nobody reads it is no reason to fail.
             let _ = writeln!(
                 io::stderr(),
-                "xinitrd: {skipped} nodes were not made; --nodes makes them"
+                "xinitrd: devices, pipes and sockets not made: {skipped}; --nodes makes them"
             );
         }
         let problems = self.problems.into_iter().take(PROBLEM_LIMIT);

@@ -14,6 +14,8 @@ use crate::problem::Problem;
 
 /// The most flaws of one image that are told: a hostile one may have one an entry.
 const FLAW_LIMIT: usize = 100;
+/// The kernel's `PATH_MAX`: a link's target is shorter.
+const TARGET_LIMIT: usize = 4096;
 
 /// An image on its way, and its flaws so far.
 pub(super) struct Image {
@@ -47,7 +49,7 @@ impl Image {
             flaws,
         } = self;
         let told = |error| broken_off(path, &mut Vec::new(), error);
-        let picture = read(archive, Depth::Outline, limits.memory).map_err(told)?;
+        let picture = read(archive, Depth::Outline, &limits).map_err(told)?;
         match picture.limit {
             Some(limit) => Err(broken_off(path, flaws, limit.into())),
             None => Ok(picture),
@@ -79,11 +81,15 @@ impl Image {
             .map_err(|error| broken_off(path, flaws, error))
     }
 
-    /// The whole of the entry's data, where that is short.
+    /// The target that a link's data is. Of a longer one than any file system takes no more is kept than
+    /// shows that.
     pub(super) fn target(&mut self) -> Result<Vec<u8>, Error> {
         let mut target = Vec::new();
-        while let Some(bytes) = self.data()? {
-            target.extend_from_slice(bytes);
+        while target.len() < TARGET_LIMIT
+            && let Some(bytes) = self.data()?
+        {
+            let room = bytes.len().min(TARGET_LIMIT - target.len());
+            target.extend_from_slice(bytes.get(..room).unwrap_or_default());
         }
         Ok(target)
     }
@@ -104,20 +110,37 @@ impl Image {
 
     fn keep(&mut self, flaw: Flaw) {
         if self.flaws.len() < FLAW_LIMIT {
-            let place = self.place(&flaw);
-            self.flaws
-                .push(Problem::new(place, Obstacle::Flaw(flaw.kind)));
+            self.flaws.push(of_flaw(&self.path, flaw));
         }
     }
+}
 
-    fn place(&self, flaw: &Flaw) -> String {
-        let mut place = format!("{}: segment {}", name(&self.path), flaw.segment);
-        match &flaw.entry {
-            Some(entry) => place += &format!(", {}", Shown(entry)),
-            None => place += &format!(", byte {}", flaw.offset),
+/// What is told of the first flaws of the image at `path`.
+pub(super) fn of_flaws(
+    path: &Path,
+    flaws: impl IntoIterator<Item = Flaw>,
+) -> Vec<Problem<Obstacle>> {
+    let flaws = flaws.into_iter().take(FLAW_LIMIT);
+    flaws.map(|flaw| of_flaw(path, flaw)).collect()
+}
+
+fn of_flaw(path: &Path, flaw: Flaw) -> Problem<Obstacle> {
+    let is_all = flaw.segment == 0 && flaw.offset == 0;
+    let place = match (&flaw.kind, &flaw.entry) {
+        (FlawKind::Empty, _) => name(path),
+        (FlawKind::Junk { found, length }, None) if is_all => {
+            let (found, size) = (found.clone(), *length);
+            return Problem::new(name(path), Obstacle::NotAnImage { found, size });
         }
-        place
-    }
+        (_, Some(entry)) => format!("{}: segment {}, {}", name(path), flaw.segment, Shown(entry)),
+        (_, None) => format!(
+            "{}: segment {}, byte {}",
+            name(path),
+            flaw.segment,
+            flaw.offset
+        ),
+    };
+    Problem::new(place, Obstacle::Flaw(flaw.kind))
 }
 
 /// Reading cannot go on: told with the flaws that may be the reason.
@@ -134,6 +157,20 @@ pub(super) fn broken_off(
     };
     problems.push(Problem::new(name(path), obstacle));
     Error::Refused(problems)
+}
+
+/// That standard input is named once at most.
+///
+/// # Errors
+/// When it is not: nothing is left of it for a second reader.
+pub(super) fn once<'p>(
+    images: impl IntoIterator<Item = &'p PathBuf>,
+) -> Result<(), Problem<Obstacle>> {
+    let is_input = |path: &&PathBuf| path.as_path() == Path::new("-");
+    match images.into_iter().filter(is_input).count() {
+        0 | 1 => Ok(()),
+        _ => Err(Problem::new("standard input", Obstacle::InputTwice)),
+    }
 }
 
 /// An image as a person names it.

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::explain;
 use super::guest::{choose_kernel, open_root};
-use super::image::{broken_off, name};
+use super::image::{broken_off, name, once};
 use super::obstacles::Obstacles;
-use super::{print, processors};
+use super::{json_line, output_error, print, processors};
 use crate::cli::InspectArgs;
 use crate::error::{Error, Obstacle};
 use crate::host;
@@ -19,49 +21,66 @@ use crate::parallel;
 use crate::problem::Problem;
 use crate::report::RefusalReport;
 
+/// What stands for every rule, where rules are denied.
+const WARNINGS: &str = "warnings";
+
 /// Judges the images, and prints for each what is in it and what was found.
 ///
 /// # Errors
 /// When an image is judged bad, or cannot be read; the others are judged all the same.
 pub fn run(args: &InspectArgs) -> Result<(), Error> {
-    let policy = policy(args)?;
-    let guest = guest(args)?;
+    let (policy, guest) = asked(args)?;
     let images = args.images.iter().collect();
     let judged = parallel::map(images, processors(args.threads), |path: &PathBuf| {
-        judge(path, args, &guest, &policy)
+        let report = judge(path, args, &guest, &policy);
+        (path, report)
     });
     let mut is_bad = false;
-    let mut unreadable = Vec::new();
-    for report in judged {
-        match report {
+    let mut problems = Vec::new();
+    for (number, (path, judged)) in judged.into_iter().enumerate() {
+        match judged {
             Ok(report) => {
                 is_bad |= report.errors > 0;
-                print(&text(&report, args.json)?)?;
+                print(&text(&report, number, args.json)?)?;
             }
             Err(error) => {
                 if args.json {
-                    print(&refusal(&error)?)?;
+                    print(&refusal(path, &error)?)?;
                 }
-                unreadable.push(error);
+                problems.extend(refused(error)?);
             }
-        }
-    }
-    answer(is_bad, unreadable)
-}
-
-/// What is said of all images together.
-fn answer(is_bad: bool, unreadable: Vec<Error>) -> Result<(), Error> {
-    let mut problems = Vec::new();
-    for error in unreadable {
-        match error {
-            Error::Refused(some) => problems.extend(some),
-            other => return Err(other),
         }
     }
     match (is_bad, problems.is_empty()) {
         (false, true) => Ok(()),
         (true, true) => Err(Error::Answered),
         (is_bad, false) => Err(Error::Unreadable { problems, is_bad }),
+    }
+}
+
+/// What the images are to be judged by, and for what guest.
+fn asked(args: &InspectArgs) -> Result<(Policy, Guest), Error> {
+    let mut obstacles = Obstacles::default();
+    obstacles.keep(once(&args.images));
+    let policy = policy(args, &mut obstacles);
+    let root = guest_kernel(args, &mut obstacles);
+    let named = args.kernel.as_deref();
+    let guest = Guest {
+        // A directory may be called otherwise; then its modules say what they are of.
+        kernel: args.kernel_version.or_else(|| named?.parse().ok()),
+        arch: args.arch,
+        root,
+        xen: args.xen,
+        devices: args.device.clone(),
+    };
+    obstacles.none_before(Some((policy, guest)))
+}
+
+/// What stands in one image's way.
+fn refused(error: Error) -> Result<Vec<Problem<Obstacle>>, Error> {
+    match error {
+        Error::Refused(problems) => Ok(problems),
+        other => Err(other),
     }
 }
 
@@ -80,40 +99,28 @@ fn judge(
 }
 
 /// What the user makes of the rules.
-fn policy(args: &InspectArgs) -> Result<Policy, Error> {
-    let mut policy = Policy::default();
-    for rule in &args.deny {
-        match rule.as_str() {
-            "warnings" => policy.deny_warnings = true,
-            name => drop(policy.denied.insert(explain::find(name)?.name)),
-        }
-    }
-    for name in &args.allow {
-        policy.allowed.insert(explain::find(name)?.name);
-    }
-    Ok(policy)
-}
-
-/// What is known of the guest.
-fn guest(args: &InspectArgs) -> Result<Guest, Error> {
-    let mut obstacles = Obstacles::default();
-    let root = guest_kernel(args, &mut obstacles);
-    let release = args.kernel_version.as_deref().or(args.kernel.as_deref());
-    let kernel = release.and_then(|release| {
-        let unknown = |error| {
-            let place = format!("kernel {release}");
-            Problem::<Obstacle>::new(place, Obstacle::KernelVersion(error))
-        };
-        obstacles.keep(release.parse().map_err(unknown))
-    });
-    let guest = Guest {
-        kernel,
-        arch: args.arch,
-        root,
-        xen: args.xen,
-        devices: args.device.clone(),
+fn policy(args: &InspectArgs, obstacles: &mut Obstacles) -> Policy {
+    let (warnings, denied): (Vec<&str>, Vec<&str>) = args
+        .deny
+        .iter()
+        .map(String::as_str)
+        .partition(|rule| *rule == WARNINGS);
+    let mut find = |rule: &str, others: &[&str]| {
+        let found = obstacles.keep(explain::find(rule, others));
+        found.map(|rule| rule.name)
     };
-    obstacles.none_before(Some(guest))
+    Policy {
+        denied: denied
+            .into_iter()
+            .filter_map(|rule| find(rule, &[WARNINGS]))
+            .collect(),
+        deny_warnings: !warnings.is_empty(),
+        allowed: args
+            .allow
+            .iter()
+            .filter_map(|rule| find(rule, &[]))
+            .collect(),
+    }
 }
 
 /// What the guest's root says of its kernel, where one was named.
@@ -126,21 +133,27 @@ fn guest_kernel(args: &InspectArgs, obstacles: &mut Obstacles) -> Option<GuestKe
     obstacles.keep(read.map_err(problem))
 }
 
-fn text(report: &InspectionReport, json: bool) -> Result<String, Error> {
-    match json {
-        true => line(report),
-        false => Ok(report.to_string()),
+/// The report of the image of that number, as text with an empty line between two.
+fn text(report: &InspectionReport, number: usize, json: bool) -> Result<String, Error> {
+    match (json, number) {
+        (true, _) => json_line(report).map_err(output_error),
+        (false, 0) => Ok(report.to_string()),
+        (false, _) => Ok(format!("\n{report}")),
     }
 }
 
-/// A document in one line.
-fn line(document: &impl serde::Serialize) -> Result<String, Error> {
-    let text =
-        serde_json::to_string(document).map_err(|error| super::output_error(error.into()))?;
-    Ok(text + "\n")
+/// Why there is no report of an image.
+#[derive(Serialize)]
+struct Unread {
+    image: String,
+    #[serde(flatten)]
+    refusal: RefusalReport,
 }
 
-fn refusal(error: &Error) -> Result<String, Error> {
-    let report: RefusalReport = error.report();
-    line(&report)
+fn refusal(path: &Path, error: &Error) -> Result<String, Error> {
+    let unread = Unread {
+        image: name(path),
+        refusal: error.report(),
+    };
+    json_line(&unread).map_err(output_error)
 }

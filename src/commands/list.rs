@@ -72,6 +72,9 @@ fn long(entry: &Entry, target: Option<&[u8]>, out: &mut impl Write) -> io::Resul
 struct Line {
     segment: usize,
     name: String,
+    /// The bytes of a name that `name` shows otherwise than they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name_hex: Option<String>,
     #[serde(rename = "type")]
     kind: &'static str,
     mode: String,
@@ -91,9 +94,12 @@ struct Line {
 fn json(entry: &Entry, target: Option<&[u8]>, out: &mut impl Write) -> io::Result<()> {
     let header = &entry.header;
     let is_node = matches!(header.file_type(), FileType::Char | FileType::Block);
+    let name = Shown(&entry.name).to_string();
+    let is_itself = name.as_bytes() == entry.name;
     let line = Line {
         segment: entry.segment,
-        name: Shown(&entry.name).to_string(),
+        name_hex: (!is_itself).then(|| hexadecimal(&entry.name)),
+        name,
         kind: header.file_type().name(),
         mode: format!("{:04o}", header.permissions()),
         uid: header.uid,
@@ -108,6 +114,10 @@ fn json(entry: &Entry, target: Option<&[u8]>, out: &mut impl Write) -> io::Resul
     };
     serde_json::to_writer(&mut *out, &line)?;
     out.write_all(b"\n")
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `drwxr-xr-x`.

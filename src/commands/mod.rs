@@ -65,3 +65,8 @@ fn is_closed(error: &io::Error) -> bool {
 fn json(value: &impl serde::Serialize) -> io::Result<String> {
     Ok(serde_json::to_string_pretty(value)? + "\n")
 }
+
+/// A document in one line, where there are several.
+fn json_line(value: &impl serde::Serialize) -> io::Result<String> {
+    Ok(serde_json::to_string(value)? + "\n")
+}

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::{json, write_out};
-use crate::error::{Error, Obstacle};
+use super::{json, json_line, write_out};
+use crate::error::{Error, Obstacle, Writes};
 use crate::problem::Problem;
 
 /// What has been found in the way so far.
@@ -42,6 +42,10 @@ impl Obstacles {
 pub struct Audience {
     /// A document is asked for.
     pub json: bool,
+    /// It is one of several, each in a line.
+    pub lines: bool,
+    /// What the command writes.
+    pub writes: Writes,
     /// The text may be left out where there is a document.
     pub quiet: bool,
     /// Standard output is the image's: a document goes to standard error, and goes there alone.
@@ -53,10 +57,12 @@ pub fn tell(error: &Error, to: Audience) {
     if matches!(error, Error::ClosedOutput | Error::Answered) {
         return;
     }
-    let documented = to.json && document(error, to).is_ok();
+    let is_printed = matches!(error, Error::Unreadable { .. });
+    let documented = to.json && !is_printed && document(error, to).is_ok();
     if !(documented && (to.quiet || to.image_on_stdout)) {
+        let left = error.left(to.writes).map(|left| format!("; {left}"));
         // `eprintln!` would panic on a standard error that is full or closed.
-        let _ = writeln!(io::stderr(), "xinitrd: {error}");
+        let _ = writeln!(io::stderr(), "xinitrd: {error}{}", left.unwrap_or_default());
     }
 }
 
@@ -65,7 +71,10 @@ pub fn tell(error: &Error, to: Audience) {
 /// # Errors
 /// Those of the stream it goes to.
 pub fn document(error: &Error, to: Audience) -> io::Result<()> {
-    let text = json(&error.report())?;
+    let text = match to.lines {
+        true => json_line(&error.report())?,
+        false => json(&error.report())?,
+    };
     if to.image_on_stdout {
         return io::stderr().write_all(text.as_bytes());
     }

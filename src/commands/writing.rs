@@ -135,13 +135,18 @@ fn bad(output: &Path, finding: Finding) -> Problem<Obstacle> {
         .entry
         .as_ref()
         .map(|entry| format!(": {}", Shown(entry)));
-    let place = shown(output) + entry.as_deref().unwrap_or_default();
+    let image = match is_stdout(output) {
+        true => "the image".to_owned(),
+        false => shown(output),
+    };
+    let place = image + entry.as_deref().unwrap_or_default();
     Problem::new(place, Obstacle::Judged(Box::new(finding)))
 }
 
 /// What this program wrote is followed to its end.
 const UNBOUNDED: Limits = Limits {
     entries: u64::MAX,
+    segments: u64::MAX,
     name: u64::MAX,
     size: u64::MAX,
     ratio: u64::MAX,

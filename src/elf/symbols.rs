@@ -111,13 +111,10 @@ impl SymbolList {
         self.names.len() + self.marks.len() * size_of::<Mark>()
     }
 
-    /// Proves that it is no longer than a module's of `size` bytes can be: names may share their
-    /// bytes.
-    fn bounded(mut self, size: usize) -> Result<SymbolList, ElfFault> {
-        bounded("bytes of symbols' names", self.names.len(), size)?;
+    fn fitted(mut self) -> SymbolList {
         self.names.shrink_to_fit();
         self.marks.shrink_to_fit();
-        Ok(self)
+        self
     }
 }
 
@@ -151,10 +148,14 @@ impl<'m> Reader<'m> {
         for symbol in table.symbols.iter() {
             self.take(&symbol, names, &mut found)?;
         }
-        let size = self.bytes.len();
+        // Names may share their bytes: they are held against the file before they are copied.
+        let undefined = found.undefined.iter().map(|(name, _)| name.len());
+        let exported = found.exported.iter().map(|name| name.len());
+        let length: usize = undefined.chain(exported).sum();
+        bounded("bytes of symbols' names", length, self.bytes.len())?;
         Ok(ModuleSymbols {
-            needs: self.needs(found.undefined)?.bounded(size)?,
-            exports: self.exports(found.exported, &found.crcs)?.bounded(size)?,
+            needs: self.needs(found.undefined)?.fitted(),
+            exports: self.exports(found.exported, &found.crcs).fitted(),
         })
     }
 
@@ -190,6 +191,7 @@ impl<'m> Reader<'m> {
                 _ => self.word(symbol.st_shndx, symbol.st_value),
             };
             found.crcs.extend(crc.map(|crc| (name, crc)));
+            bounded("CRCs of symbols", found.crcs.len(), SYMBOL_LIMIT)?;
         }
         Ok(())
     }
@@ -231,7 +233,8 @@ impl<'m> Reader<'m> {
 
     /// The undefined symbols with the versions they were built against.
     fn needs(&self, undefined: Vec<(&'m [u8], Binding)>) -> Result<SymbolList, ElfFault> {
-        let mut versions: HashMap<&[u8], u32> = self.versions().collect();
+        let versions = self.versions().take(SYMBOL_LIMIT + 1);
+        let mut versions: HashMap<&[u8], u32> = versions.collect();
         bounded("versions of symbols", versions.len(), SYMBOL_LIMIT)?;
         let mut needs = SymbolList::default();
         for (name, binding) in undefined {
@@ -267,11 +270,7 @@ impl<'m> Reader<'m> {
 
     /// The exported symbols with their CRCs. A module whose local symbols were stripped has their
     /// names still, in a section that the kernel reads.
-    fn exports(
-        &self,
-        mut exported: Vec<&'m [u8]>,
-        crcs: &HashMap<&[u8], u32>,
-    ) -> Result<SymbolList, ElfFault> {
+    fn exports(&self, mut exported: Vec<&'m [u8]>, crcs: &HashMap<&[u8], u32>) -> SymbolList {
         if exported.is_empty() {
             let strings = self.called(b"__ksymtab_strings\0").split(|&b| b == 0);
             exported.extend(strings.filter(|name| !name.is_empty()).take(SYMBOL_LIMIT));
@@ -284,7 +283,7 @@ impl<'m> Reader<'m> {
                 binding: Binding::Strong,
             });
         }
-        Ok(exports)
+        exports
     }
 
     fn called(&self, name: &[u8]) -> &'m [u8] {

@@ -29,7 +29,7 @@ pub enum Again {
 
 impl Again {
     /// The image at `path`; `-` is standard input. What cannot be opened anew is read here, `limit`
-    /// bytes of it at most.
+    /// bytes of it and one more at most, by which a reader with the same limit knows.
     ///
     /// # Errors
     /// As [`open`]; and when it cannot be copied.
@@ -39,7 +39,7 @@ impl Again {
             return Ok(Again::Regular(path.to_owned()));
         }
         let mut copy = tempfile::tempfile()?;
-        io::copy(&mut source.take(limit), &mut copy)?;
+        io::copy(&mut source.take(limit.saturating_add(1)), &mut copy)?;
         Ok(Again::Copied(copy))
     }
 

@@ -13,6 +13,9 @@ use crate::archive::FileType;
 use crate::digest::Digest;
 use crate::image_path::{ImagePath, Shown};
 
+/// The most bytes of what was and what is that are told in one line.
+const LINE: usize = 80;
+
 /// What tells two images apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Comparison {
@@ -40,7 +43,7 @@ pub struct Changed {
 /// A property that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// Its name: `type`, `mode`, `owner`, `device`, `target`, `content`, `vermagic`, `version`.
+    /// Its name: `type`, `mode`, `owner`, `device`, `target`, `version`, `vermagic`, `content`.
     pub what: &'static str,
     /// What it is in the first image.
     pub from: String,
@@ -82,7 +85,9 @@ impl Comparison {
             if before.entry.header.mtime != after.entry.header.mtime {
                 self.besides.insert("times");
             }
-            let changes = changes(path, (first, before), (second, after));
+            let mut changes = changes(before, after);
+            let contents = (content(first, path), content(second, path));
+            changes.extend(change("content", contents));
             if !changes.is_empty() {
                 let path = shown(path);
                 self.changed.push(Changed { path, changes });
@@ -117,31 +122,29 @@ fn shown(path: &ImagePath) -> String {
     Shown(path.as_bytes()).to_string()
 }
 
-/// What differs at `path`.
-fn changes(
-    path: &ImagePath,
-    (first, before): (&Inspection, &Item),
-    (second, after): (&Inspection, &Item),
-) -> Vec<Change> {
-    let mut changes = Vec::new();
-    let mut compare = |what, from: String, to: String| {
-        if from != to {
-            changes.push(Change { what, from, to });
-        }
-    };
-    let kind = |item: &Item| item.file_type().name().to_owned();
-    compare("type", kind(before), kind(after));
-    let mode = |item: &Item| format!("{:04o}", item.entry.header.permissions());
-    compare("mode", mode(before), mode(after));
-    let owner = |item: &Item| format!("{}:{}", item.entry.header.uid, item.entry.header.gid);
-    compare("owner", owner(before), owner(after));
-    compare("device", device(before), device(after));
-    compare("target", target(before), target(after));
-    compare("content", content(first, path), content(second, path));
-    for (what, tag) in [("version", "version"), ("vermagic", "vermagic")] {
-        compare(what, modinfo(before, tag), modinfo(after, tag));
-    }
-    changes
+/// What differs between two entries, but their content.
+fn changes(before: &Item, after: &Item) -> Vec<Change> {
+    let properties: [(&'static str, fn(&Item) -> String); 7] = [
+        ("type", |item| item.file_type().name().to_owned()),
+        ("mode", |item| {
+            format!("{:04o}", item.entry.header.permissions())
+        }),
+        ("owner", |item| {
+            format!("{}:{}", item.entry.header.uid, item.entry.header.gid)
+        }),
+        ("device", device),
+        ("target", target),
+        ("version", |item| modinfo(item, "version")),
+        ("vermagic", |item| modinfo(item, "vermagic")),
+    ];
+    let changes = properties
+        .into_iter()
+        .filter_map(|(what, of)| change(what, (of(before), of(after))));
+    changes.collect()
+}
+
+fn change(what: &'static str, (from, to): (String, String)) -> Option<Change> {
+    (from != to).then_some(Change { what, from, to })
 }
 
 fn device(item: &Item) -> String {
@@ -159,7 +162,7 @@ fn target(item: &Item) -> String {
     }
 }
 
-/// A file's size and the beginning of its digest.
+/// A file's size and its digest.
 fn content(inspection: &Inspection, path: &ImagePath) -> String {
     let number = inspection.tree.number(path);
     let holder = number.map(|number| inspection.tree.data_number(number));
@@ -197,7 +200,11 @@ impl fmt::Display for Comparison {
         for Changed { path, changes } in &self.changed {
             writeln!(f, "~ {path}")?;
             for Change { what, from, to } in changes {
-                writeln!(f, "    {what}: {} -> {}", or_none(from), or_none(to))?;
+                let (from, to) = (or_none(from), or_none(to));
+                match from.len() + to.len() < LINE {
+                    true => writeln!(f, "    {what}: {from} -> {to}")?,
+                    false => writeln!(f, "    {what}:\n    - {from}\n    + {to}")?,
+                }
             }
         }
         if let Some((first, second)) = &self.load_order {
@@ -209,7 +216,7 @@ impl fmt::Display for Comparison {
         match (self.is_same(), besides.is_empty()) {
             (true, false) => writeln!(
                 f,
-                "the same for a guest; only {} differ",
+                "the same for a guest; different only in {}",
                 besides.join(", ")
             ),
             _ => Ok(()),

@@ -212,7 +212,8 @@ mod tests {
         let headers = ("usr/src/linux-headers-1/Module.symvers", SYMVERS);
         let (map, stub) = (("boot/System.map-1", MAP), ("boot/System.map-1", STUB));
         let lib_map = ("lib/modules/1/System.map", MAP);
-        let cases: [(&[(&str, &[u8])], &str, &str); 7] = [
+        type Case<'c> = (&'c [(&'c str, &'c [u8])], &'c str, &'c str);
+        let cases: [Case<'_>; 7] = [
             (&[headers, stub], "printk", "Some(10) None"),
             (&[headers, map], "printk", "Some(10) None"),
             (&[headers], "gone", "ByNobody"),

@@ -88,7 +88,7 @@ pub fn inspect(
 ) -> Result<Inspection, ReadError> {
     let kernel = Kernel::new(guest.kernel.unwrap_or(TODAY));
     let mut archive = Archive::with_tap(source, limits, kernel);
-    let picture = Arc::new(read::read(&mut archive, depth, limits.memory)?);
+    let picture = Arc::new(read::read(&mut archive, depth, &limits)?);
     let unpacked = archive.into_tap().finish();
     let tree = Tree::new(Arc::clone(&picture));
     let boot = Boot::of(&tree);

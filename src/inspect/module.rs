@@ -4,7 +4,7 @@ use crate::arch::ElfKind;
 use crate::compress::{Format, detect, unpack};
 use crate::elf::symbols::{self, ModuleSymbols};
 use crate::kmod::modinfo::Modinfo;
-use crate::kmod::module_file::ModuleFault;
+use crate::kmod::module_file::{ModuleFault, bounded};
 
 /// What a module says of itself.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct InspectedModule {
 }
 
 /// The largest module that is unpacked, in bytes.
-const UNPACKED_LIMIT: usize = 64 << 20;
+const UNPACKED_LIMIT: usize = 48 << 20;
 /// What ends a signed module (`MODULE_SIG_STRING` in `include/linux/module_signature.h`).
 const SIGNATURE_END: &[u8] = b"~Module signature appended~\n";
 
@@ -38,7 +38,7 @@ impl InspectedModule {
         let (facts, symbols) = symbols::read(bytes)?;
         Ok(InspectedModule {
             kind: facts.kind,
-            modinfo: Modinfo::new(facts.modinfo),
+            modinfo: bounded(Modinfo::new(facts.modinfo))?,
             symbols,
             signed: bytes.ends_with(SIGNATURE_END),
             packed,

@@ -34,8 +34,23 @@ pub struct Modules<'c> {
     /// Sorted by path.
     pub members: Vec<Member<'c>>,
     by_name: HashMap<ModuleName, Vec<usize>>,
+    by_place: HashMap<Place<'c>, Vec<usize>>,
     builtin: Vec<Builtin>,
     kernel: Option<&'c GuestKernel>,
+}
+
+/// A module's name, and the release whose directory it lies in.
+type Place<'c> = (ModuleName, Option<&'c [u8]>);
+
+/// How many modules of one name, and how many providers of one symbol, are looked at: hostile images
+/// have thousands.
+const ALIKE: usize = 64;
+
+/// Adds to what is alike, as far as it is looked at.
+pub(super) fn push<T>(alike: &mut Vec<T>, one: T) {
+    if alike.len() < ALIKE {
+        alike.push(one);
+    }
 }
 
 impl<'c> Modules<'c> {
@@ -47,8 +62,11 @@ impl<'c> Modules<'c> {
             .filter_map(|(path, item)| Member::of(tree, path, item))
             .collect();
         let mut by_name: HashMap<ModuleName, Vec<usize>> = HashMap::new();
+        let mut by_place: HashMap<Place<'c>, Vec<usize>> = HashMap::new();
         for (number, member) in members.iter().enumerate() {
-            by_name.entry(member.name.clone()).or_default().push(number);
+            let place = (member.name.clone(), member.directory);
+            push(by_name.entry(member.name.clone()).or_default(), number);
+            push(by_place.entry(place).or_default(), number);
         }
         let directories: HashSet<&[u8]> = members
             .iter()
@@ -63,6 +81,7 @@ impl<'c> Modules<'c> {
             builtin: lists.map(|list| Builtin::parse(Some(list), None)).collect(),
             members,
             by_name,
+            by_place,
             kernel,
         }
     }
@@ -70,11 +89,15 @@ impl<'c> Modules<'c> {
     /// The modules called `name` that `user` may be linked to, by number: those of its kernel.
     pub fn for_user<'m>(
         &'m self,
-        user: &'m Member<'c>,
+        user: &Member<'c>,
         name: &ModuleName,
     ) -> impl Iterator<Item = usize> + 'm {
-        let numbers = self.by_name.get(name).into_iter().flatten().copied();
-        numbers.filter(|&number| self.are_related(user, number))
+        let at = |directory| self.by_place.get(&(name.clone(), directory));
+        let (own, loose) = match user.directory {
+            Some(directory) => (at(Some(directory)), at(None)),
+            None => (self.by_name.get(name), None),
+        };
+        own.into_iter().chain(loose).flatten().copied()
     }
 
     /// Whether module `number` may be of the same kernel as `user`.
@@ -103,7 +126,7 @@ impl<'c> Modules<'c> {
             for symbol in member.module.symbols.exports.iter() {
                 let crc = symbol.crc;
                 let provider = Provider { number, crc };
-                exporters.entry(symbol.name).or_default().push(provider);
+                push(exporters.entry(symbol.name).or_default(), provider);
             }
         }
         exporters
@@ -144,7 +167,8 @@ impl<'c> Modules<'c> {
         let mut needed = Vec::new();
         let mut met = HashSet::new();
         while let Some(number) = waiting.pop() {
-            if let Some(member) = self.members.get(number).filter(|_| met.insert(number)) {
+            let is_new = order.place(number).is_none() && met.insert(number);
+            if let Some(member) = self.members.get(number).filter(|_| is_new) {
                 needed.push(number);
                 let depends = member.module.modinfo.depends();
                 waiting.extend(depends.iter().flat_map(|name| self.for_user(member, name)));

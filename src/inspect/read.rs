@@ -2,7 +2,9 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::archive::{Archive, Entry, Event, FileType, Flaw, LimitMet, ReadError, Tap};
+use crate::archive::{
+    Archive, Entry, Event, FileType, Flaw, LimitMet, Limits, ReadError, SegmentStart, Tap,
+};
 use crate::compress::detect;
 use crate::digest::Digest;
 use crate::elf::program::ProgramFacts;
@@ -12,13 +14,18 @@ use super::module::InspectedModule;
 use super::picture::{Content, Item, Picture, Segment};
 
 /// The largest ELF file, or compressed module, that is looked into, in bytes.
-pub const BINARY_LIMIT: u64 = 64 << 20;
+pub const BINARY_LIMIT: u64 = 48 << 20;
 /// The longest target of a link that is kept, in bytes: `PATH_MAX`.
 const LINK_LIMIT: u32 = 4096;
 /// The largest text that is kept, in bytes: of real images the lists of all a kernel's modules.
 const TEXT_LIMIT: u64 = 2 << 20;
 /// The most bytes of texts that are kept in all.
 const TEXTS_LIMIT: u64 = 16 << 20;
+/// The bytes that an entry takes besides what is kept of it, about: in the models of the kernel and of
+/// the tree while they are made, and in a finding or two.
+const BESIDES: usize = 400;
+/// How many times an entry's name is kept: with the entry, as its path, and wherever else it is met.
+const NAMES: usize = 6;
 
 /// How much of the files is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,20 +38,19 @@ pub enum Depth {
     Digests,
 }
 
-/// Reads `archive` to its end, or as far as a bound lets it. What is kept takes `memory` bytes at most,
-/// about.
+/// Reads `archive` to its end, or as far as a bound lets it: `limits` say how much may be kept.
 ///
 /// # Errors
 /// When the medium fails.
 pub fn read(
     archive: &mut Archive<impl Tap>,
     depth: Depth,
-    memory: u64,
+    limits: &Limits,
 ) -> Result<Picture, ReadError> {
     let mut reading = Reading {
         picture: Picture::default(),
         depth,
-        memory,
+        limits: *limits,
         kept: 0,
         texts: 0,
         gathered: Vec::new(),
@@ -65,7 +71,7 @@ pub fn read(
 struct Reading {
     picture: Picture,
     depth: Depth,
-    memory: u64,
+    limits: Limits,
     /// The bytes of all that has been kept, about.
     kept: u64,
     /// Those of texts among them.
@@ -78,11 +84,7 @@ impl Reading {
     fn run(&mut self, archive: &mut Archive<impl Tap>) -> Result<(), ReadError> {
         while let Some(event) = archive.next_event()? {
             match event {
-                Event::Segment(start) => self.picture.segments.push(Segment {
-                    start,
-                    end: None,
-                    entries: 0,
-                }),
+                Event::Segment(start) => self.take_segment(start)?,
                 Event::SegmentEnd(end) => {
                     if let Some(segment) = self.picture.segments.last_mut() {
                         segment.end = Some(end);
@@ -95,8 +97,19 @@ impl Reading {
         Ok(())
     }
 
+    fn take_segment(&mut self, start: SegmentStart) -> Result<(), ReadError> {
+        self.keep(size_of::<Segment>())?;
+        self.picture.segments.push(Segment {
+            start,
+            end: None,
+            entries: 0,
+        });
+        Ok(())
+    }
+
     fn take_flaw(&mut self, flaw: Flaw) -> Result<(), ReadError> {
-        self.keep(size_of::<Flaw>() + flaw.entry.as_ref().map_or(0, Vec::len))?;
+        let name = flaw.entry.as_ref().map_or(0, Vec::len);
+        self.keep(size_of::<Flaw>() + BESIDES + NAMES * name)?;
         self.picture.flaws.push(flaw);
         Ok(())
     }
@@ -109,8 +122,7 @@ impl Reading {
         if let Some(segment) = self.picture.segments.last_mut() {
             segment.entries += 1;
         }
-        // The name stands in the entry, in its path, and in the tree.
-        self.keep(size_of::<Item>() + 3 * entry.name.len())?;
+        self.keep(size_of::<Item>() + BESIDES + NAMES * entry.name.len())?;
         let (content, digest) = self.content(&entry, archive)?;
         self.keep(weight(&content))?;
         self.picture.items.push(Item {
@@ -125,10 +137,7 @@ impl Reading {
     /// Counts `bytes` more that are kept.
     fn keep(&mut self, bytes: usize) -> Result<(), LimitMet> {
         self.kept += bytes as u64;
-        match self.kept > self.memory {
-            true => Err(LimitMet::Memory(self.memory)),
-            false => Ok(()),
-        }
+        self.limits.hold_kept(self.kept)
     }
 
     fn content(

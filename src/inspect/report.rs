@@ -348,21 +348,17 @@ fn largest(picture: &Picture) -> Vec<FileReport> {
 
 impl fmt::Display for InspectionReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe(f)?;
         for finding in &self.findings {
             writeln!(f, "{finding}")?;
         }
         for (rule, count) in &self.more {
-            writeln!(f, "{rule}: {count} more")?;
+            writeln!(f, "{rule}: {count} more like these")?;
         }
-        self.describe(f)?;
         write!(f, "{}: {}", self.image, self.verdict)?;
-        let plural = |count: usize, what: &str| match count {
-            1 => format!("1 {what}"),
-            n => format!("{n} {what}s"),
-        };
         let (errors, warnings) = (
-            plural(self.errors, "error"),
-            plural(self.warnings, "warning"),
+            counted(self.errors, "error", "errors"),
+            counted(self.warnings, "warning", "warnings"),
         );
         match self.allowed {
             0 => writeln!(f, ", {errors}, {warnings}"),
@@ -410,7 +406,8 @@ impl InspectionReport {
             writeln!(f, "arch        {arch}")?;
         }
         for (kernel, count) in &self.kernels {
-            writeln!(f, "kernel      {kernel}, {count} modules")?;
+            let modules = counted(*count, "module", "modules");
+            writeln!(f, "kernel      {kernel}, {modules}")?;
         }
         if let Some(init) = &self.init {
             writeln!(f, "init        {}, {}", init.path, init.kind)?;
@@ -454,6 +451,13 @@ impl InspectionReport {
     }
 }
 
+fn counted(count: usize, one: &str, several: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        n => format!("{n} {several}"),
+    }
+}
+
 fn mebibytes(bytes: u64) -> String {
     let tenths = (bytes * 10).div_ceil(1 << 20);
     format!("{}.{} MiB", tenths / 10, tenths % 10)
@@ -464,12 +468,12 @@ impl fmt::Display for SegmentReport {
         let bytes = |count: Option<u64>| count.map_or("?".to_owned(), |count| count.to_string());
         write!(
             f,
-            "at {}, {}, {} bytes, {} unpacked, {} entries",
+            "at {}, {}, {} bytes, {} unpacked, {}",
             self.offset,
             self.compression,
             bytes(self.size),
             bytes(self.unpacked),
-            self.entries
+            counted(self.entries, "entry", "entries")
         )
     }
 }

@@ -1,7 +1,8 @@
 //! What stands in the root file system when the whole image is unpacked: of several entries for one
 //! path the last (the kernel's `buffer-format` document).
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 
@@ -20,8 +21,11 @@ pub struct Tree {
 /// The entries that stand at a path in the end.
 struct ImageFiles {
     picture: Arc<Picture>,
-    /// For each path the number of its entry; `None` for a directory that has none of its own.
-    at: BTreeMap<ImagePath, Option<usize>>,
+    /// For each path the number of its entry, sorted by path. A directory that has none of its own is
+    /// none of them: a name of 4 KiB could make two thousand.
+    numbers: Vec<usize>,
+    /// Where those really stand that links in their names lead elsewhere.
+    moved: HashMap<usize, ImagePath>,
     /// For each file of several names the number of the entry that has its data.
     linked: HashMap<Inode, usize>,
 }
@@ -33,11 +37,7 @@ impl Tree {
     /// The tree that `picture` makes.
     #[must_use]
     pub fn new(picture: Arc<Picture>) -> Tree {
-        let files = Arc::new(ImageFiles {
-            at: standing(&picture),
-            linked: linked(&picture),
-            picture,
-        });
+        let files = Arc::new(ImageFiles::new(picture));
         let root = Root::new(Box::new(Shared(Arc::clone(&files))));
         Tree { root, files }
     }
@@ -73,7 +73,7 @@ impl Tree {
     /// The number of the entry that stands at `path` itself.
     #[must_use]
     pub fn number(&self, path: &ImagePath) -> Option<usize> {
-        *self.files.at.get(path)?
+        self.files.number(path)
     }
 
     /// The number of the entry that has the data of entry `number`: of several names of one file any
@@ -86,8 +86,7 @@ impl Tree {
     /// The path and the entry that stand at `path` itself.
     #[must_use]
     pub fn entry(&self, path: &ImagePath) -> Option<(&ImagePath, &Item)> {
-        let (path, _) = self.files.at.get_key_value(path)?;
-        Some((path, self.files.item(path)?))
+        self.files.standing(self.files.number(path)?)
     }
 
     /// What is in `item`, an entry of this image: of a file with several names the data stands with
@@ -109,8 +108,8 @@ impl Tree {
 
     /// Every path and the entry that stands there, sorted by path.
     pub fn items(&self) -> impl Iterator<Item = (&ImagePath, &Item)> {
-        let items = self.files.at.iter();
-        items.filter_map(|(path, number)| Some((path, self.files.picture.items.get((*number)?)?)))
+        let numbers = self.files.numbers.iter();
+        numbers.filter_map(|&number| self.files.standing(number))
     }
 }
 
@@ -123,28 +122,27 @@ fn linked(picture: &Picture) -> HashMap<Inode, usize> {
         .collect()
 }
 
-/// For each path the entry that stands there in the end. Where the kernel makes nothing of an entry
-/// for want of a directory, it stands where it was meant to, and the directory too: the want is told
-/// once, and everything else is judged as it was meant.
-fn standing(picture: &Picture) -> BTreeMap<ImagePath, Option<usize>> {
-    let mut at = BTreeMap::from([(ImagePath::default(), None)]);
+/// The numbers of the entries of which something is there in the end, but for those of whose path a
+/// later one is; and where they stand that their names do not say. Where the kernel makes nothing of an
+/// entry for want of a directory, it stands where it was meant to, and the directory too: the want is
+/// told once, and everything else is judged as it was meant.
+fn made(picture: &Picture) -> (Vec<usize>, HashMap<usize, ImagePath>) {
+    let (mut numbers, mut moved) = (Vec::new(), HashMap::new());
     let mut places = Places::of_kernel();
     for (number, item) in picture.items.iter().enumerate() {
         let Ok(path) = &item.path else { continue };
-        let (path, met) = places.put(path, item);
+        let (real, met) = places.put(path, item);
         match met {
             Met::Full => continue,
             Met::Same(Some(before)) if is_special(before) => continue,
             _ => {}
         }
-        let mut above = path.parent();
-        while let Some(directory) = above.filter(|directory| !at.contains_key(directory)) {
-            above = directory.parent();
-            at.insert(directory, None);
+        if *real != *path {
+            moved.insert(number, real.into_owned());
         }
-        at.insert(path.into_owned(), Some(number));
+        numbers.push(number);
     }
-    at
+    (numbers, moved)
 }
 
 /// Whether it is of the types of which the earlier stays where there are two.
@@ -156,8 +154,53 @@ fn is_special(item: &Item) -> bool {
 }
 
 impl ImageFiles {
+    fn new(picture: Arc<Picture>) -> ImageFiles {
+        let linked = linked(&picture);
+        let (numbers, moved) = made(&picture);
+        let mut files = ImageFiles {
+            picture,
+            numbers: Vec::new(),
+            moved,
+            linked,
+        };
+        files.numbers = files.last_of_each_path(numbers);
+        files
+    }
+
+    fn last_of_each_path(&self, mut numbers: Vec<usize>) -> Vec<usize> {
+        numbers.sort_unstable_by_key(|number| (self.path_of(*number), Reverse(*number)));
+        numbers.dedup_by_key(|number| self.path_of(*number));
+        numbers.shrink_to_fit();
+        numbers
+    }
+
+    /// Where entry `number` stands, or would.
+    fn path_of(&self, number: usize) -> Option<&ImagePath> {
+        let named = || self.picture.items.get(number)?.path.as_ref().ok();
+        self.moved.get(&number).or_else(named)
+    }
+
+    fn bytes_of(&self, number: usize) -> Option<&[u8]> {
+        self.path_of(number).map(ImagePath::as_bytes)
+    }
+
+    fn standing(&self, number: usize) -> Option<(&ImagePath, &Item)> {
+        Some((self.path_of(number)?, self.picture.items.get(number)?))
+    }
+
+    /// Where in the list the first path stands that is not before `path`.
+    fn place(&self, path: &[u8]) -> usize {
+        self.numbers
+            .partition_point(|&number| self.bytes_of(number) < Some(path))
+    }
+
+    fn number(&self, path: &ImagePath) -> Option<usize> {
+        let number = *self.numbers.get(self.place(path.as_bytes()))?;
+        (self.path_of(number) == Some(path)).then_some(number)
+    }
+
     fn item(&self, path: &ImagePath) -> Option<&Item> {
-        self.picture.items.get((*self.at.get(path)?)?)
+        self.picture.items.get(self.number(path)?)
     }
 
     fn content<'t>(&'t self, item: &'t Item) -> &'t Content {
@@ -176,6 +219,24 @@ impl ImageFiles {
         let inode = inode(item).filter(|_| item.entry.header.size == 0)?;
         self.linked.get(&inode).copied()
     }
+
+    /// Whether `path` is a directory that has no entry of its own.
+    fn is_implied(&self, path: &ImagePath) -> bool {
+        path.is_root() || self.inside(path).next().is_some()
+    }
+
+    /// All that lies in a directory and below it, each by its path from there.
+    fn inside(&self, directory: &ImagePath) -> impl Iterator<Item = &[u8]> {
+        let mut start = directory.as_bytes().to_vec();
+        if !directory.is_root() {
+            start.push(b'/');
+        }
+        let behind = self.numbers.get(self.place(&start)..).unwrap_or_default();
+        let paths = behind.iter().map(|&number| self.bytes_of(number));
+        let inside = paths.map_while(move |path| path?.strip_prefix(&*start));
+        // The root may have an entry, which does not lie in it.
+        inside.filter(|path| !path.is_empty())
+    }
 }
 
 /// Which file an entry is one name of, if it has several.
@@ -190,11 +251,8 @@ struct Shared(Arc<ImageFiles>);
 
 impl Files for Shared {
     fn kind(&self, path: &ImagePath) -> io::Result<Option<FileKind>> {
-        let Some(number) = self.0.at.get(path) else {
-            return Ok(None);
-        };
-        let item = number.and_then(|number| self.0.picture.items.get(number));
-        Ok(Some(item.map_or(FileKind::Directory, kind)))
+        let implied = || self.0.is_implied(path).then_some(FileKind::Directory);
+        Ok(self.0.item(path).map(kind).or_else(implied))
     }
 
     fn open(&self, path: &ImagePath) -> io::Result<Box<dyn OpenFile + '_>> {
@@ -205,13 +263,14 @@ impl Files for Shared {
     }
 
     fn list(&self, directory: &ImagePath) -> io::Result<Names> {
-        let below = self.0.at.range(directory.clone()..).skip(1);
-        let inside = below.take_while(|(path, _)| lies_in(path, directory));
-        let children = inside.filter(|(path, _)| path.parent().as_ref() == Some(directory));
+        let inside = self.0.inside(directory);
+        let children = inside.map(|path| path.split(|&byte| byte == b'/').next().unwrap_or(path));
         let mut names = Names::new();
-        for (path, _) in children {
-            let kind = self.kind(path)?.unwrap_or(FileKind::Special);
-            names.push((path.file_name().to_vec(), kind));
+        // The order of paths is not that of their first names: `a-b` stands between `a` and `a/b`.
+        for name in BTreeSet::from_iter(children) {
+            let path = directory.join(name).map_err(io::Error::other)?;
+            let kind = self.kind(&path)?.unwrap_or(FileKind::Special);
+            names.push((name.to_vec(), kind));
         }
         Ok(names)
     }
@@ -219,12 +278,6 @@ impl Files for Shared {
     fn shown(&self, path: &ImagePath) -> String {
         path.to_string()
     }
-}
-
-/// Whether `path` can stand behind `directory` in order of bytes with others inside it yet to come:
-/// `a-b` stands between `a` and `a/b`.
-fn lies_in(path: &ImagePath, directory: &ImagePath) -> bool {
-    path.as_bytes().starts_with(directory.as_bytes())
 }
 
 fn kind(item: &Item) -> FileKind {

@@ -113,7 +113,10 @@ fn scan_one(files: &dyn Files, path: &ImagePath) -> Result<Modinfo, ModuleFault>
 }
 
 /// Proves that what a module says of itself can be followed.
-fn bounded(modinfo: Modinfo) -> Result<Modinfo, ModuleFault> {
+///
+/// # Errors
+/// When it names too many modules.
+pub fn bounded(modinfo: Modinfo) -> Result<Modinfo, ModuleFault> {
     match modinfo.names() {
         names if names > NAME_LIMIT => Err(ModuleFault::TooManyNames(names)),
         _ => Ok(modinfo),

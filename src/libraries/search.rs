@@ -233,7 +233,10 @@ pub(super) fn path_in(directory: &ImagePath, file_name: &str) -> Option<ImagePat
 }
 
 /// Proves that the directories of one object can be told.
-pub(super) fn search_is_bounded(search_path: &[SearchDirectory]) -> Result<(), ElfFault> {
+///
+/// # Errors
+/// When they are too long.
+pub fn search_is_bounded(search_path: &[SearchDirectory]) -> Result<(), ElfFault> {
     let length = search_path.iter().map(SearchDirectory::length).sum();
     bounded("bytes of directories to search", length, SEARCH_LIMIT)
 }

@@ -187,6 +187,19 @@ fn spoilt_modules_are_read_or_refused() {
         debian("kernel-6.1-amd64", "drivers/block/xen-blkfront.ko"),
     ];
     try_out("module", readers::module, 3000, &seeds);
+    try_out("symbols", readers::symbols, 3000, &seeds);
+}
+
+#[test]
+fn spoilt_lists_of_symbols_are_read_or_passed_over() {
+    let list = b"0x0000000a\tprintk\tvmlinux\tEXPORT_SYMBOL\t\nc1 r __ksymtab_printk\n\
+        0000000c A __crc_printk\nalias symbol:jbd2_x jbd2\n";
+    try_out(
+        "kernel",
+        readers::kernel,
+        3000,
+        &[("list".to_owned(), list.into())],
+    );
 }
 
 #[test]

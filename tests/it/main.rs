@@ -9,20 +9,26 @@
 
 mod bad_input; // files an image cannot be made of, through the command: exit code, words, nothing left
 mod build; // images built by the command, read back with cpio, bsdtar and gzip
+mod build_judged; // bad images that are built, and refused
 mod busybox_init; // the busybox init, function by function, in a real ash
 mod compress; // encoders and decoders against gzip, xz, zstd, lz4 and python's zlib
 mod decode; // one compressed member at a time, cut, damaged, and followed by others
+mod diff_cli; // `diff` as a user meets it
 mod extract; // entries put onto disk below one directory: never outside, and as cpio and bsdtar do
+mod extract_cli; // `extract` as a user meets it
 mod foreign; // images of other builders, listed and extracted as GNU cpio does it
 mod guest; // what images are built for
 mod guest_root; // a guest's root as the command reads it: its kernels, what it tells modprobe
 mod hostile; // every reader of foreign bytes, over thousands of spoilt inputs
+mod inspect_archive; // archives and their compression, spoilt and judged
+mod inspect_cli; // `inspect` and `explain` as a user meets them
 mod inspect_elf; // programs, libraries and scripts of an image, judged
 mod inspect_files; // paths, types and modes of an image, judged
 mod inspect_init; // how an image boots, and its init judged
 mod inspect_modules; // the kernel modules of an image, judged
 mod interrupted; // writing that cannot go on, through the command
 mod judged; // archives made field by field, and what they are judged to be
+mod list_cli; // `list` and `cat` as a user meets them
 mod media; // file systems that are full, or read-only
 mod module_symbols; // what modules need and export, as binutils and kmod see it
 mod nash; // the scripts of EL4 and EL5, against what their interpreters read
@@ -31,6 +37,7 @@ mod readers; // the readers of foreign bytes, and what must hold of their answer
 mod refusals; // everything that stands in the way at once, as text and as a document
 mod resolve; // the load order of every module of real kernels, against modprobe
 mod scene; // a guest of 2008 to spoil, and the command let loose on it
+mod shelf; // images in a directory, and the command let loose on them
 mod support; // what the tests through the command share
 mod tidy; // who may import whom in the house
 mod unpacker; // the models of the kernel's unpacker, rule by rule

@@ -15,7 +15,9 @@ use xinitrd::compress::source::Source;
 use xinitrd::compress::{Format, UnpackError, detect, unpack};
 use xinitrd::elf::module::ModuleFacts;
 use xinitrd::elf::program::{ProgramFacts, Role};
+use xinitrd::elf::symbols;
 use xinitrd::image_path::{ImagePath, Shown};
+use xinitrd::inspect::guest_kernel::{Exported, GuestKernel};
 use xinitrd::kernel_version::KernelVersion;
 use xinitrd::kmod::aliases::{Alias, AliasIndex, normalise};
 use xinitrd::kmod::builtin::Builtin;
@@ -59,6 +61,42 @@ pub fn module(bytes: &[u8]) {
     let soft = softdeps.iter().map(|soft| soft.pre.len() + soft.post.len());
     let said = info.depends().len() + info.weakdeps().len() + soft.sum::<usize>();
     assert!(said <= bytes.len(), "{said} words");
+}
+
+/// The symbols of a module: as many as it can hold, and not changed by what follows it.
+pub fn symbols(bytes: &[u8]) {
+    let Ok((facts, found)) = symbols::read(bytes) else {
+        return;
+    };
+    assert_eq!(ModuleFacts::read(&bytes).unwrap(), facts);
+    let lists = [&found.needs, &found.exports];
+    let length: usize = lists
+        .iter()
+        .flat_map(|list| list.iter())
+        .map(|one| one.name.len())
+        .sum();
+    assert!(length <= 3 * bytes.len(), "{length} bytes of names");
+    let signed = [bytes, APPENDED].concat();
+    assert_eq!(symbols::read(&signed).unwrap().1, found, "signed");
+}
+
+/// What a root says of its kernel's symbols: each that is told stands in a list.
+pub fn kernel(bytes: &[u8]) {
+    let mut tree = Tree::default();
+    for path in [
+        "boot/System.map-1",
+        "lib/modules/1/build/Module.symvers",
+        "lib/modules/1/modules.symbols",
+    ] {
+        tree.add(path.as_bytes(), bytes);
+    }
+    let kernel = GuestKernel::read(&Root::new(Box::new(tree)), "1").unwrap();
+    for word in bytes.split(u8::is_ascii_whitespace).take(LOOKUPS) {
+        let name = word.strip_prefix(b"__ksymtab_").unwrap_or(word);
+        if let Exported::By(_) = kernel.exported(name) {
+            assert!(name.is_empty() || bytes.windows(name.len()).any(|part| part == name));
+        }
+    }
 }
 
 /// A program or library: its facts are no longer than it, and fit one architecture at most.

@@ -587,7 +587,7 @@ fn a_load_order_that_cannot_be_is_told_in_the_same_form() {
     found:    it needs jbd, which is neither in the tree nor built in
     expected: everything a module needs
     do:       unpack the rest of the kernel's packages; if it is built in, say --builtin jbd
-1 problem; nothing was written
+1 problem
 "
     );
     let several_said = "xinitrd: gone.conf
@@ -602,14 +602,14 @@ module zzz
     found:    no module, alias or built-in driver is called zzz
     expected: a module of the tree, an alias of one, or a built-in driver
     do:       check the name; if the kernel has it built in, say --builtin zzz
-3 problems; nothing was written
+3 problems
 ";
     let dep_said = format!(
         "xinitrd: root/lib/modules/{KERNEL}/modules.dep
     found:    a device, socket or pipe, not a regular file
     expected: a regular file in the root
     do:       take it away, and unpack the package it should come from again
-1 problem; nothing was written
+1 problem
 "
     );
     let several = ["--modprobe-conf", "gone.conf", "etx3", "zzz"];
@@ -695,7 +695,7 @@ fn a_manifest_that_is_not_shipped_is_answered_with_the_nearest() {
     found:    no manifest of that name
     expected: one of el4, el5, busybox; or a file, as ./mine.toml
     do:       did you mean busybox?
-1 problem; nothing was written
+1 problem
 ";
     let mut command = Command::new(env!("CARGO_BIN_EXE_xinitrd"));
     assert_said(command.args(["manifests", "busybux"]), 2, text);
@@ -779,7 +779,7 @@ fn arguments_that_are_none_have_a_document_too() {
             "place": "the command line",
             "found": said,
             "expected": "arguments as --help has them",
-            "do": "see xinitrd --help, or xinitrd build --help",
+            "do": "see xinitrd --help, and xinitrd COMMAND --help",
         });
         assert_eq!(parsed(&other.stdout)["problems"], json!([problem]));
         assert!(words(&other).starts_with(&format!("error: {said}")));

@@ -201,20 +201,20 @@ impl Destination {
             let Some(first) = names.next() else { continue };
             let made = self.file(&first, group.meta).and_then(PlacedFile::finish);
             self.problems.extend(made.err());
-            self.link_all(names.as_slice(), &first);
+            self.link_all(names.collect(), &first);
         }
     }
 
-    /// Takes a file away that could not be written whole; of several names the one it was begun by.
+    /// Takes a file away that could not be written whole, under every name it has.
     ///
     /// # Errors
     /// When it cannot be taken away.
     pub fn discard(&mut self, file: PlacedFile) -> Result<(), PlaceError> {
-        let path = file.into_path();
-        let removed = self
-            .spot(&path)
-            .and_then(|spot| calls::remove(&spot.parent, spot.name));
-        removed.map_err(PlaceFault::of(&path))
+        file.into_paths().try_for_each(|path| {
+            let spot = self.spot(&path);
+            let removed = spot.and_then(|spot| calls::remove(&spot.parent, spot.name));
+            removed.map_err(PlaceFault::of(&path))
+        })
     }
 
     /// Makes a symbolic link. Its target stands as it is: it may lead anywhere, for nothing is
@@ -286,15 +286,20 @@ impl Destination {
         let group = self.groups.entry(key).or_insert_with(|| Group::new(meta));
         group.placed = Some(path.clone());
         let waiting = std::mem::take(&mut group.names);
-        self.link_all(&waiting, path);
-        file
+        let linked = self.link_all(waiting, path);
+        file.map(|file| file.named(linked))
     }
 
-    fn link_all(&mut self, names: &[ImagePath], existing: &ImagePath) {
+    /// Makes `names` others of `existing`, and gives those that were made.
+    fn link_all(&mut self, names: Vec<ImagePath>, existing: &ImagePath) -> Vec<ImagePath> {
+        let mut made = Vec::new();
         for name in names {
-            let linked = self.hard_link(name, existing);
-            self.problems.extend(linked.err());
+            match self.hard_link(&name, existing) {
+                Ok(()) => made.push(name),
+                Err(error) => self.problems.push(error),
+            }
         }
+        made
     }
 
     /// Counts some bytes that are held until the end.

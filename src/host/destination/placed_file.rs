@@ -13,6 +13,8 @@ use crate::image_path::ImagePath;
 pub struct PlacedFile {
     file: File,
     path: ImagePath,
+    /// Its other names, made already.
+    others: Vec<ImagePath>,
     meta: Meta,
     wishes: Wishes,
 }
@@ -22,9 +24,15 @@ impl PlacedFile {
         PlacedFile {
             file: file.into(),
             path,
+            others: Vec::new(),
             meta,
             wishes,
         }
+    }
+
+    /// The same file, which has other names already.
+    pub(super) fn named(self, others: Vec<ImagePath>) -> Self {
+        PlacedFile { others, ..self }
     }
 
     /// Appends a piece of content.
@@ -50,8 +58,8 @@ impl PlacedFile {
         calls::settle(&self.file, self.meta, self.wishes).map_err(PlaceFault::of(&self.path))
     }
 
-    pub(super) fn into_path(self) -> ImagePath {
-        self.path
+    pub(super) fn into_paths(self) -> impl Iterator<Item = ImagePath> {
+        std::iter::once(self.path).chain(self.others)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::image_path::ImagePath;
+use crate::inspect::picture::Content;
 use crate::inspect::tree::Tree;
 use crate::root::FileKind;
 
@@ -144,5 +145,8 @@ fn files_of<'t>(tree: &'t Tree, directory: &str) -> Vec<&'t [u8]> {
 }
 
 fn text_at<'t>(tree: &'t Tree, path: &ImagePath) -> Option<&'t [u8]> {
-    tree.find(path).ok()?.1.text()
+    match tree.content(tree.find(path).ok()?.1) {
+        Content::Text(text) => Some(text),
+        _ => None,
+    }
 }

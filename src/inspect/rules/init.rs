@@ -162,7 +162,7 @@ fn check_init(case: &Case<'_>, init: &Init, findings: &mut Vec<Finding>) {
 }
 
 fn cannot_run(case: &Case<'_>, init: &Init, item: &Item) -> Option<Finding> {
-    let found = match (item.file_type(), &item.content, &init.script) {
+    let found = match (item.file_type(), case.tree.content(item), &init.script) {
         (FileType::Regular, _, Some(script)) => {
             let line = Shebang::of(script, case.kernel_version());
             let is_cr = |line: &Shebang| line.interpreter.ends_with(b"\r");

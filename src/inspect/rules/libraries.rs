@@ -1,6 +1,6 @@
 //! Rules about what dynamic programs need before they can start: a loader, and libraries.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
 
@@ -13,7 +13,7 @@ use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::modules::few;
 use crate::inspect::picture::{Content, Item};
 use crate::inspect::tree::Tree;
-use crate::libraries::search::{Asking, SearchDirectory, SearchPaths, Wanted};
+use crate::libraries::search::{Asking, SearchDirectory, SearchPaths, Wanted, search_is_bounded};
 
 /// The rules, in order.
 pub const RULES: &[&Rule] = &[&INTERPRETER_MISSING, &LIBRARY_MISSING, &STRAY_LIBRARY];
@@ -56,11 +56,19 @@ pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let linking = Linking::new(case.tree, arch, &objects);
     let mut linked = HashSet::new();
     let is_program = |object: &&Object<'_>| object.facts.judge(kind, Role::Executable).is_ok();
-    for program in objects.iter().filter(is_program) {
+    let needed = objects.iter().flat_map(|object| &object.facts.needed);
+    let needed: HashSet<&[u8]> = needed.map(String::as_bytes).collect();
+    // A library that can be run, as glibc's can, is seldom there for that.
+    let is_linked_to = |program: &&Object<'_>| needed.contains(program.path.file_name());
+    let started = objects.iter().filter(is_program);
+    let started: Vec<_> = started
+        .filter(|program| !is_linked_to(program))
+        .copied()
+        .collect();
+    for program in &started {
         findings.extend(linking.interpreter_missing(program));
     }
-    let programs = objects.iter().filter(is_program).copied();
-    findings.extend(linking.closure(programs, &LIBRARY_MISSING, &mut linked));
+    findings.extend(linking.closure(started.into_iter(), &LIBRARY_MISSING, &mut linked));
     let strays: Vec<_> = objects
         .iter()
         .filter(|object| !linked.contains(object.path))
@@ -114,10 +122,16 @@ struct Linking<'c> {
     /// The file names of loaders: each is a library that is there before any other.
     loaders: HashSet<&'c str>,
     by_file_name: OnceCell<HashMap<&'c [u8], Vec<&'c ImagePath>>>,
+    /// How many places have been looked at.
+    looks: Cell<usize>,
 }
 
 /// How many objects are followed for each of an image: more than once where `DT_RPATH`s differ.
 const VISITS: usize = 16;
+/// How many files of a library's name are looked at beyond those in the loader's directories.
+const LIKELY: usize = 64;
+/// How many places are looked at in all, some seconds' worth: the largest images have 20,000.
+const LOOKS: usize = 1 << 21;
 
 impl<'c> Linking<'c> {
     fn new(tree: &'c Tree, arch: Arch, objects: &[Object<'c>]) -> Linking<'c> {
@@ -145,6 +159,7 @@ impl<'c> Linking<'c> {
             has_cache,
             loaders,
             by_file_name: OnceCell::new(),
+            looks: Cell::new(0),
         }
     }
 
@@ -178,6 +193,10 @@ impl<'c> Linking<'c> {
                 continue;
             }
             visits -= 1;
+            if self.looks.get() > LOOKS {
+                findings.push(given_up(&object, rule));
+                break;
+            }
             let (found, missing, rpaths) = self.needs(&object, &inherited);
             if linked.insert(object.path) {
                 findings.extend(self.missing(&object, &missing, rule));
@@ -203,6 +222,9 @@ impl<'c> Linking<'c> {
         let rpaths = self.paths.rpaths(&asking);
         let search_path = self.paths.search_path(&asking, &rpaths);
         let (mut found, mut missing) = (Vec::new(), Vec::new());
+        if search_is_bounded(&search_path).is_err() {
+            return (found, missing, rpaths);
+        }
         for needed in object
             .facts
             .needed
@@ -226,6 +248,7 @@ impl<'c> Linking<'c> {
 
     /// What is at `path`; what is for another machine the loader passes over.
     fn probe(&self, path: &ImagePath) -> Option<Library<'c>> {
+        self.looks.set(self.looks.get() + 1);
         let (real, item) = self.tree.find(path).ok()?;
         let (path, _) = self.tree.entry(&real)?;
         let object = Object::of(self.tree, path, item, self.kind);
@@ -244,7 +267,9 @@ impl<'c> Linking<'c> {
                 .any(|name| name == b"glibc-hwcaps" || name == b"hwcaps")
         };
         let places = self.places(file_name).iter();
-        let mut seen = places.filter(|path| self.has_cache || is_hwcaps(path));
+        let mut seen = places
+            .filter(|path| self.has_cache || is_hwcaps(path))
+            .take(LIKELY);
         seen.find_map(|path| self.probe(path))
     }
 
@@ -295,6 +320,12 @@ impl<'c> Linking<'c> {
         let expected = "each library in a directory that the loader searches";
         Some(Finding::new(rule, found, expected).at(object.item))
     }
+}
+
+/// Told of the object that would have been next: no sound image comes so far.
+fn given_up(object: &Object<'_>, rule: &'static Rule) -> Finding {
+    let found = format!("libraries were looked for in {LOOKS} places before its own");
+    Finding::new(rule, found, "as many as can be looked at").at(object.item)
 }
 
 fn is_musl(loader: &str) -> bool {

@@ -33,7 +33,8 @@ static LOADED_TOO_EARLY: Rule = Rule {
     severity: Severity::Error,
     meaning: "The init loads a module by its file before a module that it needs, or never loads that.",
     reason: "insmod loads what it is given and nothing else; the kernel resolves every symbol at that \
-             moment (simplify_symbols in kernel/module/main.c) and refuses the module.",
+             moment (simplify_symbols in kernel/module/main.c) and refuses the module. It is a warning \
+             where the init is a script whose order can only be guessed.",
     cure: "Load the needed module first, or load both by name with modprobe.",
 };
 
@@ -74,7 +75,12 @@ pub fn check(case: &Case<'_>, modules: &Modules<'_>, findings: &mut Vec<Finding>
         findings.extend(missing_needs(modules, member));
     }
     if let Some(order) = modules.order(case.boot, case.tree) {
-        findings.extend(too_early(modules, &order));
+        let severity = match case.boot.loads_are_certain() {
+            true => Severity::Error,
+            false => Severity::Warning,
+        };
+        let early = too_early(modules, &order).into_iter();
+        findings.extend(early.map(|finding| finding.weighing(severity)));
         findings.extend(unreadable(modules, &order));
         findings.extend(dep_missing(case, modules));
     }

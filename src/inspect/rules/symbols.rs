@@ -1,13 +1,13 @@
 //! Rules about the symbols that modules need of each other and of the kernel.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::modules::missing_names;
 use crate::elf::symbols::{Binding, Symbol};
 use crate::inspect::Case;
 use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::guest_kernel::{Exported, GuestKernel};
-use crate::inspect::modules::{Member, Modules, Provider, few};
+use crate::inspect::modules::{Member, Modules, Provider, few, push};
 
 /// The rules, in order.
 pub const RULES: &[&Rule] = &[&SYMBOL_MISSING, &SYMBOL_CRC];
@@ -56,7 +56,7 @@ struct Symbols<'m, 'c> {
 
 impl<'c> Symbols<'_, 'c> {
     fn missing(&self, member: &Member<'c>) -> Option<Finding> {
-        let kernel = self.kernel.filter(|kernel| member.is_of(&kernel.release))?;
+        let kernel = self.kernel_of(member)?;
         let absent = missing_names(self.modules, member);
         let is_missing = |symbol: &Symbol<'_>| {
             symbol.binding == Binding::Strong
@@ -85,6 +85,11 @@ impl<'c> Symbols<'_, 'c> {
         })
     }
 
+    /// The guest's kernel, where the module is of it.
+    fn kernel_of(&self, member: &Member<'c>) -> Option<&'c GuestKernel> {
+        self.kernel.filter(|kernel| member.is_of(&kernel.release))
+    }
+
     /// The modules of the same kernel that export a symbol.
     fn providers(&self, member: &Member<'c>, name: &[u8]) -> impl Iterator<Item = Provider> {
         let providers = self.exporters.get(name).into_iter().flatten().copied();
@@ -92,8 +97,9 @@ impl<'c> Symbols<'_, 'c> {
     }
 
     fn differing(&self, member: &Member<'c>) -> Option<Finding> {
-        let needs = member.module.symbols.needs.iter();
-        let differing = needs.filter(|need| self.differs(member, need).unwrap_or_default());
+        let kernel = self.kernel_of(member);
+        let differs = |need: &Symbol<'_>| self.differs(member, need, kernel) == Some(true);
+        let differing = member.module.symbols.needs.iter().filter(differs);
         let differing: Vec<&[u8]> = differing.map(|need| need.name).collect();
         (!differing.is_empty()).then(|| {
             let names = few(differing.into_iter());
@@ -105,7 +111,12 @@ impl<'c> Symbols<'_, 'c> {
 
     /// Whether the CRC that is expected is another one than the provider's; without a provider, than
     /// what most users expect.
-    fn differs(&self, member: &Member<'c>, need: &Symbol<'_>) -> Option<bool> {
+    fn differs(
+        &self,
+        member: &Member<'c>,
+        need: &Symbol<'_>,
+        kernel: Option<&GuestKernel>,
+    ) -> Option<bool> {
         let expected = need.crc?;
         let mut provided = self
             .providers(member, need.name)
@@ -114,7 +125,6 @@ impl<'c> Symbols<'_, 'c> {
         if provided.peek().is_some() {
             return Some(provided.all(|crc| crc != expected));
         }
-        let kernel = self.kernel.filter(|kernel| member.is_of(&kernel.release));
         if let Some(Exported::By(export)) = kernel.map(|kernel| kernel.exported(need.name))
             && let Some(crc) = export.crc
         {
@@ -133,7 +143,7 @@ impl Crcs {
     fn count(&mut self, crc: u32) {
         match self.0.iter_mut().find(|(known, _)| *known == crc) {
             Some((_, count)) => *count += 1,
-            None => self.0.push((crc, 1)),
+            None => push(&mut self.0, (crc, 1)),
         }
     }
 
@@ -148,12 +158,8 @@ impl Crcs {
 /// What modules of one kernel expect; of an image with several kernels nothing can be said.
 fn usual_crcs<'c>(modules: &Modules<'c>) -> HashMap<&'c [u8], Crcs> {
     let mut usual: HashMap<&[u8], Crcs> = HashMap::new();
-    let mut directories: Vec<_> = modules
-        .members
-        .iter()
-        .map(|member| member.directory)
-        .collect();
-    directories.dedup();
+    let directories = modules.members.iter().map(|member| member.directory);
+    let directories: HashSet<_> = directories.collect();
     if directories.len() > 1 {
         return usual;
     }

@@ -79,8 +79,9 @@ pub const KERNEL_LOSES_MEMBER: Rule = Rule {
 
 /// What they find.
 pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let kernel = case.kernel_version();
     for (number, segment) in case.picture.segments.iter().enumerate() {
-        let found = compression(case, segment).or_else(|| option(segment));
+        let found = compression(kernel, segment).or_else(|| option(segment));
         findings.extend(found.map(|finding| finding.in_segment(number)));
     }
     checksum_format(case, findings);
@@ -123,8 +124,8 @@ pub fn check_account(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn compression(case: &Case<'_>, segment: &Segment) -> Option<Finding> {
-    let (format, kernel) = (segment.start.format?, case.kernel_version()?);
+fn compression(kernel: Option<KernelVersion>, segment: &Segment) -> Option<Finding> {
+    let (format, kernel) = (segment.start.format?, kernel?);
     let first = first_kernel(format);
     let found = format!("{} for kernel {kernel}", format.name());
     let expected = format!("kernel {first} or later");
