@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::Read;
 
-use super::header::{BadHeader, HEADER_SIZE, Header};
+use super::header::{BadHeader, FileType, HEADER_SIZE, Header};
 use super::stream::{Ended, Stream, leading_zeros};
 use super::{Entry, Event, Flaw, FlawKind, Limits, ReadError, SegmentEnd, SegmentStart, Tap};
 use crate::compress::detect;
@@ -304,7 +304,10 @@ impl<T: Tap> Archive<T> {
         self.data = Data {
             left: u64::from(header.size),
             padding: u64::from(header.size).next_multiple_of(4) - u64::from(header.size),
-            said: header.checksum,
+            // GNU cpio puts no sum to a link, and no kernel compares one (`do_copy` in init/initramfs.c).
+            said: header
+                .checksum
+                .filter(|_| header.file_type() == FileType::Regular),
             name,
             ..Data::default()
         };

@@ -214,9 +214,16 @@ disk_btrfs() {
 
 # ---- Booting and judging ----------------------------------------------------------------------
 
-# boot WORD...: $image with $disk and these words on the command line, into $console. The disk
-# stays as it is, and the machine ends when the guest powers off, reboots or panics.
+# boot WORD...: $image with $disk and these words on the command line, into $console; and what inspect
+# says of the image, held against that.
 boot() {
+    start "$@"
+    judge "$current" "${DISK_DEVICES[@]}"
+}
+
+# start WORD...: the machine. The disk stays as it is, and it ends when the guest powers off, reboots or
+# panics.
+start() {
     : >"$console"
     timeout -k 5 "$limit" "${machine[@]}" -accel tcg -m 512 \
         -nodefaults -no-user-config -no-reboot -display none -serial stdio \
@@ -224,7 +231,6 @@ boot() {
         "${attachment[@]}" -kernel "$vmlinux" -initrd "$image" \
         -append "console=$terminal panic=-1 $*" < <(type_in) >"$console" 2>"$work/qemu-errors" ||
         problem "qemu ended with $? ($(tail -n 1 "$work/qemu-errors"))"
-    judge "$current" "${DISK_DEVICES[@]}"
 }
 
 # What serves a virtio disk on PCI, which is two devices.

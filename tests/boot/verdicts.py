@@ -14,12 +14,12 @@ import json
 import re
 import sys
 
-REACHED = re.compile(r'^XINITRD-ROOT-REACHED |^TREE-END$', re.M)
+REACHED = re.compile(r'^XINITRD-ROOT-REACHED ', re.M)
 UNPACKING = re.compile(r'Initramfs unpacking failed: [^\n]*')
 # Without numbers that are of one kernel's build or one guest's memory.
 FAILED = [UNPACKING] + [re.compile(regex) for regex in (
     r'segment module0 too large', r'xinitrd: no root: [^\n]*',
-    r'Kernel panic - not syncing: [^\n]*?(?= exitcode=|\n|$)')]
+    r'Kernel panic - not syncing: [^\n]*?(?= exitcode=|\.  |\n|$)')]
 # The toolstack tries, and hands the file over as it is.
 COMPLAINT = re.compile(r'xc_dom_do_gunzip: inflate failed')
 AGREES = 'agrees'

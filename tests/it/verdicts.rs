@@ -20,7 +20,7 @@ fn inspected(image: &[u8], options: &[&str]) -> serde_json::Value {
     })
 }
 
-/// The verdict, the rules of errors, and those of warnings: `bad: A B (C)`.
+/// The verdict, the rules of errors, and those of warnings: `bad A B (C)`.
 fn verdict(image: &[u8], options: &[&str]) -> String {
     let report = inspected(image, options);
     let rules = |severity: &str| {
@@ -32,15 +32,16 @@ fn verdict(image: &[u8], options: &[&str]) -> String {
         names.dedup();
         names.join(" ")
     };
-    let (errors, warnings) = (rules("error"), rules("warning"));
-    let warnings = match warnings.is_empty() {
-        true => warnings,
-        false => format!(" ({warnings})"),
-    };
-    format!(
-        "{}: {errors}{warnings}",
-        report["verdict"].as_str().unwrap()
-    )
+    let mut words = vec![
+        report["verdict"].as_str().unwrap().to_owned(),
+        rules("error"),
+    ];
+    let warnings = rules("warning");
+    if !warnings.is_empty() {
+        words.push(format!("({warnings})"));
+    }
+    words.retain(|word| !word.is_empty());
+    words.join(" ")
 }
 
 /// A guest of Debian's, as `testdata/fetch.sh` has it.
@@ -89,10 +90,10 @@ fn what_is_built_is_judged_clean_for_the_guest_it_is_for() {
     for (kernel, architecture) in guests {
         let debian = Debian::of(kernel, architecture);
         let image = debian.image(&VIRTIO);
-        assert_eq!(debian.verdict(&image, &DISK), "clean: ", "{kernel}");
+        assert_eq!(debian.verdict(&image, &DISK), "clean", "{kernel}");
         for xen in ["4.10", "4.17", "4.20"] {
             let judged = debian.verdict(&image, &["--xen", xen]);
-            assert_eq!(judged, "clean: ", "{kernel}, Xen {xen}");
+            assert_eq!(judged, "clean", "{kernel}, Xen {xen}");
         }
     }
     for (generation, kernel) in [("el4", EL4_KERNEL), ("el5", EL5_KERNEL)] {
@@ -108,7 +109,7 @@ fn what_is_built_is_judged_clean_for_the_guest_it_is_for() {
             "--kernel",
             kernel,
         ];
-        assert_eq!(verdict(&image, &options), "clean: ", "{generation}");
+        assert_eq!(verdict(&image, &options), "clean", "{generation}");
     }
 }
 
@@ -149,56 +150,57 @@ fn each_broken_image_is_judged_bad_by_the_rule_that_explains_it() {
             "no-driver",
             debian.image(&[]),
             &DISK,
-            "bad: no-driver-for-device",
+            "bad no-driver-for-device",
         ),
         (
             "xen-no-blkfront",
             for_another.clone(),
             &["--xen", "4.17"],
-            "bad: no-xen-block-driver",
+            "bad no-xen-block-driver",
         ),
         (
             "no-blkfront",
             for_another,
             &[],
-            "warnings:  (no-xen-block-driver)",
+            "warnings (no-xen-block-driver)",
         ),
         (
             "order",
             overlaid(&sound, &[file("etc/xinitrd/modules", reversed.join("\n"))]),
             &DISK,
-            "bad: module-loaded-before-its-need (xen-several-members)",
+            "bad module-loaded-before-its-need (xen-several-members)",
         ),
         (
             "cut-module",
             overlaid(&sound, &[file(&place, &module[..50_000])]),
             &DISK,
-            "bad: elf-damaged (xen-several-members)",
+            "bad elf-damaged (xen-several-members)",
         ),
         (
             "stray-32-bit",
             overlaid(&sound, &[program("bin/busybox", stranger)]),
             &DISK,
-            "bad: elf-wrong-machine (xen-several-members)",
+            "bad elf-wrong-machine (xen-several-members)",
         ),
-        ("no-init", gzip(&renamed), &DISK, "bad: no-init"),
+        ("no-init", gzip(&renamed), &DISK, "bad no-init"),
         (
             "cut-image",
             sound[..sound.len() / 2].to_vec(),
             &DISK,
-            "bad: entry-cut damaged-compression elf-damaged no-driver-for-device no-init kernel-stops-unpacking (no-xen-block-driver no-console-node)",
+            "bad entry-cut damaged-compression elf-damaged no-driver-for-device no-init kernel-stops-unpacking (no-xen-block-driver no-console-node)",
         ),
         (
             "tail",
             [&sound, &b"bytes that are no archive\n"[..]].concat(),
             &DISK,
-            "bad: trailing-bytes kernel-stops-unpacking (xen-bytes-after-member)",
+            "bad trailing-bytes kernel-stops-unpacking (xen-bytes-after-member)",
         ),
+        ("old-format", [b"070707", &plain[6..]].concat(), &[], "?"),
         (
             "xen-cut",
             [&sound[..900_000], &[0xff; 4]].concat(),
             &["--xen", "4.17"],
-            "bad: entry-cut damaged-compression elf-damaged no-xen-block-driver no-init kernel-stops-unpacking (no-console-node)",
+            "bad entry-cut damaged-compression elf-damaged no-xen-block-driver no-init kernel-stops-unpacking (no-console-node)",
         ),
     ];
     for (name, image, options, expected) in cases {
@@ -231,10 +233,10 @@ fn what_stands_behind_a_gzip_member_weighs_by_what_the_toolstack_makes_of_it() {
     let small = GZIP.run(&["-nc"], &archive(&[directory("small")]));
     let several = "xen-several-members";
     let behind = "xen-bytes-after-member";
-    let junk = "bad: trailing-bytes kernel-stops-unpacking";
-    let clean = "clean: ".to_owned();
-    let bad = |rule| format!("bad: {rule}");
-    let warned = |rule| format!("warnings:  ({rule})");
+    let junk = "bad trailing-bytes kernel-stops-unpacking";
+    let clean = "clean".to_owned();
+    let bad = |rule| format!("bad {rule}");
+    let warned = |rule| format!("warnings ({rule})");
     let junk_behind = || format!("{junk} ({behind})");
     // For toolstacks that end the creation where inflating fails, that go on, that inflate nothing; for any.
     let cases: [(&str, [&[u8]; 2], [String; 4]); 5] = [
@@ -281,13 +283,13 @@ fn what_stands_behind_a_gzip_member_weighs_by_what_the_toolstack_makes_of_it() {
 fn a_device_is_served_by_a_driver_of_its_name_or_pattern_in_the_image_or_the_kernel() {
     let debian = Debian::of("6.12-amd64", "amd64");
     let image = debian.image(&["--with", "virtio_blk"]);
-    let lacking = "bad: no-driver-for-device";
+    let lacking = "bad no-driver-for-device";
     for (device, expected) in [
-        ("virtio:d00000002v00001AF4", "clean: "),
+        ("virtio:d00000002v00001AF4", "clean"),
         ("virtio:d00000001v00001AF4", lacking),
-        ("xen:vbd", "clean: "),
-        ("virtio-blk", "clean: "),
-        ("virtio_pci", "clean: "),
+        ("xen:vbd", "clean"),
+        ("virtio-blk", "clean"),
+        ("virtio_pci", "clean"),
         ("nvme", lacking),
     ] {
         assert_eq!(
@@ -336,8 +338,8 @@ fn described(image: &[u8]) -> String {
 
 #[test]
 fn what_three_builders_make_is_described_and_judged() {
-    let console = "warnings:  (no-console-node)";
-    let setuid = "warnings:  (setuid-file)";
+    let console = "warnings (no-console-node)";
+    let setuid = "warnings (setuid-file)";
     for (name, description, judged) in [
         (
             "initramfs-tools-list-gzip",
