@@ -208,22 +208,14 @@ impl Extraction {
         entry: &Entry,
         image: &mut Image,
     ) -> Result<(), Error> {
-        let mut left = u64::from(entry.header.size);
-        while let Some(bytes) = image.data()? {
-            left -= bytes.len() as u64;
-            if let Err(error) = file.append(bytes) {
-                self.keep(Err(error));
-                let discarded = self.destination.discard(file);
-                self.keep(discarded);
-                return Ok(());
-            }
-        }
-        let done = match left {
-            0 => file.finish(),
-            // The image is cut short here, which its flaws tell.
+        let filled = copy(image, &mut file);
+        let done = match &filled {
+            Ok(Ok(count)) if *count == u64::from(entry.header.size) => file.finish(),
+            // The image is cut short here, which its flaws tell; or one of the two could not go on.
             _ => self.destination.discard(file),
         };
         self.keep(done);
+        self.keep(filled?.map(drop));
         Ok(())
     }
 
@@ -288,6 +280,21 @@ impl Extraction {
             .map(|(name, obstacle)| Problem::new(place(name), obstacle))
             .collect()
     }
+}
+
+/// Gives a file what is there of the entry's data, and says how many bytes that is.
+///
+/// # Errors
+/// When the image cannot be read; within, when the file cannot be written.
+fn copy(image: &mut Image, file: &mut PlacedFile) -> Result<Result<u64, PlaceError>, Error> {
+    let mut count = 0;
+    while let Some(bytes) = image.data()? {
+        if let Err(error) = file.append(bytes) {
+            return Ok(Err(error));
+        }
+        count += bytes.len() as u64;
+    }
+    Ok(Ok(count))
 }
 
 fn meta(entry: &Entry) -> Meta {

@@ -249,6 +249,17 @@ fn where_a_bound_ends_the_reading_what_was_begun_is_ended() {
 }
 
 #[test]
+fn where_a_bound_ends_the_reading_within_a_file_there_is_no_half_of_it() {
+    let image = archive(&[file("half", "x".repeat(1 << 20))]);
+    let shelf = Shelf::of(&[("image", &image)]);
+    let bounded = ["extract", "image", "-C", "tree", "--max-size", "512K"];
+    assert_eq!(shelf.says(&bounded).0, 1);
+    assert_eq!(tree(&shelf), [""; 0]);
+    assert_eq!(shelf.says(&["extract", "image", "-C", "tree"]).0, 0);
+    assert_eq!(tree(&shelf), ["half"]);
+}
+
+#[test]
 fn nothing_is_extracted_where_nothing_can_be() {
     let shelf = Shelf::of(&[("image", &archive(&entries())), ("file", b"")]);
     for (arguments, place, found) in [
