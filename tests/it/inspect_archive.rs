@@ -87,7 +87,7 @@ fn what_is_wrong_with_an_archive_is_found() {
         ),
         (
             judged::archive(&[made("a\0b", 0o100_644, "")]),
-            vec![r"error bad-name-end a\u{0}b\u{0}"],
+            vec!["error bad-name-end a"],
         ),
         // NULs that have the data begin at a block.
         (judged::archive(&[made("a\0\0\0", 0o100_644, "")]), vec![]),
