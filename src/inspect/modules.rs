@@ -10,6 +10,7 @@ use super::guest_kernel::GuestKernel;
 use super::module::InspectedModule;
 use super::picture::{Content, Item};
 use super::tree::Tree;
+use crate::archive::FileType;
 use crate::image_path::{ImagePath, Shown};
 use crate::kernel_version::is_directory_of;
 use crate::kmod::builtin::Builtin;
@@ -25,8 +26,10 @@ pub struct Member<'c> {
     pub module: &'c InspectedModule,
     /// Its name, by its file.
     pub name: ModuleName,
-    /// The release whose directory it lies in; `None` where it lies in no such directory.
+    /// The release whose directory it lies in, or is lent to; `None` where it lies in no such directory.
     pub directory: Option<&'c [u8]>,
+    /// Whether it lies in `weak-updates`, or a link there leads to it.
+    pub is_weak: bool,
 }
 
 /// Every module of an image that can be read.
@@ -57,9 +60,10 @@ impl<'c> Modules<'c> {
     /// The modules of `tree`; `kernel` is what the guest's root says of its kernel.
     #[must_use]
     pub fn new(tree: &'c Tree, kernel: Option<&'c GuestKernel>) -> Modules<'c> {
+        let lent = lent(tree);
         let members: Vec<Member<'c>> = tree
             .items()
-            .filter_map(|(path, item)| Member::of(tree, path, item))
+            .filter_map(|(path, item)| Member::of(tree, path, item, &lent))
             .collect();
         let mut by_name: HashMap<ModuleName, Vec<usize>> = HashMap::new();
         let mut by_place: HashMap<Place<'c>, Vec<usize>> = HashMap::new();
@@ -227,18 +231,47 @@ impl<'c> Member<'c> {
         is_directory_of(directory.as_bytes(), release.as_bytes())
     }
 
-    fn of(tree: &'c Tree, path: &'c ImagePath, item: &'c Item) -> Option<Member<'c>> {
+    fn of(
+        tree: &'c Tree,
+        path: &'c ImagePath,
+        item: &'c Item,
+        lent: &HashMap<ImagePath, &'c [u8]>,
+    ) -> Option<Member<'c>> {
         let Content::Module(module) = tree.content(item) else {
             return None;
         };
+        let borrower = lent.get(path).copied();
         Some(Member {
             path,
             item,
             module: module.as_ref().as_ref().ok()?,
             name: ModuleName::of_file(path.file_name())?,
-            directory: release_directory(path),
+            directory: borrower.or_else(|| release_directory(path)),
+            is_weak: borrower.is_some() || lies_in_weak_updates(path),
         })
     }
+}
+
+/// The most links in `weak-updates` that are followed: real kernels have some dozen.
+const WEAK_LINKS: usize = 4096;
+
+/// The modules that links in `weak-updates` lead to, and the release whose directory each link lies in:
+/// Red Hat's packages of drivers leave a module with the release that it was built for, and lend it
+/// to later kernels of the same interface.
+fn lent(tree: &Tree) -> HashMap<ImagePath, &[u8]> {
+    let links = tree.items().filter(|(path, item)| {
+        item.file_type() == FileType::Symlink
+            && lies_in_weak_updates(path)
+            && ModuleName::of_file(path.file_name()).is_some()
+    });
+    let lent = links
+        .take(WEAK_LINKS)
+        .filter_map(|(path, _)| Some((tree.find(path).ok()?.0, release_directory(path)?)));
+    lent.collect()
+}
+
+fn lies_in_weak_updates(path: &ImagePath) -> bool {
+    path.components().any(|name| name == b"weak-updates")
 }
 
 /// The release in `lib/modules/RELEASE`.

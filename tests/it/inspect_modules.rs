@@ -11,7 +11,7 @@ use xinitrd::kernel_version::KernelVersion;
 use xinitrd::root::Root;
 use xinitrd::xen_version::XenVersion;
 
-use crate::judged::{Made, archive, file, found, judged, program};
+use crate::judged::{Made, archive, file, found, judged, link, program};
 use crate::readers::Tree;
 use crate::support::{Tool, fetched, kernel_of};
 
@@ -139,7 +139,7 @@ fn a_module_that_is_not_of_its_kernel_or_lacks_what_it_needs_is_found_once() {
         (
             "of another release",
             with("mbcache.ko", |bytes| Some(aged(bytes))),
-            vec![format!("error module-vermagic-mismatch lib/mbcache.ko: {other}")],
+            vec![format!("warning module-vermagic-mismatch lib/mbcache.ko: {other}")],
         ),
         (
             "built against another version",
@@ -227,6 +227,30 @@ fn what_modprobe_loads_needs_an_index_and_no_order() {
     ));
     let expected = format!("warning several-kernels -: modules of {old}, {release}");
     assert_eq!(lines(&entries), [expected]);
+}
+
+#[test]
+fn a_module_that_weak_updates_lend_is_of_the_kernel_that_it_is_lent_to() {
+    let release = release();
+    let directory = format!("lib/modules/{release}");
+    let lender = format!("lib/modules/{}/extra", release.replacen("6.1", "5.1", 1));
+    let files = real_modules()
+        .into_iter()
+        .map(|(name, bytes)| match name.as_str() {
+            "ext4.ko" => file(format!("{lender}/{name}"), aged(&bytes)),
+            _ => file(format!("{directory}/{name}"), bytes),
+        });
+    let others = [
+        program("init", "#!/bin/nash\nmodprobe ext4\n"),
+        file(format!("{directory}/modules.dep"), "ext4.ko: jbd2.ko\n"),
+        link(
+            format!("{directory}/weak-updates/ext4.ko"),
+            format!("/{lender}/ext4.ko"),
+        ),
+    ];
+    let entries: Vec<Made> = files.chain(others).collect();
+    let inspection = judged(archive(&entries), &Guest::default());
+    assert_eq!(found(&inspection, &rules()), [""; 0]);
 }
 
 /// What the guest's root says: the kernel exports all that the real modules need of it.

@@ -17,7 +17,9 @@ static VERMAGIC: Rule = Rule {
     severity: Severity::Error,
     meaning: "A module is of another kernel, or of another build of it, than the modules around it.",
     reason: "The kernel compares a module's vermagic with its own (same_magic in \
-             kernel/module/version.c) and refuses what differs: `version magic '...' should be '...'`.",
+             kernel/module/version.c) and refuses what differs: `version magic '...' should be '...'`. Of a \
+             module with versions of its symbols it compares these instead of the release: then another \
+             release is a warning, and nothing is said of one in weak-updates.",
     cure: "Take the module from the package of the kernel that the guest boots.",
 };
 
@@ -86,16 +88,25 @@ impl<'c> Vermagics<'c> {
     fn judge(&self, member: &Member<'_>) -> Option<Finding> {
         let found = member.module.vermagic()?;
         let usual = self.usual.get(&member.directory)?;
-        if !is_of(&found, member.directory) && !is_weak_update(member, &found, usual) {
-            let directory = Shown(member.directory.unwrap_or_default());
-            let expected = format!("release {directory}, as its directory is called");
-            return Some(mismatch(member, &found, expected));
+        let is_of_directory = is_of(&found, member.directory);
+        let is_taken = is_taken_by_versions(member, &found, usual);
+        if is_of_directory && found == *usual || is_taken && member.is_weak {
+            return None;
         }
-        if found != *usual && !is_weak_update(member, &found, usual) {
-            let expected = format!("{:?}, as most modules beside it have", usual.trim_end());
-            return Some(mismatch(member, &found, expected));
-        }
-        None
+        let expected = match is_of_directory {
+            true => format!("{:?}, as most modules beside it have", usual.trim_end()),
+            false => {
+                let directory = Shown(member.directory.unwrap_or_default());
+                format!("release {directory}, as its directory is called")
+            }
+        };
+        let found = format!("vermagic {:?}", found.trim_end());
+        let finding = Finding::new(&VERMAGIC, found, expected).at(member.item);
+        // Where all of a directory are of another release, nobody knows whose versions count.
+        Some(match is_taken && is_of(usual, member.directory) {
+            true => finding.weighing(Severity::Warning),
+            false => finding,
+        })
     }
 
     /// Holds all of them against the kernel that was named.
@@ -139,27 +150,16 @@ impl<'c> Vermagics<'c> {
     }
 }
 
-fn mismatch(member: &Member<'_>, found: &str, expected: String) -> Finding {
-    let found = format!("vermagic {:?}", found.trim_end());
-    Finding::new(&VERMAGIC, found, expected).at(member.item)
-}
-
 /// Whether a module with this vermagic may lie in `directory`.
 fn is_of(vermagic: &str, directory: Option<&[u8]>) -> bool {
     let release = vermagic.split(' ').next().unwrap_or_default();
     directory.is_none_or(|directory| is_directory_of(directory, release.as_bytes()))
 }
 
-/// Whether a module may be of another release of the same interface: it carries the versions of its
-/// symbols, and lies where such modules do (Red Hat's `weak-updates`).
-fn is_weak_update(member: &Member<'_>, found: &str, usual: &str) -> bool {
+/// Whether the kernel that takes `usual` takes `found` too, though it is of another release: of a module
+/// that carries the versions of its symbols the release is not compared, but they are.
+fn is_taken_by_versions(member: &Member<'_>, found: &str, usual: &str) -> bool {
     let flags = |vermagic: &str| vermagic.split_once(' ').map(|(_, flags)| flags.to_owned());
-    let is_weak = member.path.components().any(|name| name == b"weak-updates");
-    let versioned = member
-        .module
-        .symbols
-        .needs
-        .iter()
-        .any(|need| need.crc.is_some());
-    is_weak && versioned && flags(found) == flags(usual)
+    let mut needs = member.module.symbols.needs.iter();
+    needs.any(|need| need.crc.is_some()) && flags(found) == flags(usual)
 }
