@@ -1,5 +1,7 @@
 //! Compressed formats, told by their first bytes.
 
+use crate::kernel_version::KernelVersion;
+
 /// A compressed format that a kernel or a module tree may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -31,6 +33,19 @@ impl Format {
             Format::Lzo => "lzo",
             Format::Lz4 => "lz4",
             Format::Zstd => "zstd",
+        }
+    }
+
+    /// The first kernel that can unpack it as an initramfs (`init/initramfs.c`, `lib/decompress.c`).
+    #[must_use]
+    pub const fn first_kernel(self) -> KernelVersion {
+        match self {
+            Format::Gzip => KernelVersion::new(2, 6, 0),
+            Format::Bzip2 | Format::Lzma => KernelVersion::new(2, 6, 30),
+            Format::Lzo => KernelVersion::new(2, 6, 33),
+            Format::Xz => KernelVersion::new(2, 6, 38),
+            Format::Lz4 => KernelVersion::new(3, 11, 0),
+            Format::Zstd => KernelVersion::new(5, 9, 0),
         }
     }
 }

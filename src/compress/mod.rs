@@ -72,14 +72,15 @@ impl Compression {
         }
     }
 
-    /// The first kernel that can unpack it as an initramfs (`init/initramfs.c`, `lib/decompress.c`).
+    /// The first kernel that can unpack it as an initramfs; every one since 2.6 what is as it is.
     #[must_use]
     pub const fn first_kernel(self) -> KernelVersion {
         match self {
-            Compression::Gzip | Compression::None => KernelVersion::new(2, 6, 0),
-            Compression::Xz => KernelVersion::new(2, 6, 38),
-            Compression::Lz4 => KernelVersion::new(3, 11, 0),
-            Compression::Zstd => KernelVersion::new(5, 9, 0),
+            Compression::None => KernelVersion::new(2, 6, 0),
+            Compression::Gzip => Format::Gzip.first_kernel(),
+            Compression::Xz => Format::Xz.first_kernel(),
+            Compression::Lz4 => Format::Lz4.first_kernel(),
+            Compression::Zstd => Format::Zstd.first_kernel(),
         }
     }
 

@@ -27,6 +27,10 @@ const BESIDES: usize = 480;
 /// How many times an entry's name is kept: with the entry, as its path, and wherever else it is met.
 const NAMES: usize = 6;
 
+/// How many bytes of a file tell whether more of it is to be looked at: no more than are given together
+/// in any case.
+const START: usize = 64;
+
 /// How much of the files is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
@@ -184,10 +188,11 @@ impl Reading {
                 Content::Module(Box::new(InspectedModule::read(bytes, &mut self.to_unpack)))
             }
             Look::Program => Content::Program(Box::new(ProgramFacts::parse(bytes))),
-            Look::Text | Look::None => {
+            Look::Text if is_text(bytes) => {
                 self.texts += size;
                 Content::Text(bytes.to_vec())
             }
+            Look::Text | Look::None => Content::Opaque,
         };
         Ok((content, digest))
     }
@@ -195,9 +200,11 @@ impl Reading {
     /// What is to be looked at in a file that begins with `start`.
     fn look(&self, entry: &Entry, start: &[u8]) -> Look {
         let size = u64::from(entry.header.size);
+        // How much comes at once is a matter of chance: of a pipe's pieces, of a member's windows.
+        let start = start.get(..START).unwrap_or(start);
         let is_module = is_module(&entry.name);
         let is_elf = start.starts_with(b"\x7fELF");
-        let is_text = size <= TEXT_LIMIT && self.texts + size <= TEXTS_LIMIT && !start.contains(&0);
+        let is_text = size <= TEXT_LIMIT && self.texts + size <= TEXTS_LIMIT && is_text(start);
         match (is_module, is_elf) {
             _ if size > BINARY_LIMIT => Look::None,
             (true, _) if is_elf || detect(start).is_some() => Look::Module,
@@ -255,6 +262,11 @@ fn digest(archive: &mut Archive<impl Tap>) -> Result<Digest, ReadError> {
         state.update(bytes);
     }
     Ok(state.into())
+}
+
+/// Whether bytes are text: without a NUL, or a script, behind whose lines anything may lie.
+fn is_text(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"#!") || memchr::memchr(0, bytes).is_none()
 }
 
 /// Whether a file is called as modules are.

@@ -35,10 +35,11 @@ const PATH: [&str; 6] = [
 /// What they find.
 pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let init = case.boot.init.as_ref().map(|init| &init.path);
+    let kernel = case.kernel_version();
     for (path, item) in case.tree.items() {
         let is_executable = item.entry.header.permissions() & 0o111 != 0;
         let line = match case.tree.content(item) {
-            Content::Text(text) if is_executable => Shebang::of(text, case.guest.kernel).ok(),
+            Content::Text(text) if is_executable => Shebang::of(text, kernel).ok(),
             _ => None,
         };
         if let Some(missing) = line.and_then(|line| missing(case.tree, line)) {

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use super::files;
 use crate::archive::Header;
-use crate::compress::Format;
 use crate::compress::decode::{Facts, GzipFacts, XzCheck, XzFacts, XzFilter};
 use crate::inspect::Case;
 use crate::inspect::finding::{Finding, Rule, Severity};
@@ -126,22 +125,10 @@ pub fn check_account(case: &Case<'_>, findings: &mut Vec<Finding>) {
 
 fn compression(kernel: Option<KernelVersion>, segment: &Segment) -> Option<Finding> {
     let (format, kernel) = (segment.start.format?, kernel?);
-    let first = first_kernel(format);
+    let first = format.first_kernel();
     let found = format!("{} for kernel {kernel}", format.name());
     let expected = format!("kernel {first} or later");
     (kernel < first).then(|| Finding::new(&COMPRESSION_UNREADABLE, found, expected))
-}
-
-/// The first kernel that unpacks an initramfs of `format`.
-const fn first_kernel(format: Format) -> KernelVersion {
-    match format {
-        Format::Gzip => KernelVersion::new(2, 6, 0),
-        Format::Bzip2 | Format::Lzma => KernelVersion::new(2, 6, 30),
-        Format::Lzo => KernelVersion::new(2, 6, 33),
-        Format::Xz => KernelVersion::new(2, 6, 38),
-        Format::Lz4 => KernelVersion::new(3, 11, 0),
-        Format::Zstd => KernelVersion::new(5, 9, 0),
-    }
 }
 
 fn option(segment: &Segment) -> Option<Finding> {
