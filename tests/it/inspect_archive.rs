@@ -16,6 +16,7 @@ use crate::support::Tool;
 
 const XZ: Tool = Tool::of("xz", "xz-utils");
 const ZSTD: Tool = Tool::of("zstd", "zstd");
+const LZOP: Tool = Tool::of("lzop", "lzop");
 
 fn sound() -> Vec<Made> {
     vec![directory("d"), file("d/a", "data"), file("d/b", "")]
@@ -199,6 +200,8 @@ fn what_a_kernel_cannot_read_is_found() {
         (xz("--check=crc64", &sound), TODAY, &option[..1]),
         (ZSTD.run(&["-c"], &sound), OLD, &unread),
         (ZSTD.run(&["-c"], &sound), TODAY, &[]),
+        (LZOP.run(&["-c"], &sound), TODAY, &[]),
+        (LZOP.run(&["-cF"], &sound), TODAY, &option[..1]),
         (
             with_checksums(&[directory("d")]),
             OLD,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::files;
 use crate::archive::Header;
-use crate::compress::decode::{Facts, GzipFacts, XzCheck, XzFacts, XzFilter};
+use crate::compress::decode::{Facts, GzipFacts, LzoFacts, XzCheck, XzFacts, XzFilter};
 use crate::inspect::Case;
 use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::picture::Segment;
@@ -136,6 +136,7 @@ fn option(segment: &Segment) -> Option<Finding> {
     let (found, expected) = match &member.facts {
         Facts::Gzip(gzip) => gzip_option(gzip)?,
         Facts::Xz(xz) => xz_option(xz)?,
+        Facts::Lzo(lzo) => lzo_option(lzo)?,
         Facts::Zstd(zstd) if zstd.window > 128 << 20 => (
             format!("zstd with a window of {} bytes", zstd.window),
             "a window of 128 MiB at most",
@@ -156,7 +157,30 @@ fn option(segment: &Segment) -> Option<Finding> {
     ))
 }
 
+/// The largest block of lzop that the kernel unpacks, in bytes (`LZO_BLOCK_SIZE` in its
+/// `lib/decompress_unlzo.c`).
+const LZO_BLOCK: u32 = 256 << 10;
+
+fn lzo_option(lzo: &LzoFacts) -> Option<(String, &'static str)> {
+    const OF_CONTENT: u32 = LzoFacts::ADLER32_OF_CONTENT | LzoFacts::CRC32_OF_CONTENT;
+    const OF_PACKED: u32 = LzoFacts::ADLER32_OF_PACKED | LzoFacts::CRC32_OF_PACKED;
+    let (of_content, of_packed) = (lzo.flags & OF_CONTENT, lzo.flags & OF_PACKED);
+    if lzo.largest_block > LZO_BLOCK {
+        let found = format!("lzo in blocks of {} bytes", lzo.largest_block);
+        return Some((found, "blocks of 256 KiB at most"));
+    }
+    // Without a block nothing is known to be amiss.
+    let is_read = of_content.count_ones() == 1 && of_packed == 0 || lzo.largest_block == 0;
+    let sums = of_content.count_ones() + of_packed.count_ones();
+    let found = format!("lzo with {sums} checksums of each block");
+    (!is_read).then_some((found, "one, of its content: lzop without -F"))
+}
+
 fn gzip_option(gzip: &GzipFacts) -> Option<(String, &'static str)> {
+    if gzip.has_old_magic {
+        let found = "a gzip header with the old magic 1f 9e".to_owned();
+        return Some((found, "the magic 1f 8b"));
+    }
     let unread = [
         (GzipFacts::FHCRC, "a header checksum"),
         (GzipFacts::FEXTRA, "an extra field"),
