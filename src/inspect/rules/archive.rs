@@ -94,8 +94,8 @@ pub const BAD_NAME_END: Rule = Rule {
     name: "bad-name-end",
     severity: Severity::Error,
     meaning: "A name has no NUL at its end, or something else behind one.",
-    reason: "Kernels since 6.14 stop at a name without a final NUL, older ones read on behind it; what stands behind \
-             an earlier NUL is not seen by any of them.",
+    reason: "Kernels since 6.13, and updates of older ones from 5.4 on, stop at a name without a final NUL, the others \
+             read on behind it; what stands behind an earlier NUL is not seen by any of them.",
     cure: "Make the image with a tool that writes the newc format (cpio -H newc).",
 };
 /// A name is longer than a path may be.
