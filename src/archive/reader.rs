@@ -221,11 +221,7 @@ impl<T: Tap> Archive<T> {
             return Ok(());
         };
         let offset = input.offset();
-        let start = input.peek(SHOWN)?;
-        let found = start
-            .get(..start.len().min(SHOWN))
-            .unwrap_or_default()
-            .to_vec();
+        let found = shown(input.peek(SHOWN)?);
         let format = detect(&found);
         if found.is_empty() {
             return self.end_image(offset);
@@ -284,7 +280,7 @@ impl<T: Tap> Archive<T> {
     fn end_image(&mut self, offset: u64) -> Result<(), ReadError> {
         self.state = State::Over;
         if self.segments == 0 {
-            self.flaw_between(offset, FlawKind::Empty);
+            self.push_flaw(offset, None, FlawKind::Empty);
         }
         Ok(())
     }
@@ -298,7 +294,7 @@ impl<T: Tap> Archive<T> {
         };
         pass_rest(input, &self.limits)?;
         let length = input.offset() - offset;
-        self.flaw_between(offset, FlawKind::Junk { found, length });
+        self.push_flaw(offset, None, FlawKind::Junk { found, length });
         Ok(())
     }
 
@@ -309,25 +305,16 @@ impl<T: Tap> Archive<T> {
         if start.iter().all(|&byte| byte == 0) {
             return self.end_without_trailer();
         }
-        match Header::parse(start) {
-            Ok(header) => self.read_entry(header),
-            Err(BadHeader::Magic) => {
-                let found = start
-                    .get(..start.len().min(SHOWN))
-                    .unwrap_or_default()
-                    .to_vec();
-                self.flaw(FlawKind::NoHeader { found });
-                self.abandon()
-            }
-            Err(BadHeader::Cut) => {
-                self.flaw(FlawKind::Cut);
-                self.abandon()
-            }
-            Err(BadHeader::Field(field)) => {
-                self.flaw(FlawKind::BadField { field });
-                self.abandon()
-            }
-        }
+        let kind = match Header::parse(start) {
+            Ok(header) => return self.read_entry(header),
+            Err(BadHeader::Magic) => FlawKind::NoHeader {
+                found: shown(start),
+            },
+            Err(BadHeader::Cut) => FlawKind::Cut,
+            Err(BadHeader::Field(field)) => FlawKind::BadField { field },
+        };
+        self.flaw(kind);
+        self.abandon()
     }
 
     fn read_entry(&mut self, header: Header) -> Result<(), ReadError> {
@@ -345,7 +332,7 @@ impl<T: Tap> Archive<T> {
         self.data = Data {
             left: u64::from(header.size),
             padding: u64::from(header.size).next_multiple_of(4) - u64::from(header.size),
-            said: header.checksum,
+            said: header.sum(),
             name,
             ..Data::default()
         };
@@ -408,6 +395,11 @@ impl<T: Tap> Archive<T> {
     /// Behind a trailer.
     fn end_archive(&mut self) -> Result<(), ReadError> {
         self.segment.archives += 1;
+        self.look_behind()
+    }
+
+    /// Of a compressed segment more may come; a plain one is over with its archive.
+    fn look_behind(&mut self) -> Result<(), ReadError> {
         match self.packed {
             Some(_) => {
                 self.state = State::Behind;
@@ -425,11 +417,7 @@ impl<T: Tap> Archive<T> {
             self.segment.padding += zeros as u64;
             return self.take(zeros);
         }
-        let seen = self.peek(SHOWN)?;
-        let found = seen
-            .get(..seen.len().min(SHOWN))
-            .unwrap_or_default()
-            .to_vec();
+        let found = shown(self.peek(SHOWN)?);
         if found.is_empty() {
             return self.end_segment();
         }
@@ -450,13 +438,7 @@ impl<T: Tap> Archive<T> {
         if self.segment.damage.is_none() {
             self.flaw(FlawKind::NoTrailer);
         }
-        match self.packed {
-            Some(_) => {
-                self.state = State::Behind;
-                Ok(())
-            }
-            None => self.end_segment(),
-        }
+        self.look_behind()
     }
 
     /// Nothing more can be told of what is in this segment.
@@ -582,10 +564,6 @@ impl<T: Tap> Archive<T> {
         self.push_flaw(self.segment.at, name, kind);
     }
 
-    fn flaw_between(&mut self, offset: u64, kind: FlawKind) {
-        self.push_flaw(offset, None, kind);
-    }
-
     fn push_flaw(&mut self, offset: u64, entry: Option<Vec<u8>>, kind: FlawKind) {
         self.events.push_back(Event::Flaw(Flaw {
             segment: self.segments,
@@ -613,4 +591,9 @@ fn pass_rest(input: &mut Input, limits: &Limits) -> Result<(), ReadError> {
 fn leading_zeros(bytes: &[u8]) -> usize {
     let first = bytes.iter().position(|&byte| byte != 0);
     first.unwrap_or(bytes.len())
+}
+
+/// As much of `bytes` as a flaw shows.
+fn shown(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().copied().take(SHOWN).collect()
 }

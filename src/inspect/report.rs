@@ -20,7 +20,7 @@ use crate::unpacker::Place;
 
 /// How many of the largest files are told.
 const LARGEST: usize = 10;
-/// How many findings of one rule are told one by one.
+/// How many findings of one rule are told one by one, and how many segments in the text.
 const A_RULE: usize = 20;
 
 /// An image, described and judged.
@@ -373,8 +373,12 @@ impl fmt::Display for InspectionReport {
 
 impl InspectionReport {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, segment) in self.segments.iter().enumerate() {
+        for (number, segment) in self.segments.iter().enumerate().take(A_RULE) {
             writeln!(f, "segment {number}   {segment}")?;
+        }
+        let more = self.segments.len().saturating_sub(A_RULE);
+        if more > 0 {
+            writeln!(f, "segments    {more} more")?;
         }
         self.describe_boot(f)?;
         for (kind, count) in &self.elf {
