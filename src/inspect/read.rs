@@ -23,7 +23,7 @@ const TEXT_LIMIT: u64 = 2 << 20;
 const TEXTS_LIMIT: u64 = 16 << 20;
 /// The bytes that an entry takes besides what is kept of it, about: in the models of the kernel and of
 /// the tree while they are made, and in a finding or two.
-const BESIDES: usize = 560;
+const BESIDES: usize = 400;
 /// How many times an entry's name is kept: with the entry, as its path, and wherever else it is met.
 const NAMES: usize = 6;
 
