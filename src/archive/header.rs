@@ -95,6 +95,13 @@ impl Header {
         self.mode & 0o7777
     }
 
+    /// What the data must sum up to. GNU cpio puts no sum to a link's target, and no kernel compares any
+    /// but a file's (`do_copy` in `init/initramfs.c`).
+    pub(super) fn sum(&self) -> Option<u32> {
+        self.checksum
+            .filter(|_| self.file_type() == FileType::Regular)
+    }
+
     /// Reads the header that `bytes` begin with.
     pub(super) fn parse(bytes: &[u8]) -> Result<Header, BadHeader> {
         let (magic, fields) = bytes.split_at_checked(NEWC.len()).ok_or(BadHeader::Magic)?;

@@ -13,8 +13,8 @@ pub struct Limits {
     pub size: u64,
     /// The most bytes that one byte of the image may become, on the average since its beginning.
     pub ratio: u64,
-    /// The most bytes that a decoder may take for its window or dictionary; half as many are the most
-    /// that may be kept of what is in the image.
+    /// The most bytes that a decoder may take for its window or dictionary; of which three
+    /// eighths are the most that may be kept of what is in the image.
     pub memory: u64,
 }
 
@@ -102,8 +102,9 @@ impl Limits {
 
     /// Holds the bytes that are kept of an image against the bound.
     pub(crate) fn hold_kept(&self, bytes: u64) -> Result<(), LimitMet> {
-        match bytes > self.memory / 2 {
-            true => Err(LimitMet::Memory(self.memory / 2)),
+        let bound = self.memory / 8 * 3;
+        match bytes > bound {
+            true => Err(LimitMet::Memory(bound)),
             false => Ok(()),
         }
     }

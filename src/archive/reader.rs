@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::Read;
 
-use super::header::{BadHeader, FileType, HEADER_SIZE, Header};
+use super::header::{BadHeader, HEADER_SIZE, Header};
 use super::stream::{Ended, Stream, leading_zeros};
 use super::{Entry, Event, Flaw, FlawKind, Limits, ReadError, SegmentEnd, SegmentStart, Tap};
 use crate::compress::detect;
@@ -267,25 +267,16 @@ impl<T: Tap> Archive<T> {
         if start.iter().all(|&byte| byte == 0) {
             return self.end_without_trailer();
         }
-        match Header::parse(start) {
-            Ok(header) => self.read_entry(header),
-            Err(BadHeader::Magic) => {
-                let found = start
-                    .get(..start.len().min(SHOWN))
-                    .unwrap_or_default()
-                    .to_vec();
-                self.flaw(FlawKind::NoHeader { found });
-                self.abandon()
-            }
-            Err(BadHeader::Cut) => {
-                self.flaw(FlawKind::Cut);
-                self.abandon()
-            }
-            Err(BadHeader::Field(field)) => {
-                self.flaw(FlawKind::BadField { field });
-                self.abandon()
-            }
-        }
+        let kind = match Header::parse(start) {
+            Ok(header) => return self.read_entry(header),
+            Err(BadHeader::Magic) => FlawKind::NoHeader {
+                found: shown(start),
+            },
+            Err(BadHeader::Cut) => FlawKind::Cut,
+            Err(BadHeader::Field(field)) => FlawKind::BadField { field },
+        };
+        self.flaw(kind);
+        self.abandon()
     }
 
     fn read_entry(&mut self, header: Header) -> Result<(), ReadError> {
@@ -304,10 +295,7 @@ impl<T: Tap> Archive<T> {
         self.data = Data {
             left: u64::from(header.size),
             padding: u64::from(header.size).next_multiple_of(4) - u64::from(header.size),
-            // GNU cpio puts no sum to a link, and no kernel compares one (`do_copy` in init/initramfs.c).
-            said: header
-                .checksum
-                .filter(|_| header.file_type() == FileType::Regular),
+            said: header.sum(),
             name,
             ..Data::default()
         };
@@ -473,4 +461,9 @@ impl<T: Tap> Archive<T> {
             kind,
         }));
     }
+}
+
+/// As much of `bytes` as a flaw shows.
+fn shown(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().copied().take(SHOWN).collect()
 }

@@ -169,9 +169,8 @@ impl<'c> Modules<'c> {
     fn load_with_needs(&self, number: usize, order: &mut Order) {
         let mut waiting = vec![number];
         let mut needed = Vec::new();
-        let mut met = HashSet::new();
         while let Some(number) = waiting.pop() {
-            let is_new = order.place(number).is_none() && met.insert(number);
+            let is_new = order.place(number).is_none() && order.followed.insert(number);
             if let Some(member) = self.members.get(number).filter(|_| is_new) {
                 needed.push(number);
                 let depends = member.module.modinfo.depends();
@@ -201,6 +200,8 @@ pub struct Order {
     at: HashMap<usize, usize>,
     /// The modules that are loaded by their files, as insmod does: nobody looks after their needs.
     pub by_file: Vec<usize>,
+    /// Those whose needs have been loaded: where all need all, following them for each takes for ever.
+    followed: HashSet<usize>,
 }
 
 impl Order {

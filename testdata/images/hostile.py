@@ -78,12 +78,12 @@ def bomb(*command):
 
 def elf(sections):
     """A module's 64-bit x86-64 file with these sections, each a name, a type, data, and what it links to."""
-    names, offsets = b"\0", []
+    names, offsets = bytearray(1), []
     for name, *_ in sections:
         offsets.append(len(names))
         names += name + b"\0"
     sections = [(b"", 0, b"", 0)] + list(sections) + [(b".shstrtab", 3, names, 0)]
-    body, table = b"", b""
+    body, table = bytearray(), bytearray()
     offsets = [0] + offsets + [0]
     for (name, kind, data, link), at in zip(sections, offsets):
         table += struct.pack("<IIQQQQIIQQ", at, kind, 0, 0, 64 + len(body), len(data), link, 0, 1,
@@ -91,7 +91,7 @@ def elf(sections):
         body += data
     head = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack(
         "<HHIQQQIHHHHHH", 1, 62, 1, 0, 0, 64 + len(body), 0, 64, 0, 0, 64, len(sections), len(sections) - 1)
-    return head + body + table
+    return bytes(head + body + table)
 
 
 def module(info=b"", more=()):
@@ -228,7 +228,7 @@ def doubling():
 def deep():
     """One directory in the other, each with an entry of its own, down to where names are too long,
     and on."""
-    for depth in range(1, many(100_000)):
+    for depth in range(1, max(5000, many(100_000))):
         yield entry(b"/".join([b"d"] * min(depth, 5000)), DIRECTORY)
 
 

@@ -13,7 +13,7 @@ use crate::support::{Tool, XINITRD, testdata, text, utf8};
 
 const TIME: Tool = Tool::of("time", "time");
 /// How many times as much there is in the images of docs/hostile.md.
-const PARTS: &str = "20";
+const PARTS: &str = "50";
 /// The most memory that is taken, in KiB.
 const PEAK: u64 = 64 << 10;
 /// Far more than any of them takes on a machine that does much else, far less than for ever.
@@ -141,10 +141,8 @@ fn every_hostile_image_is_listed_extracted_and_compared_soon_and_in_little_memor
         let image = text(&image);
         let out = text(directory.path());
         for arguments in [
-            &["list", "-l", image][..],
-            &["list", "--json", image],
-            &["cat", image, "init"],
-            &["extract", image, "-C", out, "no such"],
+            &["list", "--json", image][..],
+            &["extract", image, "-C", out, "init"],
             &["diff", image, image],
         ] {
             let images = arguments.iter().filter(|word| **word == image).count() as u64;
