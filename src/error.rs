@@ -371,7 +371,7 @@ impl Explain for Obstacle {
     fn advice(&self) -> String {
         match self {
             Obstacle::Input(fault) => fault.advice(),
-            Obstacle::Judged(finding) => finding.rule.cure.to_owned(),
+            Obstacle::Judged(finding) => as_advice(finding.rule.cure),
             Obstacle::Place(fault) => fault.advice(),
             Obstacle::BadPath(_) | Obstacle::UnknownType(_) => {
                 "judge the image with xinitrd inspect before it is used".to_owned()
@@ -423,6 +423,13 @@ impl Explain for Obstacle {
             }
         }
     }
+}
+
+/// A sentence as advice is told: it begins small and has no full stop.
+fn as_advice(sentence: &str) -> String {
+    let mut letters = sentence.trim_end_matches('.').chars();
+    let first = letters.next().into_iter().flat_map(char::to_lowercase);
+    first.chain(letters).collect()
 }
 
 fn output_expected(kind: io::ErrorKind) -> &'static str {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::Read;
 
-use super::header::{BadHeader, HEADER_SIZE, Header};
+use super::header::{BadHeader, FileType, HEADER_SIZE, Header};
 use super::stream::{Ended, Stream, leading_zeros};
 use super::{Entry, Event, Flaw, FlawKind, Limits, ReadError, SegmentEnd, SegmentStart, Tap};
 use crate::compress::detect;
@@ -303,7 +303,10 @@ impl<T: Tap> Archive<T> {
         self.data = Data {
             left: u64::from(header.size),
             padding: u64::from(header.size).next_multiple_of(4) - u64::from(header.size),
-            said: header.checksum,
+            // GNU cpio puts no sum to a link, and no kernel compares one (`do_copy` in init/initramfs.c).
+            said: header
+                .checksum
+                .filter(|_| header.file_type() == FileType::Regular),
             name,
             ..Data::default()
         };
@@ -321,10 +324,10 @@ impl<T: Tap> Archive<T> {
 
     fn tell_entry(&mut self, header: Header, offset: u64) -> Result<(), ReadError> {
         let end = self.data.name.iter().position(|&byte| byte == 0);
+        self.data.name.truncate(end.unwrap_or(self.data.name.len()));
         if end.map(|end| end + 1) != Some(header.name_size as usize) {
             self.flaw_of_entry(FlawKind::BadNameEnd);
         }
-        self.data.name.truncate(end.unwrap_or(self.data.name.len()));
         if self.data.name == TRAILER {
             self.data.is_trailer = true;
             return self.pass_data();
@@ -408,6 +411,8 @@ impl<T: Tap> Archive<T> {
         if !self.stream.is_damaged() {
             self.flaw(FlawKind::NoTrailer);
         }
+        // The kernel takes the zeros for a header.
+        self.segment.padding += self.stream.pass(HEADER_SIZE as u64)?;
         match self.stream.is_packed() {
             true => {
                 self.state = State::Behind;
@@ -417,7 +422,7 @@ impl<T: Tap> Archive<T> {
         }
     }
 
-    /// Nothing more can be told of what is in this segment.
+    /// Nothing more can be told of what is in this segment; of a plain one nobody knows where it ends.
     fn abandon(&mut self) -> Result<(), ReadError> {
         self.stream.pass(u64::MAX)?;
         self.end_segment()

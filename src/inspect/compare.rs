@@ -122,9 +122,12 @@ fn shown(path: &ImagePath) -> String {
     Shown(path.as_bytes()).to_string()
 }
 
+/// Something of an entry, as it is told.
+type Property = fn(&Item) -> String;
+
 /// What differs between two entries, but their content.
 fn changes(before: &Item, after: &Item) -> Vec<Change> {
-    let properties: [(&'static str, fn(&Item) -> String); 7] = [
+    let properties: [(&'static str, Property); 7] = [
         ("type", |item| item.file_type().name().to_owned()),
         ("mode", |item| {
             format!("{:04o}", item.entry.header.permissions())

@@ -89,7 +89,7 @@ pub fn inspect(
     let kernel = Kernel::new(guest.kernel.unwrap_or(TODAY));
     let mut archive = Archive::with_tap(source, limits, kernel);
     let picture = Arc::new(read::read(&mut archive, depth, &limits)?);
-    let unpacked = archive.into_tap().finish();
+    let unpacked = archive.into_tap().finish(&picture);
     let tree = Tree::new(Arc::clone(&picture));
     let boot = Boot::of(&tree);
     let findings = rules::check(&Case {

@@ -27,13 +27,20 @@ const UNPACKED_LIMIT: usize = 48 << 20;
 const SIGNATURE_END: &[u8] = b"~Module signature appended~\n";
 
 impl InspectedModule {
-    /// Reads a module's file, compressed or not.
+    /// Reads a module's file, compressed or not. The bytes that unpacking it comes to are taken off
+    /// `budget`: a few thousand bytes can become as many megabytes, time and again.
     ///
     /// # Errors
     /// When it is no module, damaged or cut short.
-    pub fn read(bytes: &[u8]) -> Result<InspectedModule, ModuleFault> {
+    pub fn read(bytes: &[u8], budget: &mut u64) -> Result<InspectedModule, ModuleFault> {
         let packed = detect(bytes);
-        let unpacked = packed.map(|_| unpack(bytes, UNPACKED_LIMIT)).transpose()?;
+        let unpacked = packed.map(|_| {
+            let unpacked = unpack(bytes, UNPACKED_LIMIT);
+            let size = unpacked.as_ref().map_or(UNPACKED_LIMIT, Vec::len);
+            *budget = budget.saturating_sub(size as u64);
+            unpacked
+        });
+        let unpacked = unpacked.transpose()?;
         let bytes = unpacked.as_deref().unwrap_or(bytes);
         let (facts, symbols) = symbols::read(bytes)?;
         Ok(InspectedModule {

@@ -66,6 +66,17 @@ pub enum Content {
     Program(Box<Result<ProgramFacts, ElfFault>>),
 }
 
+impl Picture {
+    /// The entry whose header stands at `offset` of segment `segment`, unpacked.
+    #[must_use]
+    pub fn item_at(&self, segment: usize, offset: u64) -> Option<&Item> {
+        let place = (segment, offset);
+        let of = |item: &Item| (item.entry.segment, item.entry.offset);
+        let number = self.items.partition_point(|item| of(item) < place);
+        self.items.get(number).filter(|item| of(item) == place)
+    }
+}
+
 impl Item {
     /// The type of file.
     #[must_use]

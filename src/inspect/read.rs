@@ -23,7 +23,7 @@ const TEXT_LIMIT: u64 = 2 << 20;
 const TEXTS_LIMIT: u64 = 16 << 20;
 /// The bytes that an entry takes besides what is kept of it, about: in the models of the kernel and of
 /// the tree while they are made, and in a finding or two.
-const BESIDES: usize = 400;
+const BESIDES: usize = 480;
 /// How many times an entry's name is kept: with the entry, as its path, and wherever else it is met.
 const NAMES: usize = 6;
 
@@ -53,10 +53,12 @@ pub fn read(
         limits: *limits,
         kept: 0,
         texts: 0,
+        to_unpack: limits.size / 4,
         gathered: Vec::new(),
     };
     let done = reading.run(archive);
     reading.picture.size = archive.position();
+    reading.picture.items.shrink_to_fit();
     match done {
         Err(ReadError::Limit(limit)) => reading.picture.limit = Some(limit),
         done => {
@@ -76,6 +78,8 @@ struct Reading {
     kept: u64,
     /// Those of texts among them.
     texts: u64,
+    /// The bytes that compressed modules may still come to: all of a kernel's are half a gigabyte.
+    to_unpack: u64,
     /// Where the data of one entry is gathered.
     gathered: Vec<u8>,
 }
@@ -160,6 +164,9 @@ impl Reading {
         entry: &Entry,
         archive: &mut Archive<impl Tap>,
     ) -> Result<(Content, Option<Digest>), ReadError> {
+        if self.to_unpack == 0 {
+            return Err(LimitMet::Size(self.limits.size / 4).into());
+        }
         let size = u64::from(entry.header.size);
         let look = self.look(entry, archive.data()?.unwrap_or_default());
         if look == Look::None {
@@ -173,7 +180,9 @@ impl Reading {
         };
         let digest = (self.depth == Depth::Digests).then(|| Digest::of(bytes));
         let content = match look {
-            Look::Module => Content::Module(Box::new(InspectedModule::read(bytes))),
+            Look::Module => {
+                Content::Module(Box::new(InspectedModule::read(bytes, &mut self.to_unpack)))
+            }
             Look::Program => Content::Program(Box::new(ProgramFacts::parse(bytes))),
             Look::Text | Look::None => {
                 self.texts += size;

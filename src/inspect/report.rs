@@ -20,7 +20,7 @@ use crate::unpacker::Place;
 
 /// How many of the largest files are told.
 const LARGEST: usize = 10;
-/// How many findings of one rule are told one by one.
+/// How many findings of one rule are told one by one, and how many segments in the text.
 const A_RULE: usize = 20;
 
 /// An image, described and judged.
@@ -245,7 +245,12 @@ impl From<&Finding> for FindingReport {
             rule: finding.rule.name,
             severity: finding.severity.to_string(),
             segment: finding.segment,
-            entry: finding.entry.as_ref().map(|name| Shown(name).to_string()),
+            // What a kernel skips by its header alone has no name.
+            entry: finding
+                .entry
+                .as_ref()
+                .filter(|name| !name.is_empty())
+                .map(|name| Shown(name).to_string()),
             found: Shown::words(&finding.found),
             expected: Shown::words(&finding.expected),
             cure: finding.rule.cure,
@@ -369,8 +374,12 @@ impl fmt::Display for InspectionReport {
 
 impl InspectionReport {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, segment) in self.segments.iter().enumerate() {
+        for (number, segment) in self.segments.iter().enumerate().take(A_RULE) {
             writeln!(f, "segment {number}   {segment}")?;
+        }
+        let more = self.segments.len().saturating_sub(A_RULE);
+        if more > 0 {
+            writeln!(f, "segments    {more} more")?;
         }
         self.describe_boot(f)?;
         for (kind, count) in &self.elf {
@@ -438,16 +447,22 @@ impl InspectionReport {
             )?;
         }
         for event in silent {
-            writeln!(
-                f,
-                "kernel {kernel}, segment {}, {}: {}",
-                event.segment, event.entry, event.what
-            )?;
+            writeln!(f, "kernel {kernel}, {event}")?;
         }
         match silent_count.saturating_sub(silent.len()) {
             0 => Ok(()),
             more => writeln!(f, "kernel {kernel}: {more} more of that kind"),
         }
+    }
+}
+
+impl fmt::Display for EventReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.entry.as_str() {
+            "" => write!(f, "segment {}, byte {}: ", self.segment, self.offset)?,
+            entry => write!(f, "segment {}, {entry}: ", self.segment)?,
+        }
+        f.write_str(&self.what)
     }
 }
 

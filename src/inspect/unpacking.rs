@@ -1,5 +1,6 @@
 //! What the guest's kernel makes of an image: the models of its unpacker, shown the bytes as they pass.
 
+use super::picture::Picture;
 use crate::archive::{SegmentStart, Tap};
 use crate::compress::decode::DecodeError;
 use crate::kernel_version::KernelVersion;
@@ -30,12 +31,20 @@ impl Kernel {
         }
     }
 
-    pub(super) fn finish(self) -> Unpacked {
+    /// What it made of the image; an entry that it skips by the header alone, before it reads the name,
+    /// has the name that `picture` has of it.
+    pub(super) fn finish(self, picture: &Picture) -> Unpacked {
         let Outcome {
             mut events, failed, ..
         } = self.unpacker.finish();
         // Hard links are what their maker meant.
         events.retain(|event| !matches!(event.what, What::LinkedTo { .. }));
+        for Event { place, .. } in &mut events {
+            let item = picture.item_at(place.segment, place.offset);
+            if let Some(item) = item.filter(|_| place.name.is_empty()) {
+                place.name.clone_from(&item.entry.name);
+            }
+        }
         Unpacked {
             kernel: self.version,
             events,

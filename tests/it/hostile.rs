@@ -8,10 +8,13 @@ use std::time::{Duration, Instant};
 
 use crate::compress::texture;
 use crate::guest::{EL4_KERNEL, Guest};
+use crate::judged;
 use crate::readers;
 use crate::scene::{Scene, words};
 use crate::support::{Tool, fetched, kernel_of, testdata};
 use crate::unpacker;
+use crate::written;
+use xinitrd::compress::Compression;
 use xinitrd::elf::program::ProgramFacts;
 use xinitrd::manifest::SHIPPED;
 
@@ -401,4 +404,87 @@ fn load_orders_of_spoilt_module_directories_have_needs_first_or_are_refused() {
 #[test]
 fn kernels_make_the_same_of_a_spoilt_archive_in_any_pieces() {
     try_out("rootfs", readers::rootfs, 3000, &unpacker::seeds());
+}
+
+/// Images of the one writer, in every compression and several in one; small ones, for each byte of them
+/// is to be spoilt.
+fn images() -> Vec<(String, Vec<u8>)> {
+    let image = |number, compression: Compression| {
+        let plan = written::plan(number);
+        written::image(&plan, compression, compression.default_level())
+    };
+    let small =
+        (0..).filter(|&number| (500..5000).contains(&image(number, Compression::Gzip).len()));
+    let each = small.zip(Compression::ALL);
+    let mut images: Vec<_> = each
+        .map(|(number, compression)| (compression.name().to_owned(), image(number, compression)))
+        .collect();
+    let mut all: Vec<u8> = Vec::new();
+    for (_, image) in images.iter().rev() {
+        all.extend_from_slice(image);
+        all.resize(all.len().next_multiple_of(512), 0);
+    }
+    images.push(("all of them".to_owned(), all));
+    images
+}
+
+#[test]
+fn spoilt_images_are_read_the_same_in_any_pieces() {
+    try_out("archive", readers::archive, 400, &images());
+}
+
+#[test]
+fn spoilt_archives_are_read_the_same_in_any_compression() {
+    let plain: Vec<_> = images()
+        .into_iter()
+        .filter(|(name, _)| name == "none")
+        .collect();
+    try_out("segments", readers::segments, 400, &plain);
+}
+
+/// An image with all that is looked into: modules, programs, scripts, links, lists.
+fn bootable() -> Vec<u8> {
+    let guest = Guest::of_2008("el4", EL4_KERNEL, &[]);
+    let module = guest.root.join("lib/modules").join(EL4_KERNEL);
+    let module = fs::read(module.join("kernel/fs/ext3/ext3.ko")).unwrap();
+    let dynamic = made(
+        "m.executable('x', elf_type=3, interpreter='/lib64/ld.so', needed=['liba.so.1', 'b'], \
+         runpath='$ORIGIN/../lib64')",
+    );
+    let entries = [
+        judged::directory("dev"),
+        judged::device("dev/console", 5, 1),
+        judged::directory("bin"),
+        judged::directory("lib"),
+        judged::link("lib64", "lib"),
+        judged::program("bin/nash", &dynamic),
+        judged::program("lib/ld.so", &dynamic),
+        judged::program("bin/sh", "").numbered(7),
+        judged::program("bin/ash", "#!/bin/nash\n").numbered(7),
+        judged::file("lib/ext3.ko", &module),
+        judged::file("lib/again.ko", &GZIP.run(&["-nc"], &module)),
+        judged::program(
+            "init",
+            "#!/bin/nash\ninsmod /lib/ext3.ko\ninsmod /lib/jbd.ko\n. /x\n",
+        ),
+    ];
+    judged::archive(&entries)
+}
+
+#[test]
+fn spoilt_images_are_judged_and_told_in_lines() {
+    let whole = bootable();
+    let gzip = GZIP.run(&["-nc"], &whole);
+    let mut seeds = images();
+    seeds.push(("bootable".to_owned(), whole));
+    seeds.push(("bootable, gzip".to_owned(), gzip));
+    try_out("inspect", readers::inspect, 300, &seeds);
+}
+
+#[test]
+fn spoilt_images_differ_as_much_one_way_as_the_other() {
+    let whole = bootable();
+    let packed = ZSTD.run(&["-c"], &whole);
+    let two = [&whole, readers::OTHER, &packed].concat();
+    try_out("diff", readers::diff, 600, &[("two".to_owned(), two)]);
 }

@@ -20,7 +20,7 @@ fn shelf() -> Shelf {
     let free = made("free", 0o100_666, "");
     Shelf::of(&[
         ("sound", &sound(&[])),
-        ("doubtful", &sound(&[free.clone()])),
+        ("doubtful", &sound(std::slice::from_ref(&free))),
         ("bad", &sound(&[free, file("gone/file", "")])),
         ("text", b"no image at all"),
         ("empty", b""),

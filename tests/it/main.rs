@@ -7,6 +7,7 @@
     reason = "clippy.toml exempts test functions, but not the helpers they share"
 )]
 
+mod bad_images; // images made to hurt whoever reads them: exit code, finding, time and memory
 mod bad_input; // files an image cannot be made of, through the command: exit code, words, nothing left
 mod build; // images built by the command, read back with cpio, bsdtar and gzip
 mod build_judged; // bad images that are built, and refused
@@ -33,6 +34,7 @@ mod media; // file systems that are full, or read-only
 mod module_symbols; // what modules need and export, as binutils and kmod see it
 mod nash; // the scripts of EL4 and EL5, against what their interpreters read
 mod order; // what is loaded, in which order, and what only goes in
+mod read_back; // the reader of images: what was written, damaged, cut, and made by GNU cpio
 mod readers; // the readers of foreign bytes, and what must hold of their answers
 mod refusals; // everything that stands in the way at once, as text and as a document
 mod resolve; // the load order of every module of real kernels, against modprobe

@@ -10,14 +10,20 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use xinitrd::arch::Arch;
+use xinitrd::archive::{Archive, Event, LimitMet, Limits, ReadError, SegmentStart, Tap};
 use xinitrd::compress::decode::{DecodeError, Decoder, Member};
 use xinitrd::compress::source::Source;
-use xinitrd::compress::{Format, UnpackError, detect, unpack};
+use xinitrd::compress::{Compression, Encoding, Format, UnpackError, detect, encode, unpack};
 use xinitrd::elf::module::ModuleFacts;
 use xinitrd::elf::program::{ProgramFacts, Role};
 use xinitrd::elf::symbols;
 use xinitrd::image_path::{ImagePath, Shown};
+use xinitrd::inspect::compare::Comparison;
 use xinitrd::inspect::guest_kernel::{Exported, GuestKernel};
+use xinitrd::inspect::read::Depth;
+use xinitrd::inspect::report::InspectionReport;
+use xinitrd::inspect::verdict::Policy;
+use xinitrd::inspect::{Guest, Inspection};
 use xinitrd::kernel_version::KernelVersion;
 use xinitrd::kmod::aliases::{Alias, AliasIndex, normalise};
 use xinitrd::kmod::builtin::Builtin;
@@ -30,6 +36,7 @@ use xinitrd::kmod::tree::{ModuleId, ModuleTree};
 use xinitrd::libraries::Libraries;
 use xinitrd::manifest;
 use xinitrd::root::{FileKind, Files, Names, OpenFile, Root};
+use xinitrd::rope::Rope;
 use xinitrd::unpacker::{Kind, Object, ObjectId, Outcome, Unpacker};
 
 /// What follows a signed module, and may follow any ELF file: it says nothing of what stands before.
@@ -536,4 +543,233 @@ fn is_sound(outcome: &Outcome, length: usize) {
         let said = format!("{}: {}", event.place, event.what);
         assert!(!said.contains(char::is_control), "{said}");
     }
+}
+
+/// How far the images of [`archive`] and [`inspect`] are followed: a hundred times as far as the seeds.
+const LIMITS: Limits = Limits {
+    entries: 2000,
+    segments: 64,
+    name: 4096,
+    size: 8 << 20,
+    ratio: 250,
+    memory: 8 << 20,
+};
+
+/// An image that hands its bytes out in pieces.
+struct Pieces {
+    bytes: Vec<u8>,
+    at: usize,
+    piece: usize,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let rest = &self.bytes[self.at..];
+        let count = rest.len().min(self.piece).min(out.len());
+        out[..count].copy_from_slice(&rest[..count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
+fn image(bytes: &[u8], piece: usize) -> Box<dyn Read + Send> {
+    let bytes = bytes.to_vec();
+    Box::new(Pieces {
+        bytes,
+        at: 0,
+        piece,
+    })
+}
+
+/// What a reader of an image sees and a tap on it is shown.
+#[derive(Default, PartialEq, Debug)]
+struct Account {
+    /// Each event, in words.
+    events: Vec<String>,
+    /// The data of all entries.
+    data: Vec<u8>,
+    limit: Option<LimitMet>,
+    is_damaged: bool,
+    position: u64,
+    tapped: Tapped,
+}
+
+/// What has passed, in the order of the image.
+#[derive(Default, PartialEq, Debug)]
+struct Tapped {
+    bytes: Vec<u8>,
+    marks: Vec<(usize, &'static str, u64)>,
+}
+
+impl Tap for Tapped {
+    fn segment(&mut self, start: &SegmentStart) {
+        self.marks.push((self.bytes.len(), "segment", start.offset));
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn segment_end(&mut self, damage: Option<&DecodeError>) {
+        let is_damaged = u64::from(damage.is_some());
+        self.marks.push((self.bytes.len(), "end", is_damaged));
+    }
+
+    fn junk(&mut self, offset: u64) {
+        self.marks.push((self.bytes.len(), "junk", offset));
+    }
+}
+
+fn account(bytes: &[u8], piece: usize) -> Account {
+    let mut archive = Archive::with_tap(image(bytes, piece), LIMITS, Tapped::default());
+    let mut account = Account::default();
+    let done = read(&mut archive, &mut account);
+    account.position = archive.position();
+    account.tapped = archive.into_tap();
+    match done {
+        Err(ReadError::Limit(limit)) => account.limit = Some(limit),
+        done => done.unwrap(),
+    }
+    account
+}
+
+fn read(archive: &mut Archive<Tapped>, account: &mut Account) -> Result<(), ReadError> {
+    let mut segments = 0;
+    let mut is_open = false;
+    let mut offset = None;
+    while let Some(event) = archive.next_event()? {
+        account.events.push(format!("{event:?}"));
+        match event {
+            Event::Segment(start) => {
+                assert_eq!((start.index, is_open), (segments, false));
+                (is_open, offset) = (true, None);
+            }
+            Event::SegmentEnd(end) => {
+                assert!(is_open);
+                account.is_damaged |= end.member.is_some_and(|member| !member.is_whole);
+                (segments, is_open) = (segments + 1, false);
+            }
+            Event::Flaw(flaw) => {
+                assert!(flaw.segment <= segments);
+                assert!(
+                    flaw.entry
+                        .is_none_or(|name| name.len() as u64 <= LIMITS.name)
+                );
+            }
+            Event::Entry(entry) => {
+                assert_eq!((entry.segment, is_open), (segments, true));
+                assert!(!entry.name.contains(&0) && entry.name.len() as u64 <= LIMITS.name);
+                assert!(offset.is_none_or(|before| before < entry.offset));
+                offset = Some(entry.offset);
+                let before = account.data.len();
+                archive.append_data(&mut account.data)?;
+                let length = account.data.len() - before;
+                assert!(length as u64 <= u64::from(entry.header.size));
+            }
+        }
+    }
+    assert!(!is_open);
+    Ok(())
+}
+
+/// An image's bytes: what is read of them does not depend on the pieces in which they come, and is no
+/// more than the bounds allow.
+pub fn archive(bytes: &[u8]) {
+    let whole = account(bytes, usize::MAX);
+    assert!(whole.position <= bytes.len() as u64);
+    assert!(whole.events.len() as u64 <= 4 * (LIMITS.entries + LIMITS.segments + 1));
+    assert!(whole.data.len() <= whole.tapped.bytes.len());
+    for piece in [4095, 1] {
+        let pieces = account(bytes, piece);
+        // Where reading breaks off, how far the decoder had come is its own matter.
+        match whole.limit.is_some() || whole.is_damaged {
+            true => assert_eq!(whole.limit.is_some(), pieces.limit.is_some()),
+            false => assert_eq!(whole, pieces, "in pieces of {piece}"),
+        }
+    }
+}
+
+/// The same bytes in one member of each format, and an entry behind it: the format makes no difference.
+pub fn segments(bytes: &[u8]) {
+    let bytes = &bytes[..bytes.len().min(64 << 10)];
+    let accounts = [
+        Compression::Gzip,
+        Compression::Xz,
+        Compression::Zstd,
+        Compression::Lz4,
+    ]
+    .map(|compression| {
+        let level = *compression.levels().start();
+        let encoding = Encoding::new(compression, level, NonZeroUsize::MIN);
+        let mut rope = Rope::new();
+        rope.push(bytes);
+        let mut packed = Vec::new();
+        encode(&rope, &encoding.unwrap(), &mut packed, &|_| ()).unwrap();
+        packed.resize(packed.len().next_multiple_of(4), 0);
+        let mut account = account(&packed, usize::MAX);
+        account.events.retain(|event| !event.starts_with("Segment"));
+        (account.events, account.data, account.tapped.bytes)
+    });
+    let [first, others @ ..] = &accounts;
+    others.iter().for_each(|other| assert!(first == other));
+    assert!(bytes.starts_with(&first.2));
+}
+
+/// An image, judged: the same at every time of asking, whether its files are digested or not; and what
+/// is told of it is lines of text, and a document.
+pub fn inspect(bytes: &[u8]) {
+    for kernel in [None, Some(KernelVersion::new(2, 6, 18))] {
+        let guest = Guest {
+            kernel,
+            ..Guest::default()
+        };
+        let facts = inspected(bytes, &guest, Depth::Facts);
+        let digests = inspected(bytes, &guest, Depth::Digests);
+        let (report, again) = (report(facts), report(digests));
+        assert_eq!(report, again);
+        let text = report.to_string();
+        assert!(
+            !text.contains(|c: char| c.is_control() && c != '\n'),
+            "{text}"
+        );
+        let document = serde_json::to_string(&report).unwrap();
+        assert!(text.len() + document.len() < 4 << 20);
+        assert!(report.size <= bytes.len() as u64);
+    }
+}
+
+fn inspected(bytes: &[u8], guest: &Guest, depth: Depth) -> Inspection {
+    xinitrd::inspect::inspect(image(bytes, usize::MAX), LIMITS, guest, depth).unwrap()
+}
+
+fn report(mut inspection: Inspection) -> InspectionReport {
+    let findings = mem::take(&mut inspection.findings);
+    let verdict = Policy::default().weigh(findings);
+    InspectionReport::new("image".to_owned(), &inspection, &verdict)
+}
+
+/// What stands between the two images that [`diff`] compares.
+pub const OTHER: &[u8] = b"\xffOTHER";
+
+/// Two images, compared: each is the same as itself, and what one has more than the other the other has
+/// less.
+pub fn diff(bytes: &[u8]) {
+    let halves = split_at_mark(bytes, OTHER).unwrap_or(bytes.split_at(bytes.len() / 2));
+    let [first, second] =
+        [halves.0, halves.1].map(|half| inspected(half, &Guest::default(), Depth::Digests));
+    for one in [&first, &second] {
+        assert!(Comparison::of(one, one).is_same());
+    }
+    let (there, back) = (
+        Comparison::of(&first, &second),
+        Comparison::of(&second, &first),
+    );
+    assert_eq!((&there.removed, &there.added), (&back.added, &back.removed));
+    assert_eq!(there.changed.len(), back.changed.len());
+    assert_eq!(there.besides, back.besides);
+    let text = there.to_string();
+    assert!(
+        !text.contains(|c: char| c.is_control() && c != '\n'),
+        "{text}"
+    );
 }

@@ -16,7 +16,7 @@ use crate::support::Tool;
 
 const LZ4: Tool = Tool::of("lz4", "lz4");
 /// The time of every entry.
-const MTIME: u32 = 1_234_567_890;
+pub const MTIME: u32 = 1_234_567_890;
 /// How many plans are made up.
 const PLANS: u64 = 300;
 
@@ -79,7 +79,8 @@ fn path(random: &mut Random, directories: &[ImagePath]) -> Option<ImagePath> {
     directory.join(&name(random)).ok()
 }
 
-fn plan(seed: u64) -> Plan {
+/// A plan made up, always the same of a number.
+pub fn plan(seed: u64) -> Plan {
     let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ seed << 8);
     let mut plan = Plan::default();
     let mut directories = vec![ImagePath::default()];
@@ -232,6 +233,15 @@ fn bytes(plan: &Plan) -> Vec<u8> {
     slices.flatten().copied().collect()
 }
 
+/// The image of `plan`, as the one writer writes it.
+pub fn image(plan: &Plan, compression: Compression, level: u8) -> Vec<u8> {
+    let encoding = Encoding::new(compression, level, NonZeroUsize::MIN).unwrap();
+    let mut image = Vec::new();
+    let archive = archive(plan, MTIME).unwrap();
+    write(&archive, &encoding, &mut image, &|_| ()).unwrap();
+    image
+}
+
 #[test]
 fn every_plan_comes_out_of_its_archive_as_it_is() {
     for seed in 0..PLANS {
@@ -252,16 +262,7 @@ fn every_plan_comes_out_of_every_compression() {
     for (number, compression) in (0..).zip(Compression::ALL) {
         for seed in [number, number + 5, number + 10] {
             let plan = plan(seed);
-            let encoding =
-                Encoding::new(compression, compression.default_level(), NonZeroUsize::MIN);
-            let mut image = Vec::new();
-            write(
-                &archive(&plan, MTIME).unwrap(),
-                &encoding.unwrap(),
-                &mut image,
-                &|_| (),
-            )
-            .unwrap();
+            let image = image(&plan, compression, compression.default_level());
             let (format, archive) = match compression {
                 Compression::None => (None, image),
                 Compression::Lz4 => (Some(Format::Lz4), LZ4.run(&["-dc"], &image)),

@@ -1,6 +1,7 @@
 //! Rules about the image as a file: its segments, and the newc format they hold.
 
 use crate::archive::{Flaw, FlawKind, LimitMet};
+use crate::compress::decode::DecodeError;
 use crate::inspect::Case;
 use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::problem::Explain;
@@ -135,6 +136,9 @@ fn of_flaw(flaw: &Flaw, is_image: bool) -> Finding {
     }
 }
 
+/// The longest name that the kernel takes, in bytes, its NUL included (`PATH_MAX`).
+const KERNEL_NAME: u32 = 4096;
+
 fn rule(kind: &FlawKind, is_image: bool) -> &'static Rule {
     match kind {
         FlawKind::Empty => &NOT_AN_IMAGE,
@@ -142,6 +146,9 @@ fn rule(kind: &FlawKind, is_image: bool) -> &'static Rule {
         FlawKind::Junk { .. } => &TRAILING_BYTES,
         FlawKind::NoHeader { .. } | FlawKind::BadField { .. } | FlawKind::EmptyName => &BAD_HEADER,
         FlawKind::Misaligned => &HEADER_MISALIGNED,
+        // It is the user's bound, and not the kernel's, that is met.
+        FlawKind::LongName { size } if *size <= KERNEL_NAME => &LIMIT_MET,
+        FlawKind::Damaged(DecodeError::NeedsMemory { .. }) => &LIMIT_MET,
         FlawKind::LongName { .. } => &NAME_TOO_LONG,
         FlawKind::BadNameEnd => &BAD_NAME_END,
         FlawKind::Cut => &ENTRY_CUT,

@@ -56,7 +56,7 @@ fn of_another_machine(
     witness: Witness,
 ) -> Option<Finding> {
     let why = match witness {
-        Witness::User => "as was said",
+        Witness::User => "as the guest is",
         Witness::Modules => "as most modules are",
         Witness::Init => "as the init is",
         Witness::Programs => "as most programs are",

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Prints docs/hostile.md: what the release build makes of every image of testdata/images/hostile.py.
+
+    cargo build --release && benches/hostile.py >docs/hostile.md
+
+Images are laid in a directory in memory, one at a time; those without an end come by a pipe.
+"""
+
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent.parent
+PROGRAM = HERE / "target/release/xinitrd"
+MAKER = HERE / "testdata/images/hostile.py"
+PATIENCE = 120  # seconds
+HEAD = """# Images made to hurt
+
+Made by `benches/hostile.py`. Each image of `testdata/images/hostile.py` is judged by
+`xinitrd inspect IMAGE`, with the limits that it has when none is named: 100,000 entries, 4,096 segments,
+4 GiB unpacked, 250 times the size, 64 MiB of names and facts. The rule is that of the first error.
+`tests/it/bad_images.rs` holds smaller ones of them all to it, and `list`, `extract`, `cat` and `diff` too.
+
+| image | bytes | exit | judged by | found | s | peak, MiB |
+| --- | ---: | ---: | --- | --- | ---: | ---: |"""
+
+
+def is_endless(name):
+    return name.endswith(("-that-comes", "-without-end"))
+
+
+def judged(source, words):
+    """What the program made of an image: exit code, output, seconds, peak memory in KiB."""
+    start = time.monotonic()
+    with subprocess.Popen(["timeout", str(PATIENCE), PROGRAM, "inspect", words], stdin=source,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        said = process.stdout.read().decode(errors="replace")
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, said, time.monotonic() - start, used.ru_maxrss
+
+
+def row(name, directory):
+    if is_endless(name):
+        with subprocess.Popen([MAKER, name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as maker:
+            outcome = judged(maker.stdout, "-")
+            maker.stdout.close()
+            maker.terminate()
+        size = "pipe"
+    else:
+        image = pathlib.Path(directory, name)
+        with image.open("wb") as file:
+            subprocess.run([MAKER, name], stdout=file, check=True)
+        size = image.stat().st_size
+        outcome = judged(subprocess.DEVNULL, image)
+        image.unlink()
+    code, said, seconds, peak = outcome
+    lines = said.splitlines()
+    error = next((n for n, line in enumerate(lines) if line.startswith("error ")), None)
+    rule, found = "", ""
+    if error is not None:
+        rule = lines[error].split()[1].rstrip(":")
+        found = lines[error + 1].strip().removeprefix("found:").strip().replace("|", "\\|")
+    found = found if len(found) <= 90 else found[:87] + "..."
+    print(f"| {name} | {size} | {code} | {rule} | {found} | {seconds:.2f} | {peak / 1024:.0f} |", flush=True)
+
+
+def main():
+    names = subprocess.run([MAKER, "--names"], stdout=subprocess.PIPE, check=True, text=True).stdout.split()
+    print(HEAD)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        for name in names:
+            row(name, directory)
+
+
+if __name__ == "__main__":
+    main()
