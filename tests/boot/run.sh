@@ -267,7 +267,7 @@ unpack_alike() {
     local image=$work/rootfs/$1.img console=$work/rootfs/$1-$version.console model=$work/rootfs/$1.model
     local differences stops
     "$top/target/debug/examples/rootfs" "$version" "$image" "${image%.img}.segments" >"$model"
-    start loglevel=4
+    start root=/dev/vda loglevel=4 # without root= the rootfs is a tmpfs
     says TREE-END
     differences=$(python3 "$here/rootfs.py" compare "$model" "$console" 2>&1)
     [ -z "$differences" ] || problem "$version, $1: $differences"

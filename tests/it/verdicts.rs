@@ -195,7 +195,12 @@ fn each_broken_image_is_judged_bad_by_the_rule_that_explains_it() {
             &DISK,
             "bad trailing-bytes kernel-stops-unpacking (xen-bytes-after-member)",
         ),
-        ("old-format", [b"070707", &plain[6..]].concat(), &[], "?"),
+        (
+            "old-format",
+            [b"070707", &plain[6..]].concat(),
+            &[],
+            "bad bad-header no-init kernel-stops-unpacking (no-xen-block-driver no-console-node)",
+        ),
         (
             "xen-cut",
             [&sound[..900_000], &[0xff; 4]].concat(),
