@@ -462,7 +462,7 @@ fn bootable() -> Vec<u8> {
         judged::program("bin/sh", "").numbered(7),
         judged::program("bin/ash", "#!/bin/nash\n").numbered(7),
         judged::file("lib/ext3.ko", &module),
-        judged::file("lib/again.ko", &GZIP.run(&["-nc"], &module)),
+        judged::file("lib/again.ko", GZIP.run(&["-nc"], &module)),
         judged::program(
             "init",
             "#!/bin/nash\ninsmod /lib/ext3.ko\ninsmod /lib/jbd.ko\n. /x\n",

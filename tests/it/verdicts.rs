@@ -244,7 +244,8 @@ fn what_stands_behind_a_gzip_member_weighs_by_what_the_toolstack_makes_of_it() {
     let warned = |rule| format!("warnings ({rule})");
     let junk_behind = || format!("{junk} ({behind})");
     // For toolstacks that end the creation where inflating fails, that go on, that inflate nothing; for any.
-    let cases: [(&str, [&[u8]; 2], [String; 4]); 5] = [
+    type Case<'c> = (&'c str, [&'c [u8]; 2], [String; 4]);
+    let cases: [Case<'_>; 5] = [
         (
             "a small archive first",
             [&small, &sound],
