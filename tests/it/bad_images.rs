@@ -67,7 +67,7 @@ const IMAGES: &[(&str, &str)] = &[
     ("directories-100000-deep", "limit-met"),
     ("names-2000-deep", "limit-met"),
     ("loads-2000-deep", "missing-parent"),
-    ("elf-of-46-mib", "elf-damaged"),
+    ("elf-of-46-mib", "no-init"),
     ("elf-of-65000-sections", "elf-damaged"),
     ("modinfo-of-16-mib-claimed", "elf-damaged"),
     ("modinfo-of-1-mib-each", "no-init"),
