@@ -6,7 +6,8 @@
 # --install  installs the missing Debian packages (as root)
 # --quick    two cases under QEMU alone, one under Xen
 # --images   every image of testdata/images/make.sh
-# --verdicts every case there is, and what `xinitrd inspect` says of each image beside it, into FILE
+# --verdicts what `xinitrd inspect` says of each image beside what came of it, into FILE: of every case there
+#            is, where none is named
 # XINITRD    the xinitrd program (default: target/release/xinitrd, built anew)
 # XINITRD_I386  a static i386 build of it; where it is given, one more case builds in a 32-bit dom0
 #
@@ -324,7 +325,7 @@ main() {
     local chosen=() xen_chosen=() document=''
     install=no passed=0 failed=0
     choose "$@"
-    [ ${#chosen[@]} -gt 0 ] || mapfile -t chosen < <(names "$CASES")
+    [ ${#chosen[@]} -gt 0 ] || mapfile -t chosen < <(names "$CASES${document:+$MORE_CASES}")
     set_up
     mapfile -t xen_chosen < <(printf '%s\n' "${chosen[@]}" | grep '^xen-')
     start_xen "${xen_chosen[@]}"
@@ -333,7 +334,7 @@ main() {
     done
     finish_xen "${xen_chosen[@]}"
     python3 "$here/verdicts.py" count "$work/verdicts"
-    [ -z "$document" ] || python3 "$here/verdicts.py" document "$work/verdicts" >"$document"
+    [ -z "$document" ] || python3 "$here/verdicts.py" document "$work/verdicts" "$document"
     printf '%d passed, %d failed, 0 skipped\n' "$passed" "$failed"
     [ "$failed" -eq 0 ]
 }
@@ -347,7 +348,6 @@ choose() {
         --images) mapfile -t -O ${#chosen[@]} chosen < <(names "$IMAGE_CASES$MORE_CASES") ;;
         --verdicts)
             document=${2:?--verdicts takes a file}
-            mapfile -t chosen < <(names "$CASES$MORE_CASES")
             shift
             ;;
         *) names "$CASES$MORE_CASES" | grep -qx -- "$1" ||

@@ -7,10 +7,12 @@
         among the findings. Prints a row of the table; where verdict and boot disagree, standard error
         says how.
     verdicts.py count TABLE     how many rows there are, and how many agree
-    verdicts.py document TABLE  docs/verdicts.md, of these rows
+    verdicts.py document TABLE FILE
+        puts these rows into FILE, docs/verdicts.md; those of other cases stay
 """
 
 import json
+import os
 import re
 import sys
 
@@ -22,14 +24,15 @@ FAILED = [UNPACKING] + [re.compile(regex) for regex in (
     r'Kernel panic - not syncing: [^\n]*?(?= exitcode=|\.  |\n|$)')]
 # The toolstack tries, and hands the file over as it is.
 COMPLAINT = re.compile(r'xc_dom_do_gunzip: inflate failed')
-AGREES = 'agrees'
+AGREES, DISAGREES = 'agrees', 'DISAGREES'
+AGREEMENT = re.compile(r'\| (%s|%s) \|$' % (AGREES, DISAGREES))
 
 HEAD = """# Verdicts against boots
 
 What `xinitrd inspect` says of each image that `tests/boot/run.sh` boots, beside what came of the boot. Made by
 `tests/boot/run.sh --verdicts docs/verdicts.md`; the names are that script's cases, docs/boot-faults.md tells of
 the broken ones, and `xinitrd explain RULE` of a rule. inspect is told what an administrator would know: the
-kernel, its tree, the version of Xen, under QEMU alone the disk's modalias.
+kernel, its tree, the version of Xen, under QEMU alone the drivers that the disk takes.
 
 An image judged without an error is to reach its root, and no kernel is to say that unpacking it failed;
 one with an error is not, or with such a word; and of an image that was broken on purpose the rule that
@@ -65,7 +68,7 @@ def outcome(console, elsewhere):
 
 def row(case, verdict, errors, warnings, boot, agree):
     names = ['<br>'.join('`%s`' % name for name in names) for names in (errors, warnings)]
-    cells = [case, verdict, *names, boot.replace('|', '\\|'), AGREES if agree else 'DISAGREES']
+    cells = [case, verdict, *names, boot.replace('|', '\\|'), AGREES if agree else DISAGREES]
     return '| %s |' % ' | '.join(cells)
 
 
@@ -84,21 +87,23 @@ def judge(case, report, console, elsewhere, *expected):
 
 
 def rows_of(table):
-    return text_of(table).splitlines()
+    return [line for line in text_of(table).splitlines() if AGREEMENT.search(line)]
 
 
-def count(table):
-    rows = rows_of(table)
+def count(rows):
     agreeing = sum(row.endswith('| %s |' % AGREES) for row in rows)
-    print('%d images judged, %d agree with the boot' % (len(rows), agreeing))
+    return '%d images judged, %d agree with the boot' % (len(rows), agreeing)
 
 
-def document(table):
-    print(HEAD)
-    count(table)
-    print('\n| case | verdict | errors | warnings | the boot | |\n| --- | --- | --- | --- | --- | --- |')
-    print('\n'.join(rows_of(table)))
+def document(table, file):
+    old = rows_of(file) if os.path.exists(file) else []
+    by_case = {row.split(' | ')[0]: row for row in old + rows_of(table)}
+    text = [HEAD, count(by_case.values()) + '.\n', '| case | verdict | errors | warnings | the boot | |',
+            '| --- | --- | --- | --- | --- | --- |', *by_case.values()]
+    with open(file, 'w', encoding='utf-8') as out:
+        out.write('\n'.join(text) + '\n')
 
 
 if __name__ == '__main__':
-    {'judge': judge, 'count': count, 'document': document}[sys.argv[1]](*sys.argv[2:])
+    {'judge': judge, 'count': lambda table: print(count(rows_of(table))), 'document': document}[sys.argv[1]](
+        *sys.argv[2:])
