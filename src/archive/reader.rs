@@ -185,8 +185,9 @@ impl<T: Tap> Archive<T> {
         while self.data()?.is_some() {}
         let Data { left, sum, .. } = self.data;
         if left > 0 {
-            self.data.left = 0;
             self.flaw_of_entry(FlawKind::Cut);
+            // Its padding would be taken off what stands behind the segment.
+            self.data = Data::default();
             return self.end_segment();
         }
         if let Some(said) = self.data.said.take().filter(|&said| said != sum) {
