@@ -45,9 +45,9 @@ const IMAGES: &[(&str, &str)] = &[
     ("members-a-million-zstd", "limit-met"),
     ("empty-blocks-gzip", "damaged-compression"),
     ("skippable-frames-zstd", "trailing-bytes"),
-    ("dictionary-of-4-gib-lzma", "damaged-compression"),
-    ("dictionary-of-4-gib-xz", "damaged-compression"),
-    ("window-of-2-gib-zstd", "damaged-compression"),
+    ("dictionary-of-4-gib-lzma", "limit-met"),
+    ("dictionary-of-4-gib-xz", "limit-met"),
+    ("window-of-2-gib-zstd", "limit-met"),
     ("links-in-a-circle", "no-init"),
     ("links-that-double", "no-init"),
     ("links-each-to-the-next", "no-init"),
@@ -148,8 +148,10 @@ fn every_hostile_image_is_listed_extracted_and_compared_soon_and_in_little_memor
             let images = arguments.iter().filter(|word| **word == image).count() as u64;
             let output = bounded(arguments, images);
             let code = output.status.code();
+            // Of two that cannot be read to their end nothing can be compared.
+            let refused = i32::from(arguments.first() == Some(&"diff")) + 1;
             assert!(
-                matches!(code, Some(0 | 1)),
+                code == Some(0) || code == Some(refused),
                 "{arguments:?}: {}",
                 words(&output)
             );

@@ -11,7 +11,7 @@ use crate::guest::{EL4_KERNEL, Guest};
 use crate::judged;
 use crate::readers;
 use crate::scene::{Scene, words};
-use crate::support::{Tool, fetched, kernel_of, testdata};
+use crate::support::{Tool, fetched, kernel_of, testdata, text};
 use crate::unpacker;
 use crate::written;
 use xinitrd::compress::Compression;
@@ -435,10 +435,11 @@ fn spoilt_images_are_read_the_same_in_any_pieces() {
 
 #[test]
 fn spoilt_archives_are_read_the_same_in_any_compression() {
-    let plain: Vec<_> = images()
-        .into_iter()
-        .filter(|(name, _)| name == "none")
-        .collect();
+    let mut plain = images();
+    plain.retain(|(name, _)| name == "none");
+    let maker = testdata("images/hostile.py");
+    let cut = PYTHON.run(&[text(&maker), "file-of-4-gib"], b"");
+    plain.push(("a file of 4 GiB that ends".to_owned(), cut));
     try_out("segments", readers::segments, 400, &plain);
 }
 

@@ -15,6 +15,7 @@ use xinitrd::compress::decode::Facts;
 use xinitrd::plan::{Node, Plan};
 
 use crate::guest::scratch;
+use crate::judged;
 use crate::support::{Tool, XINITRD, fed, text, without_rights};
 use crate::written::{MTIME, image, plan};
 
@@ -177,6 +178,21 @@ fn an_image_that_is_cut_short_anywhere_is_told_to_be() {
             let is_whole = compression == Compression::None && read.entries == told;
             assert!(read.tells() || is_whole, "{name}, {length} bytes");
         }
+    }
+}
+
+#[test]
+fn what_stands_behind_a_segment_that_ends_within_an_entry_is_read_from_its_first_byte() {
+    let plan = plan(3);
+    // A member may stand anywhere: not one byte lies between.
+    let behind = image(&plan, Compression::Gzip, 6);
+    for size in [1, 2, 3, 4] {
+        let whole = judged::archive(&[judged::file("cut", vec![b'x'; 40 + size])]);
+        let both = [GZIP.run(&["-nc"], &whole[..140]), behind.clone()].concat();
+        let read = read(&both);
+        assert_eq!(read.flaws.len(), 1, "{:?}", read.flaws);
+        assert_eq!(read.entries[0].0, b"cut");
+        assert!(read.entries[1..] == planned(&plan), "{size}");
     }
 }
 

@@ -711,7 +711,14 @@ pub fn segments(bytes: &[u8]) {
         (account.events, account.data, account.tapped.bytes)
     });
     let [first, others @ ..] = &accounts;
-    others.iter().for_each(|other| assert!(first == other));
+    for other in others {
+        assert_eq!(first.0, other.0);
+        let lengths = [first, other].map(|(_, data, bytes)| (data.len(), bytes.len()));
+        assert!(
+            first == other,
+            "the same events, and other bytes: {lengths:?}"
+        );
+    }
     assert!(bytes.starts_with(&first.2));
 }
 
