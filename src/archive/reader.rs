@@ -345,7 +345,8 @@ impl<T: Tap> Archive<T> {
         let mut name = Vec::new();
         let mut left = u64::from(size);
         while left > 0 {
-            let limit = self.limits.name as usize;
+            // A bound beyond what a 32-bit host can hold is none.
+            let limit = usize::try_from(self.limits.name).unwrap_or(usize::MAX);
             let seen = self.stream.peek(1)?;
             let count = (seen.len() as u64).min(left) as usize;
             if count == 0 {
@@ -362,6 +363,11 @@ impl<T: Tap> Archive<T> {
     /// Behind a trailer.
     fn end_archive(&mut self) -> Result<(), ReadError> {
         self.segment.archives += 1;
+        self.look_behind()
+    }
+
+    /// Of a compressed segment more may come; a plain one is over with its archive.
+    fn look_behind(&mut self) -> Result<(), ReadError> {
         match self.stream.is_packed() {
             true => {
                 self.state = State::Behind;
@@ -379,11 +385,7 @@ impl<T: Tap> Archive<T> {
             self.segment.padding += zeros as u64;
             return self.stream.take(zeros);
         }
-        let seen = self.stream.peek(SHOWN)?;
-        let found = seen
-            .get(..seen.len().min(SHOWN))
-            .unwrap_or_default()
-            .to_vec();
+        let found = shown(self.stream.peek(SHOWN)?);
         if found.is_empty() {
             return self.end_segment();
         }
@@ -406,13 +408,7 @@ impl<T: Tap> Archive<T> {
         }
         // The kernel takes the zeros for a header.
         self.segment.padding += self.stream.pass(HEADER_SIZE as u64)?;
-        match self.stream.is_packed() {
-            true => {
-                self.state = State::Behind;
-                Ok(())
-            }
-            false => self.end_segment(),
-        }
+        self.look_behind()
     }
 
     /// Nothing more can be told of what is in this segment; of a plain one nobody knows where it ends.

@@ -9,6 +9,7 @@ use crate::compress::detect;
 use crate::digest::Digest;
 use crate::elf::program::ProgramFacts;
 use crate::image_path::ImagePath;
+use crate::kmod::name::is_module_file;
 
 use super::module::InspectedModule;
 use super::picture::{Content, Item, Picture, Segment};
@@ -19,7 +20,7 @@ pub const BINARY_LIMIT: u64 = 48 << 20;
 const LINK_LIMIT: u32 = 4096;
 /// The largest text that is kept, in bytes: of real images the lists of all a kernel's modules.
 const TEXT_LIMIT: u64 = 2 << 20;
-/// The most bytes of texts that are kept in all.
+/// The most bytes of texts that are kept in all, but for an init: there is nothing to judge it by else.
 const TEXTS_LIMIT: u64 = 16 << 20;
 /// The bytes that an entry takes besides what is kept of it, about: in the models of the kernel and of
 /// the tree while they are made, and in a finding or two.
@@ -202,9 +203,11 @@ impl Reading {
         let size = u64::from(entry.header.size);
         // How much comes at once is a matter of chance: of a pipe's pieces, of a member's windows.
         let start = start.get(..START).unwrap_or(start);
-        let is_module = is_module(&entry.name);
+        let file_name = entry.name.rsplit(|&byte| byte == b'/').next();
+        let is_module = file_name.is_some_and(is_module_file);
         let is_elf = start.starts_with(b"\x7fELF");
-        let is_text = size <= TEXT_LIMIT && self.texts + size <= TEXTS_LIMIT && is_text(start);
+        let has_room = self.texts + size <= TEXTS_LIMIT || is_init(&entry.name);
+        let is_text = size <= TEXT_LIMIT && has_room && is_text(start);
         match (is_module, is_elf) {
             _ if size > BINARY_LIMIT => Look::None,
             (true, _) if is_elf || detect(start).is_some() => Look::Module,
@@ -269,8 +272,7 @@ fn is_text(bytes: &[u8]) -> bool {
     bytes.starts_with(b"#!") || memchr::memchr(0, bytes).is_none()
 }
 
-/// Whether a file is called as modules are.
-fn is_module(name: &[u8]) -> bool {
-    let endings: [&[u8]; 4] = [b".ko", b".ko.gz", b".ko.xz", b".ko.zst"];
-    endings.iter().any(|ending| name.ends_with(ending))
+/// Whether an entry is the first program.
+fn is_init(name: &[u8]) -> bool {
+    ImagePath::new(name).is_ok_and(|path| path.as_bytes() == b"init")
 }

@@ -477,3 +477,17 @@ fn the_console_is_a_node_of_its_number_or_is_told_of() {
         assert_eq!(init_found(&entries, None), expected);
     }
 }
+
+#[test]
+fn an_init_behind_more_texts_than_are_kept_is_looked_at_all_the_same() {
+    let text = "x".repeat(2 << 20);
+    let mut entries: Vec<Made> = (0..9)
+        .map(|number| file(format!("text{number}"), &text))
+        .collect();
+    entries.push(program("init", "#!/bin/sh\n"));
+    let inspection = inspected(&entries);
+    assert_eq!(
+        boot(&inspection),
+        ["unknown ?", "/init: a script for /bin/sh"]
+    );
+}
