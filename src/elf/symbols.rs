@@ -24,6 +24,8 @@ pub struct ModuleSymbols {
     pub needs: SymbolList,
     /// Exported symbols, in the order of the symbol table.
     pub exports: SymbolList,
+    /// Whether there is a symbol table: without one no kernel loads the module.
+    pub has_table: bool,
 }
 
 /// A symbol of a [`SymbolList`].
@@ -156,6 +158,7 @@ impl<'m> Reader<'m> {
         Ok(ModuleSymbols {
             needs: self.needs(found.undefined)?.fitted(),
             exports: self.exports(found.exported, &found.crcs).fitted(),
+            has_table: true,
         })
     }
 

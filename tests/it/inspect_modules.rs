@@ -201,7 +201,10 @@ fn modules_are_loaded_after_what_they_need() {
 fn what_modprobe_loads_needs_an_index_and_no_order() {
     let release = release();
     let directory = format!("lib/modules/{release}");
-    let init = program("init", "#!/bin/nash\nmodprobe ext4\n");
+    let init = program(
+        "init",
+        "#!/bin/nash\nmodprobe ext4\nmodprobe xen-blkfront\n",
+    );
     let files = real_modules().into_iter();
     let files = files.map(|(name, bytes)| file(format!("{directory}/{name}"), bytes));
     let mut entries: Vec<Made> = [init].into_iter().chain(files).collect();
@@ -241,7 +244,10 @@ fn a_module_that_weak_updates_lend_is_of_the_kernel_that_it_is_lent_to() {
             _ => file(format!("{directory}/{name}"), bytes),
         });
     let others = [
-        program("init", "#!/bin/nash\nmodprobe ext4\n"),
+        program(
+            "init",
+            "#!/bin/nash\nmodprobe ext4\nmodprobe xen-blkfront\n",
+        ),
         file(format!("{directory}/modules.dep"), "ext4.ko: jbd2.ko\n"),
         link(
             format!("{directory}/weak-updates/ext4.ko"),

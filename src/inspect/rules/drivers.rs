@@ -2,7 +2,7 @@
 
 use crate::inspect::Case;
 use crate::inspect::finding::{Finding, Rule, Severity};
-use crate::inspect::modules::{Member, Modules};
+use crate::inspect::modules::{Member, Modules, Order};
 use crate::kmod::aliases::{Alias, normalise};
 use crate::kmod::name::ModuleName;
 
@@ -12,7 +12,8 @@ pub const RULES: &[&Rule] = &[&NO_BLOCK_DRIVER, &NO_DRIVER];
 static NO_BLOCK_DRIVER: Rule = Rule {
     name: "no-xen-block-driver",
     severity: Severity::Error,
-    meaning: "Neither the image nor the kernel, as far as is known, has the block driver of Xen's guests.",
+    meaning: "Neither the image nor the kernel, as far as is known, has the block driver of Xen's guests; or the init \
+              never loads it.",
     reason: "The disks of a guest are devices of XenBus, which only xen-blkfront serves (xenblk in \
              kernels 2.6.9, xen-vbd in 2.6.18): without it no root appears. It is an error where \
              --xen says that the guest is one of Xen, and else a warning.",
@@ -36,8 +37,15 @@ const DRIVERS: [&str; 3] = ["xenblk", "xen_vbd", "xen_blkfront"];
 const DEVICE: &str = "xen:vbd";
 
 /// What they find.
-pub fn check(case: &Case<'_>, modules: &Modules<'_>, findings: &mut Vec<Finding>) {
-    findings.extend(no_block_driver(case, modules));
+pub fn check(
+    case: &Case<'_>,
+    modules: &Modules<'_>,
+    order: Option<&Order>,
+    findings: &mut Vec<Finding>,
+) {
+    // That an init loads nothing at all is told by a rule about the init.
+    let never_loaded = || never_loaded(case, modules, order?);
+    findings.extend(no_block_driver(case, modules).or_else(never_loaded));
     let devices = case.guest.devices.iter();
     let unserved = devices.filter(|device| !is_served(modules, device.as_bytes(), |_| true));
     findings.extend(unserved.map(|device| {
@@ -52,13 +60,42 @@ fn no_block_driver(case: &Case<'_>, modules: &Modules<'_>) -> Option<Finding> {
     if DRIVERS.into_iter().any(is_known) || is_served(modules, DEVICE.as_bytes(), is_of_xen) {
         return None;
     }
-    let severity = match case.guest.xen {
-        Some(_) => Severity::Error,
-        None => Severity::Warning,
-    };
     let expected = "xen-blkfront, or xenblk or xen-vbd of old kernels";
     let finding = Finding::new(&NO_BLOCK_DRIVER, count(modules, DEVICE), expected);
-    Some(finding.weighing(severity))
+    Some(finding.weighing(severity(case)))
+}
+
+/// A driver that is there does nothing where an init that loads those of a list has it not.
+fn never_loaded(case: &Case<'_>, modules: &Modules<'_>, order: &Order) -> Option<Finding> {
+    let is_certain = case.boot.loads_are_certain() && !case.boot.on_demand;
+    let is_builtin = |driver: &&str| modules.is_builtin(driver.as_bytes());
+    if !is_certain || DRIVERS.iter().any(is_builtin) {
+        return None;
+    }
+    let names = DRIVERS.map(ModuleName::new);
+    let members = modules.members.iter().enumerate();
+    let drivers: Vec<_> = members
+        .filter(|(_, member)| names.contains(&member.name))
+        .collect();
+    if drivers
+        .iter()
+        .any(|(number, _)| order.place(*number).is_some())
+    {
+        return None;
+    }
+    let (_, driver) = drivers.first()?;
+    let found = "it is there, and the init never loads it";
+    let expected = "it in the list of what the init loads";
+    let finding = Finding::new(&NO_BLOCK_DRIVER, found, expected);
+    Some(finding.weighing(severity(case)).at(driver.item))
+}
+
+/// Without Xen no guest needs its drivers.
+fn severity(case: &Case<'_>) -> Severity {
+    match case.guest.xen {
+        Some(_) => Severity::Error,
+        None => Severity::Warning,
+    }
 }
 
 /// Whether something serves `device`, the name of a driver or an alias: what is built in, or a module, by

@@ -105,12 +105,32 @@ pub const INIT_SOURCE_MISSING: Rule = Rule {
     cure: "Put the file in; make the image again with its builder.",
 };
 
+static CARRIAGE_RETURNS: Rule = Rule {
+    name: "carriage-returns",
+    severity: Severity::Error,
+    meaning: "Lines of /init, or of the list of modules that it reads, end with a carriage return.",
+    reason: "To a shell it is part of the last word of the line: `then\\r` is no word it knows, and `ext4.ko\\r` no file. \
+             An editor of another system, or a copy in text mode, puts it there.",
+    cure: "Take them away: sed -i 's/\\r$//'.",
+};
+
+static INIT_LOADS_NOTHING: Rule = Rule {
+    name: "init-loads-nothing",
+    severity: Severity::Error,
+    meaning: "The image has modules, and its init, which loads those of a list, has none to load.",
+    reason: "The list is gone or empty; this init loads nothing for the devices it finds, so that no disk appears \
+             whose driver is a module.",
+    cure: "Make the image again with its builder.",
+};
+
 /// The rules, in order.
 pub const RULES: &[&Rule] = &[
     &NO_INIT,
     &LEGACY_LINUXRC,
     &INIT_NOT_EXECUTABLE,
     &INIT_CANNOT_RUN,
+    &CARRIAGE_RETURNS,
+    &INIT_LOADS_NOTHING,
     &INIT_MODULE_MISSING,
     &INIT_PROGRAM_MISSING,
     &INIT_SOURCE_MISSING,
@@ -151,7 +171,12 @@ fn check_init(case: &Case<'_>, init: &Init, findings: &mut Vec<Finding>) {
         let mode = format!("mode {:04o}", item.entry.header.permissions());
         findings.push(Finding::new(&INIT_NOT_EXECUTABLE, mode, "mode 0755").at(item));
     }
-    findings.extend(cannot_run(case, init, item));
+    let cannot_run = cannot_run(case, init, item);
+    if cannot_run.is_none() {
+        findings.extend(carriage_returns(case, init, item));
+    }
+    findings.extend(cannot_run);
+    findings.extend(loads_nothing(case, item));
     missing_modules(case, item, findings);
     if let (InitKind::Script(line), Some(script)) = (&init.kind, &init.script) {
         match line.name() {
@@ -192,6 +217,36 @@ fn cannot_run(case: &Case<'_>, init: &Init, item: &Item) -> Option<Finding> {
     };
     let expected = "an ELF program, or a script that begins with #! and an interpreter";
     Some(Finding::new(&INIT_CANNOT_RUN, found, expected).at(item))
+}
+
+/// Where this program's own init has its list of modules.
+const LIST: &str = "etc/xinitrd/modules";
+
+fn carriage_returns(case: &Case<'_>, init: &Init, item: &Item) -> Option<Finding> {
+    let returns = |text: &[u8]| text.windows(2).filter(|end| end == b"\r\n").count();
+    let told = |count: usize| format!("{count} lines that end with a carriage return");
+    let expected = "lines that end with a line feed alone";
+    let script = init.script.as_deref().map_or(0, returns);
+    if script > 0 {
+        return Some(Finding::new(&CARRIAGE_RETURNS, told(script), expected).at(item));
+    }
+    let (_, list) = case.tree.find(&path(LIST)?).ok()?;
+    let count = case.tree.text(LIST).map_or(0, returns);
+    (count > 0).then(|| Finding::new(&CARRIAGE_RETURNS, told(count), expected).at(list))
+}
+
+fn loads_nothing(case: &Case<'_>, item: &Item) -> Option<Finding> {
+    let is_module = |item: &Item| matches!(case.tree.content(item), Content::Module(_));
+    let modules = case
+        .tree
+        .items()
+        .filter(|(_, item)| is_module(item))
+        .count();
+    let loads = &case.boot.loads;
+    let is_idle = case.boot.loads_are_certain() && !case.boot.on_demand && loads.is_empty();
+    let found = format!("{modules} modules, and none that it loads");
+    (is_idle && modules > 0)
+        .then(|| Finding::new(&INIT_LOADS_NOTHING, found, "a list of modules").at(item))
 }
 
 fn missing_modules(case: &Case<'_>, item: &Item, findings: &mut Vec<Finding>) {

@@ -50,10 +50,11 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
     libraries::check(case, &mut findings);
     scripts::check(case, &mut findings);
     let modules = Modules::new(case.tree, case.guest.root.as_ref());
+    let order = modules.order(case.boot, case.tree);
     kernels::check(case, &modules, &mut findings);
-    modules::check(case, &modules, &mut findings);
+    modules::check(case, &modules, order.as_ref(), &mut findings);
     symbols::check(case, &modules, &mut findings);
-    drivers::check(case, &modules, &mut findings);
+    drivers::check(case, &modules, order.as_ref(), &mut findings);
     init::check(case, &mut findings);
     files::check(case, &mut findings);
     unpacking::check_account(case, &mut findings);

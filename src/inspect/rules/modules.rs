@@ -16,6 +16,7 @@ pub const RULES: &[&Rule] = &[
     &LOADED_TOO_EARLY,
     &DEP_MISSING,
     &SIGNATURE_STRIPPED,
+    &STRIPPED,
     &COMPRESSED,
 ];
 
@@ -57,6 +58,15 @@ static SIGNATURE_STRIPPED: Rule = Rule {
     cure: "Take the module from its package again and do not strip it, or sign it.",
 };
 
+static STRIPPED: Rule = Rule {
+    name: "module-stripped",
+    severity: Severity::Error,
+    meaning: "A module has no symbol table.",
+    reason: "The kernel links a module by its symbols, and refuses one without: `module has no symbols (stripped?)` \
+             (kernel/module/main.c). strip(1) without --strip-debug takes them away.",
+    cure: "Take the module from its package again; strip no more of it than debugging symbols.",
+};
+
 static COMPRESSED: Rule = Rule {
     name: "module-compression-unreadable",
     severity: Severity::Error,
@@ -70,18 +80,31 @@ static COMPRESSED: Rule = Rule {
 const UNPACKS_MODULES: KernelVersion = KernelVersion::new(5, 17, 0);
 
 /// What they find.
-pub fn check(case: &Case<'_>, modules: &Modules<'_>, findings: &mut Vec<Finding>) {
+pub fn check(
+    case: &Case<'_>,
+    modules: &Modules<'_>,
+    order: Option<&Order>,
+    findings: &mut Vec<Finding>,
+) {
     for member in &modules.members {
         findings.extend(missing_needs(modules, member));
+        if !member.module.symbols.has_table {
+            let finding = Finding::new(
+                &STRIPPED,
+                "no symbol table",
+                "the symbols it was built with",
+            );
+            findings.push(finding.at(member.item));
+        }
     }
-    if let Some(order) = modules.order(case.boot, case.tree) {
+    if let Some(order) = order {
         let severity = match case.boot.loads_are_certain() {
             true => Severity::Error,
             false => Severity::Warning,
         };
-        let early = too_early(modules, &order).into_iter();
+        let early = too_early(modules, order).into_iter();
         findings.extend(early.map(|finding| finding.weighing(severity)));
-        findings.extend(unreadable(modules, &order));
+        findings.extend(unreadable(modules, order));
         findings.extend(dep_missing(case, modules));
     }
     findings.extend(unsigned(modules));

@@ -8,7 +8,7 @@ use crate::inspect::picture::Content;
 use crate::inspect::tree::Tree;
 
 /// The rules, in order.
-pub const RULES: &[&Rule] = &[&INTERPRETER_MISSING];
+pub const RULES: &[&Rule] = &[&INTERPRETER_MISSING, &INTERPRETER_NOT_EXECUTABLE];
 
 static INTERPRETER_MISSING: Rule = Rule {
     name: "script-interpreter-missing",
@@ -20,6 +20,16 @@ static INTERPRETER_MISSING: Rule = Rule {
              warning of any other script.",
     cure: "Put the interpreter in at that path: for /bin/sh a link to busybox does. Or leave the script \
            out.",
+};
+
+static INTERPRETER_NOT_EXECUTABLE: Rule = Rule {
+    name: "script-interpreter-not-executable",
+    severity: Severity::Error,
+    meaning: "An executable script names an interpreter that nobody may execute.",
+    reason: "The kernel starts the interpreter as it would any program, root's too, and refuses a file without an \
+             execute bit: `Failed to execute /init (error -13)`. It is an error of /init, and a warning of \
+             any other script.",
+    cure: "Give the interpreter its execute bits: chmod 0755.",
 };
 
 /// Where env(1) finds a program.
@@ -42,16 +52,32 @@ pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
             Content::Text(text) if is_executable => Shebang::of(text, kernel).ok(),
             _ => None,
         };
-        if let Some(missing) = line.and_then(|line| missing(case.tree, line)) {
-            let found = format!("it is run by {}, not in the image", Shown(&missing));
-            let finding = Finding::new(&INTERPRETER_MISSING, found, "its interpreter in the image");
-            let severity = match init == Some(path) {
-                true => Severity::Error,
-                false => Severity::Warning,
-            };
-            findings.push(finding.weighing(severity).at(item));
-        }
+        let Some(line) = line else { continue };
+        let severity = match init == Some(path) {
+            true => Severity::Error,
+            false => Severity::Warning,
+        };
+        let finding = not_executable(case.tree, &line).or_else(|| not_there(case.tree, line));
+        findings.extend(finding.map(|finding| finding.weighing(severity).at(item)));
     }
+}
+
+fn not_executable(tree: &Tree, line: &Shebang) -> Option<Finding> {
+    let path = ImagePath::new(&line.interpreter).ok()?;
+    let (_, interpreter) = tree.find(&path).ok()?;
+    let bits = interpreter.entry.header.permissions();
+    let found = format!("it is run by {}, mode {bits:04o}", Shown(&line.interpreter));
+    (bits & 0o111 == 0).then(|| Finding::new(&INTERPRETER_NOT_EXECUTABLE, found, "mode 0755"))
+}
+
+fn not_there(tree: &Tree, line: Shebang) -> Option<Finding> {
+    let missing = missing(tree, line)?;
+    let found = format!("it is run by {}, not in the image", Shown(&missing));
+    Some(Finding::new(
+        &INTERPRETER_MISSING,
+        found,
+        "its interpreter in the image",
+    ))
 }
 
 /// The interpreter of a script, or the program that env(1) is to start, where it is missing.

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use super::files;
 use crate::archive::Header;
 use crate::compress::decode::{Facts, GzipFacts, LzoFacts, XzCheck, XzFacts, XzFilter};
+use crate::image_path::ImagePath;
 use crate::inspect::Case;
 use crate::inspect::finding::{Finding, Rule, Severity};
-use crate::inspect::picture::Segment;
+use crate::inspect::picture::{Item, Segment};
 use crate::inspect::unpacking::is_loss;
 use crate::kernel_version::KernelVersion;
 use crate::unpacker::What;
@@ -20,6 +21,7 @@ pub const RULES: &[&Rule] = &[
     &KERNEL_STOPS,
     &KERNEL_DROPS_ENTRY,
     &KERNEL_LOSES_MEMBER,
+    &MICROCODE_NOT_FIRST,
 ];
 
 /// The kernel is older than its support for a compression.
@@ -76,6 +78,16 @@ pub const KERNEL_LOSES_MEMBER: Rule = Rule {
     cure: "Leave the entry out that is skipped, or mend it.",
 };
 
+/// Microcode stands where no kernel looks for it.
+pub const MICROCODE_NOT_FIRST: Rule = Rule {
+    name: "microcode-not-first",
+    severity: Severity::Warning,
+    meaning: "Early microcode stands in a segment that is compressed, or not the first.",
+    reason: "The kernel looks for it before it unpacks anything: in the first archive alone, and only where that is \
+             plain (find_microcode_in_initrd in arch/x86, find_cpio_data in lib/earlycpio.c).",
+    cure: "Put the archive with the microcode first, plain, and the rest behind it.",
+};
+
 /// What they find.
 pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let kernel = case.kernel_version();
@@ -84,6 +96,28 @@ pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         findings.extend(found.map(|finding| finding.in_segment(number)));
     }
     checksum_format(case, findings);
+    findings.extend(late_microcode(case));
+}
+
+fn late_microcode(case: &Case<'_>) -> Option<Finding> {
+    let is_late = |item: &&Item| {
+        let segment = case.picture.segments.get(item.entry.segment);
+        let is_first = item.entry.segment == 0;
+        !is_first || segment.is_some_and(|segment| segment.start.format.is_some())
+    };
+    let is_microcode = |item: &&Item| {
+        let path = item.path.as_ref().map(ImagePath::as_bytes);
+        path.is_ok_and(|path| path.starts_with(b"kernel/x86/microcode/"))
+    };
+    let late = case
+        .picture
+        .items
+        .iter()
+        .filter(is_microcode)
+        .find(is_late)?;
+    let expected = "it in the first segment, plain";
+    let found = format!("microcode in segment {}", late.entry.segment);
+    Some(Finding::new(&MICROCODE_NOT_FIRST, found, expected).at(late))
 }
 
 /// What the kernel's own account tells that no other finding has told.
