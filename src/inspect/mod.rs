@@ -87,7 +87,7 @@ pub fn inspect(
     depth: Depth,
 ) -> Result<Inspection, ReadError> {
     let kernel = Kernel::new(guest.kernel.unwrap_or(TODAY));
-    let mut archive = Archive::with_tap(source, limits, kernel);
+    let mut archive = Archive::with_tap(source, limits, kernel).apart();
     let picture = Arc::new(read::read(&mut archive, depth, &limits)?);
     let unpacked = archive.into_tap().finish(&picture);
     let tree = Tree::new(Arc::clone(&picture));
