@@ -2,9 +2,10 @@
 
 use thiserror::Error;
 
+use super::foreign::Foreign;
 use crate::compress::decode::DecodeError;
 use crate::image_path::Shown;
-use crate::problem::Explain;
+use crate::problem::{Explain, as_advice};
 
 /// Something that is not as the format has it, and where.
 #[derive(Debug, Clone)]
@@ -23,10 +24,12 @@ pub struct Flaw {
 #[derive(Debug, Clone, Error)]
 pub enum FlawKind {
     /// No header stands where one must.
-    #[error("no cpio header: it begins with {:?}", Shown(.found).to_string())]
+    #[error("{}", no_header(found, *what))]
     NoHeader {
         /// The first bytes of what stands there, six at most.
         found: Vec<u8>,
+        /// What it is, where that can be told.
+        what: Option<Foreign>,
     },
     /// A field of a header is no number.
     #[error("the header field {field} is no hexadecimal number")]
@@ -64,12 +67,24 @@ pub enum FlawKind {
         found: u32,
     },
     /// Bytes that are neither zeros nor a segment.
-    #[error("{length} bytes that are no segment, beginning with {:02x?}", .found)]
+    #[error("{}", junk(found, *length, *what))]
     Junk {
         /// The first of them, six at most.
         found: Vec<u8>,
         /// How many, to the end of the segment or of the image.
         length: u64,
+        /// What it is, where that can be told.
+        what: Option<Foreign>,
+    },
+    /// The file begins with no segment.
+    #[error("{}", junk(found, *length, *what))]
+    NoImage {
+        /// The first of its bytes, six at most.
+        found: Vec<u8>,
+        /// How many there are.
+        length: u64,
+        /// What it is, where that can be told.
+        what: Option<Foreign>,
     },
     /// The compressed data cannot be decoded any further.
     #[error(transparent)]
@@ -77,9 +92,43 @@ pub enum FlawKind {
     /// There is not one byte.
     #[error("an empty file")]
     Empty,
+    /// There is not one byte but zeros.
+    #[error("{length} bytes, and all of them zeros")]
+    Zeros {
+        /// How many.
+        length: u64,
+    },
+}
+
+fn no_header(found: &[u8], what: Option<Foreign>) -> String {
+    match what {
+        Some(what) => format!("no cpio header, but {what}"),
+        None => format!("no cpio header: it begins with `{}`", Shown(found)),
+    }
+}
+
+fn junk(found: &[u8], length: u64, what: Option<Foreign>) -> String {
+    match what {
+        Some(what) => format!("{what}, {length} bytes"),
+        None => format!(
+            "{length} bytes that are neither an archive nor compressed, beginning with `{}`",
+            Shown(found)
+        ),
+    }
 }
 
 impl FlawKind {
+    /// What is there instead of an archive, where that can be told.
+    #[must_use]
+    pub const fn foreign(&self) -> Option<Foreign> {
+        match self {
+            FlawKind::NoHeader { what, .. }
+            | FlawKind::Junk { what, .. }
+            | FlawKind::NoImage { what, .. } => *what,
+            _ => None,
+        }
+    }
+
     /// Whether something of the image cannot be read for it.
     #[must_use]
     pub const fn loses_content(&self) -> bool {
@@ -91,7 +140,9 @@ impl FlawKind {
             | FlawKind::Cut
             | FlawKind::Junk { .. }
             | FlawKind::Damaged(_)
-            | FlawKind::Empty => true,
+            | FlawKind::NoImage { .. }
+            | FlawKind::Empty
+            | FlawKind::Zeros { .. } => true,
             FlawKind::Misaligned
             | FlawKind::BadNameEnd
             | FlawKind::NoTrailer
@@ -128,12 +179,17 @@ impl Explain for FlawKind {
                 "a kind of compression that kernels read"
             }
             FlawKind::Damaged(_) => "a whole compressed segment",
-            FlawKind::Empty => "an archive in the newc format, plain or compressed",
+            FlawKind::NoImage { .. } | FlawKind::Empty | FlawKind::Zeros { .. } => {
+                "an archive in the newc format, plain or compressed"
+            }
         }
         .to_owned()
     }
 
     fn advice(&self) -> String {
+        if let Some(foreign) = self.foreign() {
+            return as_advice(foreign.cure());
+        }
         match self {
             FlawKind::Damaged(DecodeError::NeedsMemory { .. }) => {
                 "if the image is to be trusted, raise --max-memory"
@@ -147,7 +203,9 @@ impl Explain for FlawKind {
             FlawKind::Cut | FlawKind::Damaged(_) | FlawKind::Checksum { .. } => {
                 "make the image again, or copy it again: it is cut short or damaged"
             }
-            FlawKind::Empty => "check the path; make the image again",
+            FlawKind::NoImage { .. } | FlawKind::Empty | FlawKind::Zeros { .. } => {
+                "check the path; make the image again"
+            }
             FlawKind::Junk { .. } => {
                 "make the image again, with nothing but zeros behind an archive"
             }

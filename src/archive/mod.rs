@@ -7,6 +7,7 @@
 //! of the stream, whatever the image says of itself; how far it is followed, [`Limits`] say.
 
 mod flaw;
+mod foreign;
 mod header;
 mod input;
 mod limits;
@@ -22,6 +23,7 @@ use crate::compress::Format;
 use crate::compress::decode::{DecodeError, Member};
 
 pub use flaw::{Flaw, FlawKind};
+pub use foreign::Foreign;
 pub use header::{FileType, Header};
 pub use limits::{LimitMet, Limits};
 pub use reader::Archive;

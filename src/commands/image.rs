@@ -127,11 +127,8 @@ pub(super) fn of_flaws(
 fn of_flaw(path: &Path, flaw: Flaw) -> Problem<Obstacle> {
     let is_all = flaw.segment == 0 && flaw.offset == 0;
     let place = match (&flaw.kind, &flaw.entry) {
-        (FlawKind::Empty, _) => name(path),
-        (FlawKind::Junk { found, length }, None) if is_all => {
-            let (found, size) = (found.clone(), *length);
-            return Problem::new(name(path), Obstacle::NotAnImage { found, size });
-        }
+        (FlawKind::NoImage { .. } | FlawKind::Empty | FlawKind::Zeros { .. }, _) => name(path),
+        (FlawKind::NoHeader { .. }, None) if is_all => name(path),
         (_, Some(entry)) => format!("{}: segment {}, {}", name(path), flaw.segment, Shown(entry)),
         (_, None) => format!(
             "{}: segment {}, byte {}",

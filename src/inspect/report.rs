@@ -253,7 +253,7 @@ impl From<&Finding> for FindingReport {
                 .map(|name| Shown(name).to_string()),
             found: Shown::words(&finding.found),
             expected: Shown::words(&finding.expected),
-            cure: finding.rule.cure,
+            cure: finding.cure,
         }
     }
 }

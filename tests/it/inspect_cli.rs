@@ -95,10 +95,7 @@ fn what_is_found_is_told_with_its_rule_its_place_and_its_cure() {
         out.contains("\n    do:       Give the directory an entry"),
         "{out}"
     );
-    for (image, found) in [
-        ("text", "15 bytes that are no segment"),
-        ("empty", "an empty file"),
-    ] {
+    for (image, found) in [("text", "a text, 15 bytes"), ("empty", "an empty file")] {
         let (_, out, _) = shelf.says(&["inspect", image]);
         let found = format!("error not-an-image\n    found:    {found}");
         assert!(out.contains(&found), "{image}: {out}");

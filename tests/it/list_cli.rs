@@ -169,9 +169,9 @@ fn what_can_be_read_is_listed_and_the_rest_is_told() {
         ("empty", b""),
     ]);
     let text = "xinitrd: text
-    found:    15 bytes that begin with `#!/bin`, which no image does
+    found:    a text, 15 bytes
     expected: an archive in the newc format, plain or compressed
-    do:       check the path
+    do:       check the path: this is a text
 1 problem
 ";
     let empty = "xinitrd: empty

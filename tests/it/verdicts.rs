@@ -199,7 +199,7 @@ fn each_broken_image_is_judged_bad_by_the_rule_that_explains_it() {
             "old-format",
             [b"070707", &plain[6..]].concat(),
             &[],
-            "bad bad-header no-init kernel-stops-unpacking (no-xen-block-driver no-console-node)",
+            "bad not-an-image kernel-stops-unpacking",
         ),
         (
             "xen-cut",

@@ -46,6 +46,10 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
     }
     unpacking::check(case, &mut findings);
     xen::check(case, &mut findings);
+    if case.picture.items.is_empty() && case.is_cut() {
+        unpacking::check_account(case, &mut findings);
+        return findings;
+    }
     elf::check(case, &mut findings);
     libraries::check(case, &mut findings);
     scripts::check(case, &mut findings);
