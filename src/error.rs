@@ -100,6 +100,8 @@ pub enum Obstacle {
     Pattern(String),
     /// Standard input is asked for more than once.
     InputTwice,
+    /// So many problems more are there, which are not told.
+    More(usize),
     /// An image cannot be read whole, for this, and is of no use so.
     NotWhole(Box<Obstacle>),
     /// What was asked for is no path.
@@ -200,7 +202,11 @@ impl Error {
 }
 
 fn list(problems: &[Problem<Obstacle>]) -> String {
-    let count = match problems.len() {
+    let counted = problems.iter().map(|problem| match problem.fault {
+        Obstacle::More(count) => count,
+        _ => 1,
+    });
+    let count = match counted.sum::<usize>() {
         1 => "1 problem".to_owned(),
         n => format!("{n} problems"),
     };
@@ -240,6 +246,7 @@ impl Obstacle {
                 | Obstacle::Place(_)
                 | Obstacle::BadPath(_)
                 | Obstacle::UnknownType(_)
+                | Obstacle::More(_)
                 | Obstacle::NothingMatches
         )
     }
@@ -257,6 +264,7 @@ impl Explain for Obstacle {
             | Obstacle::LimitMet(_)
             | Obstacle::BadPath(_)
             | Obstacle::UnknownType(_)
+            | Obstacle::More(_)
             | Obstacle::NothingMatches => true,
             _ => false,
         }
@@ -271,6 +279,7 @@ impl Explain for Obstacle {
             Obstacle::BadPath(bad) => bad.to_string(),
             Obstacle::UnknownType(mode) => format!("mode {mode:o}, which is of no type"),
             Obstacle::NothingMatches => "no entry matches".to_owned(),
+            Obstacle::More(count) => format!("{count} more, which are not told one by one"),
             Obstacle::Pattern(words) => words.clone(),
             Obstacle::InputTwice => "it is named more than once".to_owned(),
             Obstacle::NoPath(bad) => bad.to_string(),
@@ -311,6 +320,7 @@ impl Explain for Obstacle {
                 "a file, directory, link, device, pipe or socket".to_owned()
             }
             Obstacle::NothingMatches => "an entry of that path".to_owned(),
+            Obstacle::More(_) => "none".to_owned(),
             Obstacle::Pattern(_) => {
                 "a path; * and ? in it stand for any characters, [a-z] for one of these".to_owned()
             }
@@ -359,6 +369,7 @@ impl Explain for Obstacle {
             Obstacle::BadPath(_) | Obstacle::UnknownType(_) => {
                 "judge the image with xinitrd inspect before it is used".to_owned()
             }
+            Obstacle::More(_) => "see to those above first, then look again".to_owned(),
             Obstacle::NothingMatches => "see xinitrd list, which prints the paths".to_owned(),
             Obstacle::Pattern(_) => {
                 "put a backslash before a character that stands for itself".to_owned()

@@ -3,9 +3,10 @@
 use thiserror::Error;
 
 use super::foreign::Foreign;
-use crate::compress::decode::DecodeError;
+use crate::compress::decode::{DecodeError, GzipTrailer};
 use crate::image_path::Shown;
 use crate::problem::{Explain, as_advice};
+use crate::size::Size;
 
 /// Something that is not as the format has it, and where.
 #[derive(Debug, Clone)]
@@ -89,15 +90,31 @@ pub enum FlawKind {
     /// The compressed data cannot be decoded any further.
     #[error(transparent)]
     Damaged(DecodeError),
+    /// The end of a gzip member says otherwise than its content is.
+    #[error("{}", wrong_sum(*.0))]
+    WrongSum(GzipTrailer),
     /// There is not one byte.
     #[error("an empty file")]
     Empty,
     /// There is not one byte but zeros.
-    #[error("{length} bytes, and all of them zeros")]
+    #[error("{}, and all of them zeros", Size(*length))]
     Zeros {
         /// How many.
         length: u64,
     },
+}
+
+fn wrong_sum(trailer: GzipTrailer) -> String {
+    match trailer.crc == trailer.content_crc {
+        true => format!(
+            "gzip's own length is {}, and that of the content {}, modulo 2^32",
+            trailer.size, trailer.content_size as u32
+        ),
+        false => format!(
+            "gzip's own checksum is {:08x}, and that of the content {:08x}",
+            trailer.crc, trailer.content_crc
+        ),
+    }
 }
 
 fn no_header(found: &[u8], what: Option<Foreign>) -> String {
@@ -109,15 +126,46 @@ fn no_header(found: &[u8], what: Option<Foreign>) -> String {
 
 fn junk(found: &[u8], length: u64, what: Option<Foreign>) -> String {
     match what {
-        Some(what) => format!("{what}, {length} bytes"),
+        Some(what) => format!("{what}, {}", Size(length)),
         None => format!(
-            "{length} bytes that are neither an archive nor compressed, beginning with `{}`",
+            "{}, neither an archive nor compressed, beginning with `{}`",
+            Size(length),
             Shown(found)
         ),
     }
 }
 
+/// What to do about a window that is too large, whoever's bound it is.
+const LARGE_WINDOW: &str = "Compress the image again with a smaller window, as without zstd's --long: the kernel itself takes \
+     one of 128 MiB at most. Only to read it, raise --max-memory; of zstd no window above 1024 MiB is read.";
+
 impl FlawKind {
+    /// What to do about it, where more is to be said than its rule says.
+    #[must_use]
+    pub const fn cure(&self) -> Option<&'static str> {
+        match self {
+            FlawKind::Damaged(DecodeError::NeedsMemory { .. }) => Some(LARGE_WINDOW),
+            _ => match self.foreign() {
+                Some(foreign) => Some(foreign.cure()),
+                None => None,
+            },
+        }
+    }
+
+    /// Whether reading ended at it, and with what may lie behind it.
+    #[must_use]
+    pub const fn hides_the_rest(&self) -> bool {
+        match self {
+            FlawKind::NoHeader { .. }
+            | FlawKind::BadField { .. }
+            | FlawKind::Cut
+            | FlawKind::NoImage { .. }
+            | FlawKind::Damaged(_) => true,
+            FlawKind::Junk { what, .. } => !matches!(what, None | Some(Foreign::Text)),
+            _ => false,
+        }
+    }
+
     /// What is there instead of an archive, where that can be told.
     #[must_use]
     pub const fn foreign(&self) -> Option<Foreign> {
@@ -146,6 +194,7 @@ impl FlawKind {
             FlawKind::Misaligned
             | FlawKind::BadNameEnd
             | FlawKind::NoTrailer
+            | FlawKind::WrongSum(_)
             | FlawKind::Checksum { .. } => false,
         }
     }
@@ -174,7 +223,15 @@ impl Explain for FlawKind {
             FlawKind::NoTrailer => "an entry TRAILER!!! at the end of the archive",
             FlawKind::Checksum { .. } => "the sum of the data's bytes in the header",
             FlawKind::Junk { .. } => "a segment, zeros, or the end",
-            FlawKind::Damaged(DecodeError::NeedsMemory { .. }) => "a segment within --max-memory",
+            FlawKind::Damaged(DecodeError::NeedsMemory { allowed, .. }) => {
+                return format!(
+                    "a window or dictionary of {} at most: this program's own bound, --max-memory",
+                    Size(*allowed)
+                );
+            }
+            FlawKind::WrongSum(_) => {
+                "a member that ends as its content does: gzip -t finds no fault"
+            }
             FlawKind::Damaged(DecodeError::Unsupported { .. }) => {
                 "a kind of compression that kernels read"
             }
@@ -187,20 +244,20 @@ impl Explain for FlawKind {
     }
 
     fn advice(&self) -> String {
-        if let Some(foreign) = self.foreign() {
-            return as_advice(foreign.cure());
+        if let Some(cure) = self.cure() {
+            return as_advice(cure);
         }
         match self {
-            FlawKind::Damaged(DecodeError::NeedsMemory { .. }) => {
-                "if the image is to be trusted, raise --max-memory"
-            }
             FlawKind::LongName { .. } => {
                 "shorten the path; if it is only to be read, raise --max-name"
             }
             FlawKind::Damaged(DecodeError::Unsupported { .. }) => {
                 "compress the image with the settings that the kernel's own build uses"
             }
-            FlawKind::Cut | FlawKind::Damaged(_) | FlawKind::Checksum { .. } => {
+            FlawKind::Cut
+            | FlawKind::Damaged(_)
+            | FlawKind::WrongSum(_)
+            | FlawKind::Checksum { .. } => {
                 "make the image again, or copy it again: it is cut short or damaged"
             }
             FlawKind::NoImage { .. } | FlawKind::Empty | FlawKind::Zeros { .. } => {

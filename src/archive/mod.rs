@@ -109,8 +109,8 @@ pub trait Tap {
     fn segment(&mut self, start: &SegmentStart);
     /// Its unpacked bytes, in any pieces.
     fn bytes(&mut self, bytes: &[u8]);
-    /// It ends, or cannot be unpacked any further.
-    fn segment_end(&mut self, damage: Option<&DecodeError>);
+    /// It ends, or cannot be unpacked any further; of a compressed one its member is told.
+    fn segment_end(&mut self, member: Option<&Member>, damage: Option<&DecodeError>);
     /// At `offset` of the image stands what is no segment.
     fn junk(&mut self, offset: u64);
 }
@@ -118,6 +118,6 @@ pub trait Tap {
 impl Tap for () {
     fn segment(&mut self, _: &SegmentStart) {}
     fn bytes(&mut self, _: &[u8]) {}
-    fn segment_end(&mut self, _: Option<&DecodeError>) {}
+    fn segment_end(&mut self, _: Option<&Member>, _: Option<&DecodeError>) {}
     fn junk(&mut self, _: u64) {}
 }

@@ -7,6 +7,7 @@ use super::foreign::{Foreign, TELLING};
 use super::header::{BadHeader, HEADER_SIZE, Header};
 use super::stream::{Ended, Stream, leading_zeros};
 use super::{Entry, Event, Flaw, FlawKind, Limits, ReadError, SegmentEnd, SegmentStart, Tap};
+use crate::compress::decode::Member;
 use crate::compress::detect;
 
 /// The name of the entry that ends an archive.
@@ -494,6 +495,10 @@ impl<T: Tap> Archive<T> {
         if let Some(damage) = damage {
             self.state = State::Over;
             self.push_flaw(unpacked, None, FlawKind::Damaged(damage));
+        }
+        let trailer = member.as_ref().and_then(Member::gzip_trailer);
+        if let Some(trailer) = trailer.filter(|trailer| !trailer.agrees()) {
+            self.push_flaw(unpacked, None, FlawKind::WrongSum(trailer));
         }
         self.events.push_back(Event::SegmentEnd(SegmentEnd {
             size: self.stream.position() - self.segment.start,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::image::broken_off;
+use super::image::{Flaws, broken_off};
 use super::{is_closed, shown};
 use crate::archive::Limits;
 use crate::compress::Encoding;
@@ -119,7 +119,7 @@ fn write_file(plan: &Plan, how: &Writing, guest: &Guest) -> Result<ImageReport, 
 /// # Errors
 /// Everything that is wrong with it.
 fn judge(image: Box<dyn Read + Send>, output: &Path, guest: &Guest) -> Result<(), Error> {
-    let told = |error| broken_off(output, &mut Vec::new(), error);
+    let told = |error| broken_off(output, &mut Flaws::default(), error);
     let inspected = inspect(image, UNBOUNDED, guest, Depth::Facts).map_err(told)?;
     let errors = inspected.findings.into_iter();
     let errors = errors.filter(|finding| finding.severity == Severity::Error);

@@ -8,6 +8,7 @@
 pub mod architecture;
 pub mod boot;
 pub mod compare;
+pub mod compression;
 pub mod finding;
 pub mod guest_kernel;
 pub mod memory;
@@ -26,7 +27,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use crate::arch::{Arch, ElfKind};
-use crate::archive::{Archive, FlawKind, Limits, ReadError};
+use crate::archive::{Archive, Limits, ReadError};
 use crate::kernel_version::KernelVersion;
 use crate::unpacker::TODAY;
 use crate::xen_version::XenVersion;
@@ -125,13 +126,6 @@ pub struct Case<'c> {
 }
 
 impl Case<'_> {
-    /// Whether something of the image could not be read: what is missing may be there.
-    #[must_use]
-    pub fn is_cut(&self) -> bool {
-        let flaws = self.picture.flaws.iter();
-        flaws.map(|flaw| &flaw.kind).any(FlawKind::loses_content)
-    }
-
     /// The version of the guest's kernel: as it was said, or as its modules have it.
     #[must_use]
     pub fn kernel_version(&self) -> Option<KernelVersion> {

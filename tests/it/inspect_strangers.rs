@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use xinitrd::inspect::Guest;
+use xinitrd::size::Size;
 
 use crate::guest::{GZIP, PYTHON};
 use crate::judged::{archive, directory, file, judged};
@@ -58,7 +59,7 @@ fn strangers(tree: &Path) -> Vec<(Vec<u8>, String, &'static str)> {
     let release = kernel_of(&kernel);
     let kernel = fs::read(kernel.join(format!("boot/vmlinuz-{release}"))).unwrap();
     let ext4 = file_system(tree, "ext4");
-    let alone = |what: &str, bytes: &[u8]| format!("{what}, {} bytes", bytes.len());
+    let alone = |what: &str, bytes: &[u8]| format!("{what}, {}", Size(bytes.len() as u64));
     let within = |what: &str| format!("no cpio header, but {what}");
     let lz4 = LZ4.run(&["-c"], &newc);
     let elf = fs::read(fetched("busybox-amd64").join("bin/busybox")).unwrap();
@@ -152,7 +153,7 @@ fn strangers(tree: &Path) -> Vec<(Vec<u8>, String, &'static str)> {
         (Vec::new(), "an empty file".to_owned(), "Check the path"),
         (
             b"\x01\x02\x03\x04\x05\x06\x07".to_vec(),
-            "7 bytes that are neither an archive nor compressed, beginning with `\\u{1}".to_owned(),
+            "7 bytes, neither an archive nor compressed, beginning with `\\u{1}".to_owned(),
             "Check the path",
         ),
     ]
@@ -194,4 +195,39 @@ fn what_stands_behind_an_archive_is_told_what_it_is() {
         finding.cure.starts_with("Compress it with `lz4 -l`"),
         "{finding:?}"
     );
+}
+
+#[test]
+fn a_tree_that_was_packed_from_above_is_told_so_and_nothing_besides() {
+    let above = tempfile::tempdir().unwrap();
+    let tree = above.path().join("it");
+    fs::create_dir_all(tree.join("lib/modules")).unwrap();
+    fs::write(tree.join("init"), "#!/bin/sh\n").unwrap();
+    let packed = |find: &str| {
+        let words = format!("find {find} | cpio -o -H newc --quiet");
+        fed(
+            Command::new("sh")
+                .args(["-c", &words])
+                .current_dir(above.path()),
+            b"",
+        )
+        .stdout
+    };
+    let rules = |image: Vec<u8>| {
+        let findings = judged(image, &Guest::default()).findings;
+        findings
+            .into_iter()
+            .map(|finding| finding.rule.name)
+            .collect::<Vec<_>>()
+    };
+    for find in ["it", "./it", "it/*", "\"$PWD/it\""] {
+        assert_eq!(rules(packed(find)), ["below-one-directory"], "{find}");
+    }
+    let early = archive(&[file("kernel/x86/microcode/GenuineIntel.bin", "")]);
+    assert_eq!(
+        rules([early, packed("it")].concat()),
+        ["below-one-directory"]
+    );
+    let beside = [packed("it"), archive(&[directory("bin")])].concat();
+    assert!(rules(beside).contains(&"no-init"));
 }

@@ -43,9 +43,11 @@ pub const LIMIT_MET: Rule = Rule {
 pub const DAMAGED_COMPRESSION: Rule = Rule {
     name: "damaged-compression",
     severity: Severity::Error,
-    meaning: "A compressed segment is damaged or cut short.",
+    meaning: "A compressed segment is damaged or cut short, or its checksum or length is not that of its content.",
     reason: "The kernel unpacks what stands before the damage and goes on with that, most often without a \
-             root file system (\"Initramfs unpacking failed\"); Xen's toolstack may refuse to make the guest.",
+             root file system (\"Initramfs unpacking failed\"); Xen's toolstack may refuse to make the guest. Of gzip, \
+             kernels before 2.6.30 compare checksum and length (\"crc error\", \"length error\" in lib/inflate.c); later \
+             ones look at neither, and unpack the damaged content as if it were sound.",
     cure: "Copy the image again, or make it again.",
 };
 /// Something stands behind the last segment, or between two.
@@ -136,8 +138,8 @@ fn of_flaw(flaw: &Flaw, picture: &Picture) -> Finding {
         entry: flaw.entry.clone(),
         ..Finding::new(rule, flaw.kind.found(), flaw.kind.expected())
     };
-    match flaw.kind.foreign() {
-        Some(foreign) => finding.cured_by(foreign.cure()),
+    match flaw.kind.cure() {
+        Some(cure) => finding.cured_by(cure),
         None => finding,
     }
 }
@@ -159,7 +161,7 @@ fn rule(kind: &FlawKind) -> &'static Rule {
         FlawKind::Cut => &ENTRY_CUT,
         FlawKind::NoTrailer => &NO_TRAILER,
         FlawKind::Checksum { .. } => &CHECKSUM_MISMATCH,
-        FlawKind::Damaged(_) => &DAMAGED_COMPRESSION,
+        FlawKind::Damaged(_) | FlawKind::WrongSum(_) => &DAMAGED_COMPRESSION,
     }
 }
 
