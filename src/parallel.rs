@@ -80,7 +80,7 @@ pub fn each<I: Copy + Send, O: Send>(
         }
     };
     std::thread::scope(|scope| {
-        start(scope, helpers, &serve);
+        start(scope, helpers, serve);
         serve();
     });
 }

@@ -491,9 +491,9 @@ fn a_kernel_with_an_archive_of_its_own_needs_the_image_to_have_a_console() {
         };
         found(&judged(archive(entries), &guest), RULES)
     };
-    let with = [&console()[..], &[init.clone()]].concat();
+    let with = [&console()[..], std::slice::from_ref(&init)].concat();
     assert_eq!(told(&with, Some("list")), [""; 0]);
-    assert_eq!(told(&[init.clone()], None), [""; 0]);
+    assert_eq!(told(std::slice::from_ref(&init), None), [""; 0]);
     assert_eq!(
         told(&[init], Some("list")),
         ["warning no-console-node -: no dev/console, and a kernel built with the archive list"]
