@@ -531,6 +531,27 @@ impl<'f> Group<'f> {
     }
 }
 
+impl Group<'_> {
+    /// `, and 7 more: a, b, c, d, e ...`
+    fn tell_others(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.others.len();
+        if count == 0 {
+            return Ok(());
+        }
+        write!(f, ", and {count} more")?;
+        let entries = self
+            .others
+            .iter()
+            .filter_map(|other| other.entry.as_deref());
+        let few: Vec<&str> = entries.take(A_FEW).collect();
+        let dots = if count > few.len() { " ..." } else { "" };
+        match few.is_empty() {
+            true => Ok(()),
+            false => write!(f, ": {}{dots}", few.join(", ")),
+        }
+    }
+}
+
 impl InspectionReport {
     /// Tells the findings in groups, and of each rule how many it leaves out.
     fn tell_findings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -569,23 +590,7 @@ impl fmt::Display for Group<'_> {
         if let Some(entry) = entry {
             write!(f, ", {entry}")?;
         }
-        if !self.others.is_empty() {
-            write!(f, ", and {} more", self.others.len())?;
-            let entries = self
-                .others
-                .iter()
-                .filter_map(|other| other.entry.as_deref());
-            let few: Vec<&str> = entries.take(A_FEW).collect();
-            let dots = if self.others.len() > few.len() {
-                " ..."
-            } else {
-                ""
-            };
-            match few.is_empty() {
-                true => {}
-                false => write!(f, ": {}{dots}", few.join(", "))?,
-            }
-        }
+        self.tell_others(f)?;
         write!(
             f,
             "\n    found:    {found}\n    expected: {expected}\n    do:       {cure}"
