@@ -82,6 +82,9 @@ const LIST_EXAMPLE: &str = "Examples:
   xinitrd list initrd.img
   xz -dc guest.xz | xinitrd list -l -";
 
+/// What the limits stand under in --help.
+const LIMITS: &str = "Limits";
+
 /// How far an image is followed, whatever it says of itself.
 #[derive(Debug, Args)]
 pub struct LimitArgs {
@@ -154,9 +157,9 @@ pub struct InspectArgs {
     #[arg(long)]
     pub arch: Option<Arch>,
     /// A root with the guest's kernel in it: which drivers are built in, which symbols it has
-    #[arg(long, value_name = "DIR", requires = "kernel")]
+    #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// The directory of the kernel's modules in that root
+    /// The directory of the kernel's modules in that root; may be left out where there is just one
     #[arg(long, value_name = "KVER", requires = "root")]
     pub kernel: Option<String>,
     /// A device of the guest, by its modalias (xen:vbd, virtio:d00000002v00001AF4) or its driver's name: an
@@ -166,17 +169,18 @@ pub struct InspectArgs {
     /// Print a JSON object a line for each image
     #[arg(long)]
     pub json: bool,
-    /// Take what this rule finds for an error; `warnings` stands for every rule
-    #[arg(long, value_name = "RULE|warnings")]
+    /// Take what these rules find for errors; `warnings` stands for every rule
+    #[arg(long, value_name = "RULE|warnings,...", value_delimiter = ',')]
     pub deny: Vec<String>,
-    /// Pass over what this rule finds, denied or not
-    #[arg(long, value_name = "RULE")]
+    /// Pass over what these rules find, denied or not; `warnings` stands for every warning of a rule that is
+    /// not denied by its name
+    #[arg(long, value_name = "RULE|warnings,...", value_delimiter = ',')]
     pub allow: Vec<String>,
     /// How many images are judged at a time, 64 at most [default: the machine's processors]
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
     /// How far they are followed.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = LIMITS)]
     pub limits: LimitArgs,
 }
 
@@ -193,7 +197,7 @@ pub struct DiffArgs {
     #[arg(long)]
     pub json: bool,
     /// How far they are followed.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = LIMITS)]
     pub limits: LimitArgs,
 }
 
@@ -219,7 +223,7 @@ pub struct ListArgs {
     #[arg(long)]
     pub json: bool,
     /// How far it is followed.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = LIMITS)]
     pub limits: LimitArgs,
 }
 
@@ -244,7 +248,7 @@ pub struct ExtractArgs {
     #[arg(long)]
     pub nodes: bool,
     /// How far it is followed.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = LIMITS)]
     pub limits: LimitArgs,
 }
 
@@ -256,7 +260,7 @@ pub struct CatArgs {
     /// The file's path in the image
     pub path: OsString,
     /// How far it is followed.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = LIMITS)]
     pub limits: LimitArgs,
 }
 

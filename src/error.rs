@@ -8,11 +8,11 @@ use std::io;
 use crate::archive::{FlawKind, LimitMet};
 use crate::compress::BadLevel;
 use crate::host::destination::PlaceFault;
-use crate::image_path::{BadPath, Shown};
+use crate::image_path::BadPath;
 use crate::inspect::finding::Finding;
 use crate::kernel_version::NotAVersion;
 use crate::manifest::{NoneServes, SHIPPED};
-use crate::problem::{Explain, Fault, Problem, did_you_mean, medium_advice};
+use crate::problem::{Explain, Fault, Problem, as_advice, did_you_mean, medium_advice};
 use crate::report::{ProblemReport, RefusalReport};
 use crate::root::LookupError;
 
@@ -100,15 +100,10 @@ pub enum Obstacle {
     Pattern(String),
     /// Standard input is asked for more than once.
     InputTwice,
+    /// So many problems more are there, which are not told.
+    More(usize),
     /// An image cannot be read whole, for this, and is of no use so.
     NotWhole(Box<Obstacle>),
-    /// A file is no image.
-    NotAnImage {
-        /// What it begins with.
-        found: Vec<u8>,
-        /// Its size in bytes.
-        size: u64,
-    },
     /// What was asked for is no path.
     NoPath(BadPath),
     /// An image has no such file.
@@ -207,7 +202,11 @@ impl Error {
 }
 
 fn list(problems: &[Problem<Obstacle>]) -> String {
-    let count = match problems.len() {
+    let counted = problems.iter().map(|problem| match problem.fault {
+        Obstacle::More(count) => count,
+        _ => 1,
+    });
+    let count = match counted.sum::<usize>() {
         1 => "1 problem".to_owned(),
         n => format!("{n} problems"),
     };
@@ -247,6 +246,7 @@ impl Obstacle {
                 | Obstacle::Place(_)
                 | Obstacle::BadPath(_)
                 | Obstacle::UnknownType(_)
+                | Obstacle::More(_)
                 | Obstacle::NothingMatches
         )
     }
@@ -259,12 +259,12 @@ impl Explain for Obstacle {
             Obstacle::Place(fault) => fault.is_judgement(),
             Obstacle::NotUtf8
             | Obstacle::InImage(_)
-            | Obstacle::NotAnImage { .. }
             | Obstacle::Judged(_)
             | Obstacle::Flaw(_)
             | Obstacle::LimitMet(_)
             | Obstacle::BadPath(_)
             | Obstacle::UnknownType(_)
+            | Obstacle::More(_)
             | Obstacle::NothingMatches => true,
             _ => false,
         }
@@ -279,14 +279,9 @@ impl Explain for Obstacle {
             Obstacle::BadPath(bad) => bad.to_string(),
             Obstacle::UnknownType(mode) => format!("mode {mode:o}, which is of no type"),
             Obstacle::NothingMatches => "no entry matches".to_owned(),
+            Obstacle::More(count) => format!("{count} more, which are not told one by one"),
             Obstacle::Pattern(words) => words.clone(),
             Obstacle::InputTwice => "it is named more than once".to_owned(),
-            Obstacle::NotAnImage { found, size } => {
-                format!(
-                    "{size} bytes that begin with `{}`, which no image does",
-                    Shown(found)
-                )
-            }
             Obstacle::NoPath(bad) => bad.to_string(),
             Obstacle::NotWhole(obstacle) => obstacle.found(),
             Obstacle::InImage(error) => in_image(error),
@@ -325,6 +320,7 @@ impl Explain for Obstacle {
                 "a file, directory, link, device, pipe or socket".to_owned()
             }
             Obstacle::NothingMatches => "an entry of that path".to_owned(),
+            Obstacle::More(_) => "none".to_owned(),
             Obstacle::Pattern(_) => {
                 "a path; * and ? in it stand for any characters, [a-z] for one of these".to_owned()
             }
@@ -332,9 +328,6 @@ impl Explain for Obstacle {
             Obstacle::NotWhole(obstacle) => obstacle.expected(),
             Obstacle::InImage(_) | Obstacle::NoPath(_) => {
                 "the path of a file in the image".to_owned()
-            }
-            Obstacle::NotAnImage { .. } => {
-                "an archive in the newc format, plain or compressed".to_owned()
             }
             Obstacle::RuleUnknown { .. } => "one that `xinitrd explain` lists".to_owned(),
             Obstacle::Flaw(flaw) => flaw.expected(),
@@ -371,11 +364,12 @@ impl Explain for Obstacle {
     fn advice(&self) -> String {
         match self {
             Obstacle::Input(fault) => fault.advice(),
-            Obstacle::Judged(finding) => as_advice(finding.rule.cure),
+            Obstacle::Judged(finding) => as_advice(finding.cure),
             Obstacle::Place(fault) => fault.advice(),
             Obstacle::BadPath(_) | Obstacle::UnknownType(_) => {
                 "judge the image with xinitrd inspect before it is used".to_owned()
             }
+            Obstacle::More(_) => "see to those above first, then look again".to_owned(),
             Obstacle::NothingMatches => "see xinitrd list, which prints the paths".to_owned(),
             Obstacle::Pattern(_) => {
                 "put a backslash before a character that stands for itself".to_owned()
@@ -386,7 +380,6 @@ impl Explain for Obstacle {
             Obstacle::InImage(_) | Obstacle::NoPath(_) => {
                 "see xinitrd list, which prints the paths".to_owned()
             }
-            Obstacle::NotAnImage { .. } => "check the path".to_owned(),
             Obstacle::RuleUnknown { nearest } => {
                 did_you_mean(nearest, || "see xinitrd explain".to_owned())
             }
@@ -423,13 +416,6 @@ impl Explain for Obstacle {
             }
         }
     }
-}
-
-/// A sentence as advice is told: it begins small and has no full stop.
-fn as_advice(sentence: &str) -> String {
-    let mut letters = sentence.trim_end_matches('.').chars();
-    let first = letters.next().into_iter().flat_map(char::to_lowercase);
-    first.chain(letters).collect()
 }
 
 fn output_expected(kind: io::ErrorKind) -> &'static str {

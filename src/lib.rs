@@ -41,5 +41,6 @@ pub mod problem;
 pub mod report;
 pub mod root;
 pub mod rope;
+pub mod size;
 pub mod unpacker;
 pub mod xen_version;

@@ -397,6 +397,13 @@ pub fn medium_advice(error: &io::Error) -> &'static str {
     }
 }
 
+/// A sentence as advice is told: it begins small and has no full stop.
+pub(crate) fn as_advice(sentence: &str) -> String {
+    let mut letters = sentence.trim_end_matches('.').chars();
+    let first = letters.next().into_iter().flat_map(char::to_lowercase);
+    first.chain(letters).collect()
+}
+
 /// A question for one of `nearest`, or, where there is none, something else to do.
 #[must_use]
 pub fn did_you_mean(nearest: &[String], otherwise: impl FnOnce() -> String) -> String {

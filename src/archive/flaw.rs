@@ -2,9 +2,11 @@
 
 use thiserror::Error;
 
-use crate::compress::decode::DecodeError;
+use super::foreign::Foreign;
+use crate::compress::decode::{DecodeError, GzipTrailer};
 use crate::image_path::Shown;
-use crate::problem::Explain;
+use crate::problem::{Explain, as_advice};
+use crate::size::Size;
 
 /// Something that is not as the format has it, and where.
 #[derive(Debug, Clone)]
@@ -23,10 +25,12 @@ pub struct Flaw {
 #[derive(Debug, Clone, Error)]
 pub enum FlawKind {
     /// No header stands where one must.
-    #[error("no cpio header: it begins with {:?}", Shown(.found).to_string())]
+    #[error("{}", no_header(found, *what))]
     NoHeader {
         /// The first bytes of what stands there, six at most.
         found: Vec<u8>,
+        /// What it is, where that can be told.
+        what: Option<Foreign>,
     },
     /// A field of a header is no number.
     #[error("the header field {field} is no hexadecimal number")]
@@ -64,22 +68,115 @@ pub enum FlawKind {
         found: u32,
     },
     /// Bytes that are neither zeros nor a segment.
-    #[error("{length} bytes that are no segment, beginning with {:02x?}", .found)]
+    #[error("{}", junk(found, *length, *what))]
     Junk {
         /// The first of them, six at most.
         found: Vec<u8>,
         /// How many, to the end of the segment or of the image.
         length: u64,
+        /// What it is, where that can be told.
+        what: Option<Foreign>,
+    },
+    /// The file begins with no segment.
+    #[error("{}", junk(found, *length, *what))]
+    NoImage {
+        /// The first of its bytes, six at most.
+        found: Vec<u8>,
+        /// How many there are.
+        length: u64,
+        /// What it is, where that can be told.
+        what: Option<Foreign>,
     },
     /// The compressed data cannot be decoded any further.
     #[error(transparent)]
     Damaged(DecodeError),
+    /// The end of a gzip member says otherwise than its content is.
+    #[error("{}", wrong_sum(*.0))]
+    WrongSum(GzipTrailer),
     /// There is not one byte.
     #[error("an empty file")]
     Empty,
+    /// There is not one byte but zeros.
+    #[error("{}, and all of them zeros", Size(*length))]
+    Zeros {
+        /// How many.
+        length: u64,
+    },
 }
 
+fn wrong_sum(trailer: GzipTrailer) -> String {
+    match trailer.crc == trailer.content_crc {
+        true => format!(
+            "gzip's own length is {}, and that of the content {}, modulo 2^32",
+            trailer.size, trailer.content_size as u32
+        ),
+        false => format!(
+            "gzip's own checksum is {:08x}, and that of the content {:08x}",
+            trailer.crc, trailer.content_crc
+        ),
+    }
+}
+
+fn no_header(found: &[u8], what: Option<Foreign>) -> String {
+    match what {
+        Some(what) => format!("no cpio header, but {what}"),
+        None => format!("no cpio header: it begins with `{}`", Shown(found)),
+    }
+}
+
+fn junk(found: &[u8], length: u64, what: Option<Foreign>) -> String {
+    match what {
+        Some(what) => format!("{what}, {}", Size(length)),
+        None => format!(
+            "{}, neither an archive nor compressed, beginning with `{}`",
+            Size(length),
+            Shown(found)
+        ),
+    }
+}
+
+/// What to do about a window that is too large, whoever's bound it is.
+const LARGE_WINDOW: &str = "Compress the image again with a smaller window, as without zstd's --long: the kernel itself takes \
+     one of 128 MiB at most. Only to read it, raise --max-memory; of zstd no window above 1024 MiB is read.";
+
 impl FlawKind {
+    /// What to do about it, where more is to be said than its rule says.
+    #[must_use]
+    pub const fn cure(&self) -> Option<&'static str> {
+        match self {
+            FlawKind::Damaged(DecodeError::NeedsMemory { .. }) => Some(LARGE_WINDOW),
+            _ => match self.foreign() {
+                Some(foreign) => Some(foreign.cure()),
+                None => None,
+            },
+        }
+    }
+
+    /// Whether reading ended at it, and with what may lie behind it.
+    #[must_use]
+    pub const fn hides_the_rest(&self) -> bool {
+        match self {
+            FlawKind::NoHeader { .. }
+            | FlawKind::BadField { .. }
+            | FlawKind::Cut
+            | FlawKind::NoImage { .. }
+            | FlawKind::Damaged(_) => true,
+            FlawKind::Junk { what, .. } => !matches!(what, None | Some(Foreign::Text)),
+            _ => false,
+        }
+    }
+
+    /// What is there instead of an archive, where that can be told.
+    #[must_use]
+    pub const fn foreign(&self) -> Option<Foreign> {
+        match self {
+            FlawKind::NoHeader { what, .. }
+            | FlawKind::Junk { what, .. }
+            | FlawKind::NoImage { what, .. } => *what,
+            _ => None,
+        }
+    }
+
     /// Whether something of the image cannot be read for it.
     #[must_use]
     pub const fn loses_content(&self) -> bool {
@@ -91,10 +188,13 @@ impl FlawKind {
             | FlawKind::Cut
             | FlawKind::Junk { .. }
             | FlawKind::Damaged(_)
-            | FlawKind::Empty => true,
+            | FlawKind::NoImage { .. }
+            | FlawKind::Empty
+            | FlawKind::Zeros { .. } => true,
             FlawKind::Misaligned
             | FlawKind::BadNameEnd
             | FlawKind::NoTrailer
+            | FlawKind::WrongSum(_)
             | FlawKind::Checksum { .. } => false,
         }
     }
@@ -123,31 +223,46 @@ impl Explain for FlawKind {
             FlawKind::NoTrailer => "an entry TRAILER!!! at the end of the archive",
             FlawKind::Checksum { .. } => "the sum of the data's bytes in the header",
             FlawKind::Junk { .. } => "a segment, zeros, or the end",
-            FlawKind::Damaged(DecodeError::NeedsMemory { .. }) => "a segment within --max-memory",
+            FlawKind::Damaged(DecodeError::NeedsMemory { allowed, .. }) => {
+                return format!(
+                    "a window or dictionary of {} at most: this program's own bound, --max-memory",
+                    Size(*allowed)
+                );
+            }
+            FlawKind::WrongSum(_) => {
+                "a member that ends as its content does: gzip -t finds no fault"
+            }
             FlawKind::Damaged(DecodeError::Unsupported { .. }) => {
                 "a kind of compression that kernels read"
             }
             FlawKind::Damaged(_) => "a whole compressed segment",
-            FlawKind::Empty => "an archive in the newc format, plain or compressed",
+            FlawKind::NoImage { .. } | FlawKind::Empty | FlawKind::Zeros { .. } => {
+                "an archive in the newc format, plain or compressed"
+            }
         }
         .to_owned()
     }
 
     fn advice(&self) -> String {
+        if let Some(cure) = self.cure() {
+            return as_advice(cure);
+        }
         match self {
-            FlawKind::Damaged(DecodeError::NeedsMemory { .. }) => {
-                "if the image is to be trusted, raise --max-memory"
-            }
             FlawKind::LongName { .. } => {
                 "shorten the path; if it is only to be read, raise --max-name"
             }
             FlawKind::Damaged(DecodeError::Unsupported { .. }) => {
                 "compress the image with the settings that the kernel's own build uses"
             }
-            FlawKind::Cut | FlawKind::Damaged(_) | FlawKind::Checksum { .. } => {
+            FlawKind::Cut
+            | FlawKind::Damaged(_)
+            | FlawKind::WrongSum(_)
+            | FlawKind::Checksum { .. } => {
                 "make the image again, or copy it again: it is cut short or damaged"
             }
-            FlawKind::Empty => "check the path; make the image again",
+            FlawKind::NoImage { .. } | FlawKind::Empty | FlawKind::Zeros { .. } => {
+                "check the path; make the image again"
+            }
             FlawKind::Junk { .. } => {
                 "make the image again, with nothing but zeros behind an archive"
             }

@@ -1,5 +1,7 @@
 //! How far an image is followed, whatever it says of itself.
 
+use crate::size::Size;
+
 /// Bounds on what reading one image may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -48,13 +50,13 @@ pub enum LimitMet {
     #[error("more than {0} segments")]
     Segments(u64),
     /// Of bytes, unpacked.
-    #[error("more than {0} bytes, unpacked")]
+    #[error("more than {}, unpacked", Size(*.0))]
     Size(u64),
     /// Of bytes that one byte becomes.
     #[error("unpacked it is more than {0} times as large")]
     Ratio(u64),
     /// Of bytes that are kept of it: names, and what is known of files.
-    #[error("names and facts of more than {0} bytes")]
+    #[error("names and facts of more than {}", Size(*.0))]
     Memory(u64),
 }
 

@@ -7,6 +7,7 @@
 //! of the stream, whatever the image says of itself; how far it is followed, [`Limits`] say.
 
 mod flaw;
+mod foreign;
 mod header;
 mod input;
 mod limits;
@@ -22,6 +23,7 @@ use crate::compress::Format;
 use crate::compress::decode::{DecodeError, Member};
 
 pub use flaw::{Flaw, FlawKind};
+pub use foreign::Foreign;
 pub use header::{FileType, Header};
 pub use limits::{LimitMet, Limits};
 pub use reader::Archive;
@@ -107,8 +109,8 @@ pub trait Tap {
     fn segment(&mut self, start: &SegmentStart);
     /// Its unpacked bytes, in any pieces.
     fn bytes(&mut self, bytes: &[u8]);
-    /// It ends, or cannot be unpacked any further.
-    fn segment_end(&mut self, damage: Option<&DecodeError>);
+    /// It ends, or cannot be unpacked any further; of a compressed one its member is told.
+    fn segment_end(&mut self, member: Option<&Member>, damage: Option<&DecodeError>);
     /// At `offset` of the image stands what is no segment.
     fn junk(&mut self, offset: u64);
 }
@@ -116,6 +118,6 @@ pub trait Tap {
 impl Tap for () {
     fn segment(&mut self, _: &SegmentStart) {}
     fn bytes(&mut self, _: &[u8]) {}
-    fn segment_end(&mut self, _: Option<&DecodeError>) {}
+    fn segment_end(&mut self, _: Option<&Member>, _: Option<&DecodeError>) {}
     fn junk(&mut self, _: u64) {}
 }

@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 use std::io::Read;
 
+use super::foreign::{Foreign, TELLING};
 use super::header::{BadHeader, HEADER_SIZE, Header};
 use super::stream::{Ended, Stream, leading_zeros};
 use super::{Entry, Event, Flaw, FlawKind, Limits, ReadError, SegmentEnd, SegmentStart, Tap};
+use crate::compress::decode::Member;
 use crate::compress::detect;
 
 /// The name of the entry that ends an archive.
@@ -49,6 +51,8 @@ struct Segment {
     start: u64,
     archives: u64,
     padding: u64,
+    /// Whether its first archive, or what it is instead, begins with zeros.
+    begins_in_zeros: bool,
 }
 
 /// The data of the entry that was told last.
@@ -221,14 +225,14 @@ impl<T: Tap> Archive<T> {
 
     /// Looks for the next segment behind the zeros.
     fn find_segment(&mut self) -> Result<(), ReadError> {
-        let (offset, found) = self.stream.look_between(SHOWN)?;
+        let (offset, found) = self.stream.look_between(TELLING)?;
         let format = detect(&found);
         if found.is_empty() {
             self.end_image(offset);
             return Ok(());
         }
         if format.is_none() && !found.starts_with(b"07070") {
-            return self.end_in_junk(offset, found);
+            return self.end_in_junk(offset, &found);
         }
         self.begin(SegmentStart {
             index: self.segments,
@@ -254,17 +258,32 @@ impl<T: Tap> Archive<T> {
 
     fn end_image(&mut self, offset: u64) {
         self.state = State::Over;
-        if self.segments == 0 {
-            self.push_flaw(offset, None, FlawKind::Empty);
+        match (self.segments, offset) {
+            (0, 0) => self.push_flaw(offset, None, FlawKind::Empty),
+            (0, length) => self.push_flaw(0, None, FlawKind::Zeros { length }),
+            _ => {}
         }
     }
 
     /// What stands here is no segment, and where the next one begins cannot be told.
-    fn end_in_junk(&mut self, offset: u64, found: Vec<u8>) -> Result<(), ReadError> {
+    fn end_in_junk(&mut self, offset: u64, start: &[u8]) -> Result<(), ReadError> {
         self.state = State::Over;
         self.stream.pass_junk(offset)?;
-        let length = self.stream.position() - offset;
-        self.push_flaw(offset, None, FlawKind::Junk { found, length });
+        let (found, end) = (shown(start), self.stream.position());
+        let kind = match self.segments {
+            // The zeros before it are its own.
+            0 => FlawKind::NoImage {
+                found,
+                length: end,
+                what: Foreign::of(start, offset),
+            },
+            _ => FlawKind::Junk {
+                found,
+                length: end - offset,
+                what: Foreign::of(start, 0),
+            },
+        };
+        self.push_flaw(offset, None, kind);
         Ok(())
     }
 
@@ -277,14 +296,41 @@ impl<T: Tap> Archive<T> {
         }
         let kind = match Header::parse(start) {
             Ok(header) => return self.read_entry(header),
-            Err(BadHeader::Magic) => FlawKind::NoHeader {
-                found: shown(start),
-            },
+            Err(BadHeader::Magic) => return self.end_in_no_header(),
             Err(BadHeader::Cut) => FlawKind::Cut,
             Err(BadHeader::Field(field)) => FlawKind::BadField { field },
         };
         self.flaw(kind);
         self.abandon()
+    }
+
+    /// What stands here is no entry.
+    fn end_in_no_header(&mut self) -> Result<(), ReadError> {
+        let at = self.stream.at();
+        let start = self.take_start()?;
+        // Within an archive it is damage, and like something else by chance alone.
+        let is_all = at == 0 || start.starts_with(b"070707");
+        let what = Foreign::of(&start, 0).filter(|_| is_all);
+        let found = shown(&start);
+        self.push_flaw(at, None, FlawKind::NoHeader { found, what });
+        self.abandon()
+    }
+
+    /// Passes over as many bytes as tell what they are, and gives them.
+    fn take_start(&mut self) -> Result<Vec<u8>, ReadError> {
+        let mut start = Vec::new();
+        while start.len() < TELLING {
+            let seen = self.stream.peek(1)?;
+            let seen = seen.get(..seen.len().min(TELLING - start.len()));
+            let seen = seen.unwrap_or_default();
+            if seen.is_empty() {
+                break;
+            }
+            start.extend_from_slice(seen);
+            let count = seen.len();
+            self.stream.take(count)?;
+        }
+        Ok(start)
     }
 
     fn read_entry(&mut self, header: Header) -> Result<(), ReadError> {
@@ -394,24 +440,45 @@ impl<T: Tap> Archive<T> {
             return self.stream.take(zeros);
         }
         let found = shown(self.stream.peek(SHOWN)?);
+        let is_archive = found.starts_with(b"07070");
+        let is_first = std::mem::take(&mut self.segment.begins_in_zeros);
+        if is_first && (found.is_empty() || is_archive) && !self.stream.is_damaged() {
+            self.push_flaw(0, None, FlawKind::NoTrailer);
+        }
         if found.is_empty() {
             return self.end_segment();
         }
-        if found.starts_with(b"07070") {
+        if is_archive {
             self.segment.padding = 0;
             self.state = State::Entry;
             return Ok(());
         }
+        self.end_in_other(found, is_first)
+    }
+
+    /// What stands here is no archive; where it is all of the segment, with the zeros before it.
+    fn end_in_other(&mut self, found: Vec<u8>, is_all: bool) -> Result<(), ReadError> {
         let offset = self.stream.at();
-        let length = self.stream.pass(u64::MAX)?;
-        let kind = FlawKind::Junk { found, length };
-        self.push_flaw(offset, None, kind);
+        let start = self.take_start()?;
+        let length = start.len() as u64 + self.stream.pass(u64::MAX)?;
+        let what = Foreign::of(&start, if is_all { offset } else { 0 });
+        self.push_flaw(
+            offset,
+            None,
+            FlawKind::Junk {
+                found,
+                length,
+                what,
+            },
+        );
         self.end_segment()
     }
 
     /// Nothing but zeros, or nothing at all, where an entry should be.
     fn end_without_trailer(&mut self) -> Result<(), ReadError> {
-        if !self.stream.is_damaged() {
+        // Some file systems begin with zeros, too.
+        self.segment.begins_in_zeros = self.stream.is_packed() && self.stream.at() == 0;
+        if !self.stream.is_damaged() && !self.segment.begins_in_zeros {
             self.flaw(FlawKind::NoTrailer);
         }
         // The kernel takes the zeros for a header.
@@ -436,6 +503,10 @@ impl<T: Tap> Archive<T> {
         if let Some(damage) = damage {
             self.state = State::Over;
             self.push_flaw(unpacked, None, FlawKind::Damaged(damage));
+        }
+        let trailer = member.as_ref().and_then(Member::gzip_trailer);
+        if let Some(trailer) = trailer.filter(|trailer| !trailer.agrees()) {
+            self.push_flaw(unpacked, None, FlawKind::WrongSum(trailer));
         }
         self.events.push_back(Event::SegmentEnd(SegmentEnd {
             size: self.stream.position() - self.segment.start,

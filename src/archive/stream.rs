@@ -146,7 +146,7 @@ impl<T: Tap> Stream<T> {
             member = Some(facts);
         }
         let damage = self.damage.take();
-        self.tap.segment_end(damage.as_ref());
+        self.tap.segment_end(member.as_ref(), damage.as_ref());
         Ok(Ended {
             unpacked: self.at,
             member,

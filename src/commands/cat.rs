@@ -22,15 +22,9 @@ pub fn run(args: &CatArgs) -> Result<(), Error> {
     let limits = args.limits.limits();
     let unreadable = |source| Error::one(name(&args.image), Obstacle::Unreadable(source));
     let again = Again::open(&args.image, limits.size).map_err(unreadable)?;
-    let open = || {
-        Ok(Image::of(
-            &args.image,
-            again.reader().map_err(unreadable)?,
-            limits,
-        ))
-    };
-    let number = find(args, open()?)?;
-    print(open()?, number)
+    let open = || Image::of(&args.image, again.reader(), limits);
+    let number = find(args, open())?;
+    print(open(), number)
 }
 
 /// The number of the entry that holds the file's data.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::image::{broken_off, name, of_flaws, once};
+use super::image::{Flaws, broken_off, name, of_flaws, once};
 use super::obstacles::Obstacles;
 use super::{json, output_error, print};
 use crate::cli::DiffArgs;
@@ -74,7 +74,7 @@ fn both<T>(first: Result<T, Error>, second: Result<T, Error>) -> Result<(T, T), 
 fn read(path: &Path, args: &DiffArgs) -> Result<Inspection, Error> {
     let unreadable = |source| Error::one(name(path), Obstacle::Unreadable(source));
     let source = host::image::open(path).map_err(unreadable)?;
-    let told = |error| broken_off(path, &mut Vec::new(), error);
+    let told = |error| broken_off(path, &mut Flaws::default(), error);
     let limits = args.limits.limits();
     let inspection = inspect(source, limits, &Guest::default(), Depth::Digests).map_err(told)?;
     let Picture { flaws, limit, .. } = &*inspection.picture;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use globset::{Glob, GlobMatcher};
 
+use super::alike;
 use super::image::Image;
 use super::shown;
 use crate::archive::{Entry, FileType, Header};
@@ -17,9 +18,6 @@ use crate::host::destination::{
 };
 use crate::image_path::{BadPath, ImagePath, Shown};
 use crate::problem::Problem;
-
-/// The most entries that are told which could not be put anywhere.
-const PROBLEM_LIMIT: usize = 100;
 
 /// Extracts what was asked for, or all.
 ///
@@ -62,22 +60,56 @@ pub fn run(args: &ExtractArgs) -> Result<(), Error> {
 
 /// What was asked for.
 struct Wanted {
-    patterns: Vec<(OsString, GlobMatcher, bool)>,
+    patterns: Vec<Pattern>,
+}
+
+/// One pattern.
+struct Pattern {
+    typed: OsString,
+    matcher: GlobMatcher,
+    /// Whether it is of bytes that are no UTF-8: it is matched byte by byte then, `?` being one.
+    is_of_bytes: bool,
+    matched: bool,
+}
+
+impl Pattern {
+    fn new(typed: &OsStr) -> Result<Pattern, Error> {
+        let bytes = typed.as_bytes();
+        let is_of_bytes = typed.to_str().is_none();
+        let text = typed
+            .to_str()
+            .map_or_else(|| characters(bytes), str::to_owned);
+        let text = text.trim_start_matches("./").trim_matches('/');
+        let text = if text == "." { "" } else { text };
+        let glob = Glob::new(text).map_err(|error| {
+            let words = error.kind().to_string();
+            let place = format!("pattern {}", Shown(bytes));
+            Error::one(place, Obstacle::Pattern(words))
+        })?;
+        Ok(Pattern {
+            typed: typed.to_owned(),
+            matcher: glob.compile_matcher(),
+            is_of_bytes,
+            matched: false,
+        })
+    }
+
+    fn is_match(&self, path: &[u8]) -> bool {
+        match self.is_of_bytes {
+            true => self.matcher.is_match(characters(path)),
+            false => self.matcher.is_match(OsStr::from_bytes(path)),
+        }
+    }
+}
+
+/// Each byte as the character of that number: patterns are texts.
+fn characters(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
 }
 
 impl Wanted {
     fn new(patterns: &[OsString]) -> Result<Wanted, Error> {
-        let compiled = patterns.iter().map(|pattern| {
-            let text = pattern.to_string_lossy();
-            let text = text.trim_start_matches("./").trim_matches('/');
-            let text = if text == "." { "" } else { text };
-            let glob = Glob::new(text).map_err(|error| {
-                let words = error.kind().to_string();
-                let place = format!("pattern {}", shown(Path::new(pattern)));
-                Error::one(place, Obstacle::Pattern(words))
-            });
-            Ok((pattern.clone(), glob?.compile_matcher(), false))
-        });
+        let compiled = patterns.iter().map(|pattern| Pattern::new(pattern));
         Ok(Wanted {
             patterns: compiled.collect::<Result<_, _>>()?,
         })
@@ -88,9 +120,9 @@ impl Wanted {
         let mut is_wanted = self.patterns.is_empty();
         let mut at = path.map_or(entry.name.as_slice(), ImagePath::as_bytes);
         loop {
-            for (_, matcher, matched) in &mut self.patterns {
-                if matcher.is_match(OsStr::from_bytes(at)) {
-                    *matched = true;
+            for pattern in &mut self.patterns {
+                if pattern.is_match(at) {
+                    pattern.matched = true;
                     is_wanted = true;
                 }
             }
@@ -105,13 +137,10 @@ impl Wanted {
 
     /// The patterns that nothing matched.
     fn unmatched(&self, image: &Path) -> Vec<Problem<Obstacle>> {
-        let unmatched = self.patterns.iter().filter(|(_, _, matched)| !matched);
-        let problem = |(pattern, _, _): &(OsString, _, _)| {
-            let place = format!(
-                "{}: {}",
-                super::image::name(image),
-                shown(Path::new(pattern))
-            );
+        let unmatched = self.patterns.iter().filter(|pattern| !pattern.matched);
+        let problem = |pattern: &Pattern| {
+            let typed = Shown(pattern.typed.as_bytes());
+            let place = format!("{}: {typed}", super::image::name(image));
             Problem::new(place, Obstacle::NothingMatches)
         };
         unmatched.map(problem).collect()
@@ -274,11 +303,7 @@ impl Extraction {
                 "xinitrd: devices, pipes and sockets not made: {skipped}; --nodes makes them"
             );
         }
-        let problems = self.problems.into_iter().take(PROBLEM_LIMIT);
-        let place = |name: Vec<u8>| format!("{}: {}", super::image::name(image), Shown(&name));
-        problems
-            .map(|(name, obstacle)| Problem::new(place(name), obstacle))
-            .collect()
+        alike::told(image, self.problems)
     }
 }
 

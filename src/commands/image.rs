@@ -21,7 +21,35 @@ const TARGET_LIMIT: usize = 4096;
 pub(super) struct Image {
     path: PathBuf,
     archive: Archive,
-    flaws: Vec<Problem<Obstacle>>,
+    flaws: Flaws,
+}
+
+/// What is told of an image's flaws: the first, and how many more there are.
+#[derive(Default)]
+pub(super) struct Flaws {
+    told: Vec<Problem<Obstacle>>,
+    more: usize,
+}
+
+impl Flaws {
+    fn keep(&mut self, path: &Path, flaw: Flaw) {
+        match self.told.len() < FLAW_LIMIT {
+            true => self.told.push(of_flaw(path, flaw)),
+            false => self.more += 1,
+        }
+    }
+
+    /// All that is to be told; nothing more is then.
+    fn take(&mut self, path: &Path) -> Vec<Problem<Obstacle>> {
+        let Flaws { mut told, more } = std::mem::take(self);
+        told.extend(left_out(path, more));
+        told
+    }
+}
+
+/// That so many problems of the image are not told.
+pub(super) fn left_out(path: &Path, count: usize) -> Option<Problem<Obstacle>> {
+    (count > 0).then(|| Problem::new(name(path), Obstacle::More(count)))
 }
 
 impl Image {
@@ -37,7 +65,7 @@ impl Image {
         Image {
             path: path.to_owned(),
             archive: Archive::new(source, limits),
-            flaws: Vec::new(),
+            flaws: Flaws::default(),
         }
     }
 
@@ -56,7 +84,7 @@ impl Image {
             archive,
             flaws,
         } = self;
-        let told = |error| broken_off(path, &mut Vec::new(), error);
+        let told = |error| broken_off(path, &mut Flaws::default(), error);
         let picture = read(archive, Depth::Outline, &limits).map_err(told)?;
         match picture.limit {
             Some(limit) => Err(broken_off(path, flaws, limit.into())),
@@ -69,7 +97,7 @@ impl Image {
         loop {
             match self.archive.next_event() {
                 Ok(Some(Event::Entry(entry))) => return Ok(Some(entry)),
-                Ok(Some(Event::Flaw(flaw))) => self.keep(flaw),
+                Ok(Some(Event::Flaw(flaw))) => self.flaws.keep(&self.path, flaw),
                 Ok(Some(_)) => {}
                 Ok(None) => return Ok(None),
                 Err(error) => return Err(broken_off(&self.path, &mut self.flaws, error)),
@@ -104,21 +132,16 @@ impl Image {
 
     /// All is well; or else every flaw there was.
     pub(super) fn finish(self) -> Result<(), Error> {
-        match self.flaws.is_empty() {
-            true => Ok(()),
-            false => Err(Error::Refused(self.flaws)),
-        }
+        self.finish_with(Vec::new())
     }
 
     /// As [`Image::finish`], with other problems besides.
     pub(super) fn finish_with(mut self, problems: Vec<Problem<Obstacle>>) -> Result<(), Error> {
-        self.flaws.extend(problems);
-        self.finish()
-    }
-
-    fn keep(&mut self, flaw: Flaw) {
-        if self.flaws.len() < FLAW_LIMIT {
-            self.flaws.push(of_flaw(&self.path, flaw));
+        let mut all = self.flaws.take(&self.path);
+        all.extend(problems);
+        match all.is_empty() {
+            true => Ok(()),
+            false => Err(Error::Refused(all)),
         }
     }
 }
@@ -128,18 +151,18 @@ pub(super) fn of_flaws(
     path: &Path,
     flaws: impl IntoIterator<Item = Flaw>,
 ) -> Vec<Problem<Obstacle>> {
-    let flaws = flaws.into_iter().take(FLAW_LIMIT);
-    flaws.map(|flaw| of_flaw(path, flaw)).collect()
+    let mut told = Flaws::default();
+    for flaw in flaws {
+        told.keep(path, flaw);
+    }
+    told.take(path)
 }
 
 fn of_flaw(path: &Path, flaw: Flaw) -> Problem<Obstacle> {
     let is_all = flaw.segment == 0 && flaw.offset == 0;
     let place = match (&flaw.kind, &flaw.entry) {
-        (FlawKind::Empty, _) => name(path),
-        (FlawKind::Junk { found, length }, None) if is_all => {
-            let (found, size) = (found.clone(), *length);
-            return Problem::new(name(path), Obstacle::NotAnImage { found, size });
-        }
+        (FlawKind::NoImage { .. } | FlawKind::Empty | FlawKind::Zeros { .. }, _) => name(path),
+        (FlawKind::NoHeader { .. }, None) if is_all => name(path),
         (_, Some(entry)) => format!("{}: segment {}, {}", name(path), flaw.segment, Shown(entry)),
         (_, None) => format!(
             "{}: segment {}, byte {}",
@@ -152,12 +175,8 @@ fn of_flaw(path: &Path, flaw: Flaw) -> Problem<Obstacle> {
 }
 
 /// Reading cannot go on: told with the flaws that may be the reason.
-pub(super) fn broken_off(
-    path: &Path,
-    flaws: &mut Vec<Problem<Obstacle>>,
-    error: ReadError,
-) -> Error {
-    let mut problems = std::mem::take(flaws);
+pub(super) fn broken_off(path: &Path, flaws: &mut Flaws, error: ReadError) -> Error {
+    let mut problems = flaws.take(path);
     let obstacle = match error {
         ReadError::Io(source) => Obstacle::Unreadable(source),
         ReadError::Limit(limit) => Obstacle::LimitMet(limit),

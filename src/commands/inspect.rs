@@ -1,12 +1,13 @@
 //! `xinitrd inspect`: images judged, whoever made them.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::explain;
 use super::guest::{choose_kernel, open_root};
-use super::image::{broken_off, name, once};
+use super::image::{Flaws, broken_off, name, once};
 use super::obstacles::Obstacles;
 use super::{json_line, output_error, print, processors};
 use crate::cli::InspectArgs;
@@ -24,37 +25,64 @@ use crate::report::RefusalReport;
 /// What stands for every rule, where rules are denied.
 const WARNINGS: &str = "warnings";
 
-/// Judges the images, and prints for each what is in it and what was found.
+/// Judges the images, and prints for each what is in it and what was found, as soon as that and what stands
+/// before it is known.
 ///
 /// # Errors
 /// When an image is judged bad, or cannot be read; the others are judged all the same.
 pub fn run(args: &InspectArgs) -> Result<(), Error> {
     let (policy, guest) = asked(args)?;
-    let images = args.images.iter().collect();
-    let judged = parallel::map(images, processors(args.threads), |path: &PathBuf| {
-        let report = judge(path, args, &guest, &policy);
-        (path, report)
+    let mut told = Told {
+        json: args.json,
+        ..Told::default()
+    };
+    let mut failed = None;
+    let images: Vec<&PathBuf> = args.images.iter().collect();
+    let judge = |path: &PathBuf| judge(path, args, &guest, &policy);
+    parallel::each(images, processors(args.threads), judge, |path, judged| {
+        failed = told.tell(path, judged).err();
+        failed.is_none()
     });
-    let mut is_bad = false;
-    let mut problems = Vec::new();
-    for (number, (path, judged)) in judged.into_iter().enumerate() {
+    failed.map_or_else(|| told.answer(), Err)
+}
+
+/// What has been told so far.
+#[derive(Default)]
+struct Told {
+    json: bool,
+    /// Whether a report has been printed.
+    has_begun: bool,
+    is_bad: bool,
+    problems: Vec<Problem<Obstacle>>,
+}
+
+impl Told {
+    fn tell(&mut self, path: &Path, judged: Result<InspectionReport, Error>) -> Result<(), Error> {
         match judged {
             Ok(report) => {
-                is_bad |= report.errors > 0;
-                print(&text(&report, number, args.json)?)?;
+                self.is_bad |= report.errors > 0;
+                print(&text(&report, !self.has_begun, self.json)?)?;
+                self.has_begun = true;
             }
             Err(error) => {
-                if args.json {
+                if self.json {
                     print(&refusal(path, &error)?)?;
                 }
-                problems.extend(refused(error)?);
+                self.problems.extend(refused(error)?);
             }
         }
+        Ok(())
     }
-    match (is_bad, problems.is_empty()) {
-        (false, true) => Ok(()),
-        (true, true) => Err(Error::Answered),
-        (is_bad, false) => Err(Error::Unreadable { problems, is_bad }),
+
+    fn answer(self) -> Result<(), Error> {
+        let Told {
+            is_bad, problems, ..
+        } = self;
+        match (is_bad, problems.is_empty()) {
+            (false, true) => Ok(()),
+            (true, true) => Err(Error::Answered),
+            (is_bad, false) => Err(Error::Unreadable { problems, is_bad }),
+        }
     }
 }
 
@@ -64,10 +92,10 @@ fn asked(args: &InspectArgs) -> Result<(Policy, Guest), Error> {
     obstacles.keep(once(&args.images));
     let policy = policy(args, &mut obstacles);
     let root = guest_kernel(args, &mut obstacles);
-    let named = args.kernel.as_deref();
+    // A directory may be called otherwise; then its modules say what they are of.
+    let in_root = root.as_ref().and_then(|kernel| kernel.release.parse().ok());
     let guest = Guest {
-        // A directory may be called otherwise; then its modules say what they are of.
-        kernel: args.kernel_version.or_else(|| named?.parse().ok()),
+        kernel: args.kernel_version.or(in_root),
         arch: args.arch,
         root,
         xen: args.xen,
@@ -93,52 +121,50 @@ fn judge(
     let unreadable = |source| Error::one(name(path), Obstacle::Unreadable(source));
     let source = host::image::open(path).map_err(unreadable)?;
     let mut inspection = inspect(source, args.limits.limits(), guest, Depth::Facts)
-        .map_err(|error| broken_off(path, &mut Vec::new(), error))?;
+        .map_err(|error| broken_off(path, &mut Flaws::default(), error))?;
     let verdict = policy.weigh(std::mem::take(&mut inspection.findings));
     Ok(InspectionReport::new(name(path), &inspection, &verdict))
 }
 
 /// What the user makes of the rules.
 fn policy(args: &InspectArgs, obstacles: &mut Obstacles) -> Policy {
-    let (warnings, denied): (Vec<&str>, Vec<&str>) = args
-        .deny
-        .iter()
-        .map(String::as_str)
-        .partition(|rule| *rule == WARNINGS);
-    let mut find = |rule: &str, others: &[&str]| {
-        let found = obstacles.keep(explain::find(rule, others));
-        found.map(|rule| rule.name)
-    };
+    let (denied, deny_warnings) = named(&args.deny, obstacles);
+    let (allowed, allow_warnings) = named(&args.allow, obstacles);
     Policy {
-        denied: denied
-            .into_iter()
-            .filter_map(|rule| find(rule, &[WARNINGS]))
-            .collect(),
-        deny_warnings: !warnings.is_empty(),
-        allowed: args
-            .allow
-            .iter()
-            .filter_map(|rule| find(rule, &[]))
-            .collect(),
+        denied,
+        deny_warnings,
+        allowed,
+        allow_warnings,
     }
 }
 
-/// What the guest's root says of its kernel, where one was named.
+/// The rules of these names, and whether all warnings are named among them.
+fn named(names: &[String], obstacles: &mut Obstacles) -> (HashSet<&'static str>, bool) {
+    let (warnings, rules): (Vec<&str>, Vec<&str>) = names
+        .iter()
+        .map(String::as_str)
+        .partition(|name| *name == WARNINGS);
+    let find = |name: &str| obstacles.keep(explain::find(name, &[WARNINGS]));
+    let rules = rules.into_iter().filter_map(find);
+    (rules.map(|rule| rule.name).collect(), !warnings.is_empty())
+}
+
+/// What the guest's root says of its kernel: of the one that is named, or the only one there is.
 fn guest_kernel(args: &InspectArgs, obstacles: &mut Obstacles) -> Option<GuestKernel> {
-    let (path, kernel) = (args.root.as_deref()?, args.kernel.as_deref()?);
+    let path = args.root.as_deref()?;
     let root = obstacles.keep(open_root("--root", "the guest's root", path))?;
-    let kernel = obstacles.keep(choose_kernel(Some(kernel), &root))?;
+    let kernel = obstacles.keep(choose_kernel(args.kernel.as_deref(), &root))?;
     let read = GuestKernel::read(&root, &kernel.name);
     let problem = |error| Problem::of_lookup(root.shown(&kernel.modules), error);
     obstacles.keep(read.map_err(problem))
 }
 
-/// The report of the image of that number, as text with an empty line between two.
-fn text(report: &InspectionReport, number: usize, json: bool) -> Result<String, Error> {
-    match (json, number) {
+/// A report, as text with an empty line between two.
+fn text(report: &InspectionReport, is_first: bool, json: bool) -> Result<String, Error> {
+    match (json, is_first) {
         (true, _) => json_line(report).map_err(output_error),
-        (false, 0) => Ok(report.to_string()),
-        (false, _) => Ok(format!("\n{report}")),
+        (false, true) => Ok(report.to_string()),
+        (false, false) => Ok(format!("\n{report}")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The subcommands: each reads, decides and writes, and says so in that order.
 
+mod alike;
 pub mod build;
 pub mod cat;
 pub mod diff;

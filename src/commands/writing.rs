@@ -7,7 +7,7 @@ use std::thread;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::image::broken_off;
+use super::image::{Flaws, broken_off};
 use super::{is_closed, shown};
 use crate::archive::{Limits, ReadError};
 use crate::compress::Encoding;
@@ -126,7 +126,7 @@ fn findings(image: Box<dyn Read + Send>, guest: &Guest) -> Findings {
 /// # Errors
 /// Everything that is wrong with it.
 fn judge(findings: Findings, output: &Path) -> Result<(), Error> {
-    let told = |error| broken_off(output, &mut Vec::new(), error);
+    let told = |error| broken_off(output, &mut Flaws::default(), error);
     let errors = findings.map_err(told)?.into_iter();
     let errors = errors.filter(|finding| finding.severity == Severity::Error);
     let problems: Vec<_> = errors.map(|finding| bad(output, finding)).collect();

@@ -29,6 +29,7 @@ pub use facts::{
 
 use super::format::Format;
 use super::source::Source;
+use crate::size::Size;
 
 /// Why a member could not be decoded to its end.
 #[derive(Debug, Clone, Error)]
@@ -49,7 +50,7 @@ pub enum DecodeError {
         reason: String,
     },
     /// The member needs a larger window, dictionary or block than it may have.
-    #[error("decoding needs {needed} bytes of memory, and may take {allowed}")]
+    #[error("decoding needs a window or dictionary of {}, and may take {}", Size(*needed), Size(*allowed))]
     NeedsMemory {
         /// What it asks for, in bytes; the least that is known.
         needed: u64,

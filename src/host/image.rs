@@ -1,8 +1,10 @@
 //! Images of the host that options name, opened to be read from front to back.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
 
 /// The bytes of the image at `path`; `-` is standard input.
 ///
@@ -19,42 +21,54 @@ pub fn open(path: &Path) -> io::Result<Box<dyn Read + Send>> {
     Ok(Box::new(file))
 }
 
-/// An image that is read more than once.
-pub enum Again {
-    /// A regular file, opened anew each time.
-    Regular(PathBuf),
-    /// What came from standard input or a pipe, laid in a file without a name.
-    Copied(File),
-}
+/// An image that is read more than once, and opened but once: whatever becomes of its name, each reader
+/// sees the same file.
+pub struct Again(Arc<File>);
 
 impl Again {
-    /// The image at `path`; `-` is standard input. What cannot be opened anew is read here, `limit`
-    /// bytes of it and one more at most, by which a reader with the same limit knows.
+    /// The image at `path`; `-` is standard input. What cannot be read twice, as a pipe, is laid in a file
+    /// without a name, `limit` bytes of it and one more at most, by which a reader with the same limit
+    /// knows.
     ///
     /// # Errors
     /// As [`open`]; and when it cannot be copied.
     pub fn open(path: &Path, limit: u64) -> io::Result<Again> {
-        let source = open(path)?;
-        if path != Path::new("-") && path.metadata()?.is_file() {
-            return Ok(Again::Regular(path.to_owned()));
+        if path == Path::new("-") {
+            return Again::copy(io::stdin(), limit);
         }
-        let mut copy = tempfile::tempfile()?;
-        io::copy(&mut source.take(limit.saturating_add(1)), &mut copy)?;
-        Ok(Again::Copied(copy))
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        match (metadata.is_dir(), metadata.is_file()) {
+            (true, _) => Err(io::ErrorKind::IsADirectory.into()),
+            (_, true) => Ok(Again(Arc::new(file))),
+            _ => Again::copy(file, limit),
+        }
     }
 
-    /// Its bytes, from the first on. One such reader at a time.
-    ///
-    /// # Errors
-    /// As [`open`].
-    pub fn reader(&self) -> io::Result<Box<dyn Read + Send>> {
-        match self {
-            Again::Regular(path) => open(path),
-            Again::Copied(copy) => {
-                let mut copy = copy.try_clone()?;
-                copy.seek(SeekFrom::Start(0))?;
-                Ok(Box::new(copy))
-            }
-        }
+    fn copy(source: impl Read, limit: u64) -> io::Result<Again> {
+        let mut copy = tempfile::tempfile()?;
+        io::copy(&mut source.take(limit.saturating_add(1)), &mut copy)?;
+        Ok(Again(Arc::new(copy)))
+    }
+
+    /// Its bytes, from the first on; readers do not disturb each other.
+    #[must_use]
+    pub fn reader(&self) -> Box<dyn Read + Send> {
+        let file = Arc::clone(&self.0);
+        Box::new(Reader { file, at: 0 })
+    }
+}
+
+/// A reader with a place of its own in the file.
+struct Reader {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for Reader {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(out, self.at)?;
+        self.at += count as u64;
+        Ok(count)
     }
 }

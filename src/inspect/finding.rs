@@ -50,6 +50,8 @@ pub struct Finding {
     pub found: String,
     /// What should be.
     pub expected: String,
+    /// What to do: what the rule has, but where more is known of the case.
+    pub cure: &'static str,
 }
 
 impl Finding {
@@ -67,7 +69,14 @@ impl Finding {
             entry: None,
             found: found.into(),
             expected: expected.into(),
+            cure: rule.cure,
         }
+    }
+
+    /// The same, with another cure than the rule has.
+    #[must_use]
+    pub fn cured_by(self, cure: &'static str) -> Finding {
+        Finding { cure, ..self }
     }
 
     /// The same, weighed otherwise than the rule has it.

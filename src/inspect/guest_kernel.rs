@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use crate::compress::{detect, unpack};
-use crate::image_path::ImagePath;
+use crate::image_path::{ImagePath, Shown};
 use crate::kmod::builtin::Builtin;
 use crate::kmod::name::ModuleName;
 use crate::root::{LookupError, Root};
@@ -19,6 +19,9 @@ pub struct GuestKernel {
     pub release: String,
     /// What is built in.
     pub builtin: Builtin,
+    /// What the archive that is built into it was made of, where its configuration names something: it has
+    /// no /dev/console then but where that has one.
+    pub rootfs_source: Option<String>,
     exports: HashMap<Vec<u8>, Export>,
     /// Whether every symbol the kernel itself exports is known.
     is_complete: bool,
@@ -67,6 +70,13 @@ const SYSTEM_MAPS: [&str; 3] = [
     "usr/lib/modules/RELEASE/System.map",
 ];
 
+/// Where the configuration that a kernel was built with lies.
+const CONFIGURATIONS: [&str; 3] = [
+    "boot/config-RELEASE",
+    "lib/modules/RELEASE/config",
+    "usr/lib/modules/RELEASE/config",
+];
+
 impl GuestKernel {
     /// Reads what `root` says of the kernel with this release. What is not there is not known.
     ///
@@ -78,6 +88,7 @@ impl GuestKernel {
             ..GuestKernel::default()
         };
         kernel.read_symbols(root)?;
+        kernel.read_configuration(root)?;
         for place in MODULE_PLACES {
             let index = |name: &str| read(root, &format!("{place}/{release}/{name}"));
             if let Some(builtin) = index("modules.builtin")? {
@@ -101,6 +112,16 @@ impl GuestKernel {
             self.add(&text.unwrap_or_default(), line);
             if self.exports.values().any(|export| export.module.is_none()) {
                 self.is_complete = true;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_configuration(&mut self, root: &Root) -> Result<(), LookupError> {
+        for place in CONFIGURATIONS {
+            if let Some(text) = read(root, &place.replace("RELEASE", &self.release))? {
+                self.rootfs_source = text.split(|&b| b == b'\n').find_map(rootfs_source);
                 break;
             }
         }
@@ -172,6 +193,13 @@ fn symvers_line(line: &[u8]) -> Option<(&[u8], Export)> {
     Some((name, export))
 }
 
+/// `CONFIG_INITRAMFS_SOURCE="FILES"`, where it is not empty (`usr/Kconfig`).
+fn rootfs_source(line: &[u8]) -> Option<String> {
+    let files = line.strip_prefix(b"CONFIG_INITRAMFS_SOURCE=\"")?;
+    let files = files.strip_suffix(b"\"")?;
+    (!files.is_empty()).then(|| Shown(files).to_string())
+}
+
 /// `ADDRESS TYPE NAME`: an exported symbol is marked by another, and its CRC, in old kernels, is the
 /// address of a third.
 fn map_line(line: &[u8]) -> Option<(&[u8], Export)> {
@@ -224,6 +252,20 @@ mod tests {
         ];
         for (files, name, expected) in cases {
             assert_eq!(told(files, name), expected);
+        }
+    }
+
+    #[test]
+    fn what_the_kernels_own_archive_is_made_of_is_in_its_configuration() {
+        for (line, expected) in [
+            ("CONFIG_INITRAMFS_SOURCE=\"\"", None),
+            ("CONFIG_INITRAMFS_SOURCE=\"/x/list\"", Some("/x/list")),
+            ("# CONFIG_INITRAMFS_SOURCE is not set", None),
+        ] {
+            let text = format!("CONFIG_SMP=y\n{line}\n");
+            let root = memory::root(&[("boot/config-1", text.as_bytes())], &[]);
+            let kernel = GuestKernel::read(&root, "1").unwrap();
+            assert_eq!(kernel.rootfs_source.as_deref(), expected);
         }
     }
 

@@ -8,6 +8,7 @@
 pub mod architecture;
 pub mod boot;
 pub mod compare;
+pub mod compression;
 pub mod finding;
 pub mod guest_kernel;
 pub mod memory;

@@ -67,6 +67,13 @@ pub enum Content {
 }
 
 impl Picture {
+    /// Whether reading ended before the image may have: what seems to be missing may lie behind.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        let mut flaws = self.flaws.iter();
+        self.limit.is_some() || flaws.any(|flaw| flaw.kind.hides_the_rest())
+    }
+
     /// The entry whose header stands at `offset` of segment `segment`, unpacked.
     #[must_use]
     pub fn item_at(&self, segment: usize, offset: u64) -> Option<&Item> {

@@ -36,8 +36,9 @@ pub enum Met<'p> {
     Nothing,
     /// Something of its type stood there.
     Same(Option<&'p Item>),
-    /// Something of another type stood there, and is gone.
-    Other(FileType),
+    /// Something of another type stood there, and is gone; an entry's, but where the kernel had it of
+    /// its own.
+    Other(FileType, Option<&'p Item>),
     /// A directory stands there that is not empty, and stays.
     Full,
     /// The directory it lies in is not there.
@@ -107,7 +108,7 @@ impl<'p> Places<'p> {
         place.file_type = file_type;
         match place.item.replace(item) {
             before if was == file_type => Met::Same(before),
-            _ => Met::Other(was),
+            before => Met::Other(was, before),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is known of an image and what was found in it: for people as text, for pipelines as JSON
 //! (docs/inspect.md has every field).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use serde::Serialize;
@@ -16,12 +16,18 @@ use super::verdict::Verdict;
 use crate::archive::FileType;
 use crate::image_path::Shown;
 use crate::report::{GENERATOR, SCHEMA_VERSION};
+use crate::size::Size;
 use crate::unpacker::Place;
 
 /// How many of the largest files are told.
 const LARGEST: usize = 10;
-/// How many findings of one rule are told one by one, and how many segments in the text.
-const A_RULE: usize = 20;
+/// How many segments are told in the text, how many groups of like findings of a rule, and how many events
+/// in the document.
+const SHOWN: usize = 20;
+/// How many findings of one rule are in the document.
+const A_RULE: usize = 1000;
+/// How many events are told in the text, and how many other entries of like findings.
+const A_FEW: usize = 5;
 
 /// An image, described and judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,6 +48,8 @@ pub struct InspectionReport {
     pub allowed: usize,
     /// Its size in bytes.
     pub size: u64,
+    /// Whether it could be read to its end: else nothing is told of what it seems to lack.
+    pub whole: bool,
     /// Its segments.
     pub segments: Vec<SegmentReport>,
     /// How many entries it has.
@@ -195,6 +203,7 @@ impl InspectionReport {
             warnings,
             allowed: verdict.allowed,
             size: picture.size,
+            whole: !picture.is_cut(),
             segments: segments(picture),
             entries: picture.items.len(),
             made_by: MakerReport {
@@ -253,7 +262,7 @@ impl From<&Finding> for FindingReport {
                 .map(|name| Shown(name).to_string()),
             found: Shown::words(&finding.found),
             expected: Shown::words(&finding.expected),
-            cure: finding.rule.cure,
+            cure: finding.cure,
         }
     }
 }
@@ -285,7 +294,7 @@ impl From<&Unpacked> for UnpackingReport {
             let what = format!("{}: {}", failure.message, failure.fault);
             event(&failure.place, what)
         });
-        let first = unpacked.events.iter().take(A_RULE);
+        let first = unpacked.events.iter().take(SHOWN);
         UnpackingReport {
             kernel: unpacked.kernel.to_string(),
             stops,
@@ -354,12 +363,11 @@ fn largest(picture: &Picture) -> Vec<FileReport> {
 impl fmt::Display for InspectionReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.describe(f)?;
-        for finding in &self.findings {
-            writeln!(f, "{finding}")?;
+        if !self.whole {
+            let far = "up to where it could be read; what it seems to lack may lie behind that";
+            writeln!(f, "judged      {far}")?;
         }
-        for (rule, count) in &self.more {
-            writeln!(f, "{rule}: {count} more like these")?;
-        }
+        self.tell_findings(f)?;
         write!(f, "{}: {}", self.image, self.verdict)?;
         let (errors, warnings) = (
             counted(self.errors, "error", "errors"),
@@ -374,10 +382,10 @@ impl fmt::Display for InspectionReport {
 
 impl InspectionReport {
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, segment) in self.segments.iter().enumerate().take(A_RULE) {
+        for (number, segment) in self.segments.iter().enumerate().take(SHOWN) {
             writeln!(f, "segment {number}   {segment}")?;
         }
-        let more = self.segments.len().saturating_sub(A_RULE);
+        let more = self.segments.len().saturating_sub(SHOWN);
         if more > 0 {
             writeln!(f, "segments    {more} more")?;
         }
@@ -386,7 +394,7 @@ impl InspectionReport {
             writeln!(f, "elf         {count} of {kind}")?;
         }
         for file in self.largest.iter().take(3) {
-            writeln!(f, "largest     {:>9} {}", file.size, file.path)?;
+            writeln!(f, "largest     {:>12}  {}", Size(file.size), file.path)?;
         }
         let Memory {
             before_xen_4_20,
@@ -396,9 +404,9 @@ impl InspectionReport {
         writeln!(
             f,
             "memory      {} to unpack before Xen 4.20, {} since; {} stay in use",
-            mebibytes(before_xen_4_20),
-            mebibytes(since_xen_4_20),
-            mebibytes(files)
+            Size(before_xen_4_20),
+            Size(since_xen_4_20),
+            Size(files)
         )
     }
 }
@@ -426,13 +434,17 @@ impl InspectionReport {
             .iter()
             .map(|load| load.module.as_str())
             .collect();
-        let more = match self.loads_on_demand {
-            true => "; more for the devices it finds",
-            false => "",
-        };
-        if !loads.is_empty() || self.loads_on_demand {
-            writeln!(f, "loads       {}{more}", loads.join(" "))?;
+        let loads = loads.join(" ");
+        match (loads.is_empty(), self.loads_on_demand) {
+            (true, false) => {}
+            (true, true) => writeln!(f, "loads       what the devices take that it finds")?,
+            (false, true) => writeln!(f, "loads       {loads}; more for the devices it finds")?,
+            (false, false) => writeln!(f, "loads       {loads}")?,
         }
+        self.describe_unpacking(f)
+    }
+
+    fn describe_unpacking(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let UnpackingReport {
             kernel,
             stops,
@@ -446,10 +458,10 @@ impl InspectionReport {
                 stops.segment, stops.offset, stops.what
             )?;
         }
-        for event in silent {
+        for event in silent.iter().take(A_FEW) {
             writeln!(f, "kernel {kernel}, {event}")?;
         }
-        match silent_count.saturating_sub(silent.len()) {
+        match silent_count.saturating_sub(silent.len().min(A_FEW)) {
             0 => Ok(()),
             more => writeln!(f, "kernel {kernel}: {more} more of that kind"),
         }
@@ -473,39 +485,115 @@ fn counted(count: usize, one: &str, several: &str) -> String {
     }
 }
 
-fn mebibytes(bytes: u64) -> String {
-    let tenths = (bytes * 10).div_ceil(1 << 20);
-    format!("{}.{} MiB", tenths / 10, tenths % 10)
-}
-
 impl fmt::Display for SegmentReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = |count: Option<u64>| count.map_or("?".to_owned(), |count| count.to_string());
+        let size =
+            |bytes: Option<u64>| bytes.map_or("?".to_owned(), |bytes| Size(bytes).to_string());
         write!(
             f,
-            "at {}, {}, {} bytes, {} unpacked, {}",
+            "at {}, {}, {}, {} unpacked, {}",
             self.offset,
             self.compression,
-            bytes(self.size),
-            bytes(self.unpacked),
+            size(self.size),
+            size(self.unpacked),
             counted(self.entries, "entry", "entries")
         )
     }
 }
 
-impl fmt::Display for FindingReport {
+/// Findings that say the same of several entries, in their order.
+struct Group<'f> {
+    first: &'f FindingReport,
+    others: Vec<&'f FindingReport>,
+}
+
+impl<'f> Group<'f> {
+    fn of(findings: &'f [FindingReport]) -> Vec<Group<'f>> {
+        let mut groups: Vec<Group<'f>> = Vec::new();
+        let mut known = HashMap::new();
+        for finding in findings {
+            let same = (
+                finding.rule,
+                &finding.severity,
+                &finding.found,
+                &finding.expected,
+            );
+            let number = *known.entry(same).or_insert(groups.len());
+            match groups.get_mut(number) {
+                Some(group) => group.others.push(finding),
+                None => groups.push(Group {
+                    first: finding,
+                    others: Vec::new(),
+                }),
+            }
+        }
+        groups
+    }
+}
+
+impl Group<'_> {
+    /// `, and 7 more: a, b, c, d, e ...`
+    fn tell_others(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.others.len();
+        if count == 0 {
+            return Ok(());
+        }
+        write!(f, ", and {count} more")?;
+        let entries = self
+            .others
+            .iter()
+            .filter_map(|other| other.entry.as_deref());
+        let few: Vec<&str> = entries.take(A_FEW).collect();
+        let dots = if count > few.len() { " ..." } else { "" };
+        match few.is_empty() {
+            true => Ok(()),
+            false => write!(f, ": {}{dots}", few.join(", ")),
+        }
+    }
+}
+
+impl InspectionReport {
+    /// Tells the findings in groups, and of each rule how many it leaves out.
+    fn tell_findings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told: HashMap<&str, usize> = HashMap::new();
+        let mut left_out = self.more.clone();
+        for group in Group::of(&self.findings) {
+            let told = told.entry(group.first.rule).or_default();
+            *told += 1;
+            match *told <= SHOWN {
+                true => writeln!(f, "{group}")?,
+                false => *left_out.entry(group.first.rule).or_default() += 1 + group.others.len(),
+            }
+        }
+        for (rule, count) in left_out {
+            writeln!(f, "{rule}: {count} more like these")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Group<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.severity, self.rule)?;
-        if let Some(segment) = self.segment {
+        let FindingReport {
+            rule,
+            severity,
+            segment,
+            entry,
+            found,
+            expected,
+            cure,
+        } = self.first;
+        write!(f, "{severity} {rule}")?;
+        if let Some(segment) = segment {
             write!(f, ": segment {segment}")?;
         }
-        if let Some(entry) = &self.entry {
+        if let Some(entry) = entry {
             write!(f, ", {entry}")?;
         }
+        self.tell_others(f)?;
         write!(
             f,
-            "\n    found:    {}\n    expected: {}\n    do:       {}",
-            self.found, self.expected, self.cure
+            "\n    found:    {found}\n    expected: {expected}\n    do:       {cure}"
         )
     }
 }

@@ -1,8 +1,11 @@
 //! What the guest's kernel makes of an image: the models of its unpacker, shown the bytes as they pass.
 
+use std::fmt::Display;
+
+use super::compression::{Unread, sum_error, unread};
 use super::picture::Picture;
 use crate::archive::{SegmentStart, Tap};
-use crate::compress::decode::DecodeError;
+use crate::compress::decode::{DecodeError, Member};
 use crate::kernel_version::KernelVersion;
 use crate::unpacker::{Event, Failure, Outcome, Unpacker, What};
 
@@ -62,9 +65,16 @@ impl Tap for Kernel {
         self.unpacker.feed(bytes);
     }
 
-    fn segment_end(&mut self, damage: Option<&DecodeError>) {
-        let damage = damage.map(|damage| damage as &dyn std::fmt::Display);
-        self.unpacker.segment_end(damage);
+    fn segment_end(&mut self, member: Option<&Member>, damage: Option<&DecodeError>) {
+        let unread = member.and_then(|member| unread(&member.facts, Some(self.version)));
+        if let Some(Unread { found, .. }) = unread {
+            return self.unpacker.refuse(found);
+        }
+        let trailer = member.and_then(Member::gzip_trailer);
+        let sum = trailer.and_then(|trailer| sum_error(trailer, self.version));
+        let damage = damage.map(|damage| damage as &dyn Display);
+        let sum = sum.as_ref().map(|words| words as &dyn Display);
+        self.unpacker.segment_end(damage.or(sum));
     }
 
     fn junk(&mut self, offset: u64) {

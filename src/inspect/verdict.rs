@@ -1,8 +1,10 @@
 //! The verdict: findings weighed by what the user denies and allows.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use super::finding::{Finding, Severity};
+use super::rules::rank;
 
 /// What the user makes of rules.
 #[derive(Debug, Clone, Default)]
@@ -13,9 +15,11 @@ pub struct Policy {
     pub deny_warnings: bool,
     /// Rules that are passed over. Allowing one goes before denying it.
     pub allowed: HashSet<&'static str>,
+    /// Whether every warning is passed over, but those of rules that are denied by name.
+    pub allow_warnings: bool,
 }
 
-/// The findings that count, in order, and how many were passed over.
+/// The findings that count, errors first, causes before what they bring about, and how many were passed over.
 #[derive(Debug)]
 pub struct Verdict {
     /// What was found, each with what it weighs now.
@@ -29,13 +33,19 @@ impl Policy {
     #[must_use]
     pub fn weigh(&self, findings: Vec<Finding>) -> Verdict {
         let all = findings.len();
-        let is_allowed = |finding: &Finding| self.allowed.contains(finding.rule.name);
-        let kept = findings.into_iter().filter(|finding| !is_allowed(finding));
-        let findings: Vec<Finding> = kept.map(|finding| self.weighed(finding)).collect();
+        let kept = findings.into_iter().filter(|finding| !self.allows(finding));
+        let mut findings: Vec<Finding> = kept.map(|finding| self.weighed(finding)).collect();
+        findings.sort_by_cached_key(|finding| (Reverse(finding.severity), rank(finding.rule)));
         Verdict {
             allowed: all - findings.len(),
             findings,
         }
+    }
+
+    fn allows(&self, finding: &Finding) -> bool {
+        let name = finding.rule.name;
+        let is_warning = finding.severity == Severity::Warning && !self.denied.contains(name);
+        self.allowed.contains(name) || self.allow_warnings && is_warning
     }
 
     fn weighed(&self, finding: Finding) -> Finding {

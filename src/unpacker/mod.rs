@@ -146,6 +146,27 @@ impl Unpacker {
         }
     }
 
+    /// The segment that is over is of a kind that this kernel's decompressor refuses at its header, for
+    /// this reason: nothing of it was unpacked. The tree keeps what was fed.
+    pub fn refuse(&mut self, reason: String) {
+        let segment = self.segments.saturating_sub(1);
+        let is_over = self.failed.as_ref();
+        let is_over = is_over.is_some_and(|failure| failure.place.segment < segment);
+        let Some(format) = self.format.take().filter(|_| !is_over) else {
+            return;
+        };
+        let is_before = |event: &Event| event.place.segment < segment;
+        self.unpacking.events.retain(is_before);
+        if let Some((_, check)) = &mut self.check {
+            check.events.retain(is_before);
+        }
+        let place = Place {
+            segment,
+            ..Place::default()
+        };
+        self.fail(place, Fault::Corrupt { format, reason });
+    }
+
     /// At `offset` of the image begins something that is neither an archive nor compressed.
     pub fn junk(&mut self, offset: u64) {
         self.segment(None, offset);

@@ -231,9 +231,9 @@ fn images_that_cannot_be_read_whole_are_not_compared() {
     do:       make the image again, or copy it again: it is cut short or damaged
 ";
     let text = "text
-    found:    4 bytes that begin with `text`, which no image does
+    found:    a text, 4 bytes
     expected: an archive in the newc format, plain or compressed
-    do:       check the path
+    do:       check the path: this is a text
 ";
     let gone = "gone
     found:    No such file or directory (os error 2)

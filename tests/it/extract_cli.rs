@@ -1,10 +1,14 @@
 //! `xinitrd extract` as a user meets it. What goes where, and what does not, is held in `extract.rs`.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::Path;
 
 use crate::judged::{Made, archive, device, directory, file, link, made, program};
 use crate::shelf::Shelf;
+use crate::support::{XINITRD, utf8, without_rights};
 
 fn entries() -> Vec<Made> {
     vec![
@@ -285,5 +289,71 @@ fn nothing_is_extracted_where_nothing_can_be() {
         assert!(said.starts_with(&said_so), "{said}");
         assert!(said.ends_with("\n1 problem\n"), "{said}");
         assert!(!shelf.path("tree").exists());
+    }
+}
+
+#[test]
+fn what_the_system_refuses_many_entries_for_one_reason_is_told_once() {
+    let files = (0..150).map(|number| file(format!("d/e/{number}"), ""));
+    let entries: Vec<Made> = [directory("d"), directory("d/e")]
+        .into_iter()
+        .chain(files)
+        .collect();
+    let shelf = Shelf::of(&[("image", &archive(&entries))]);
+    fs::create_dir_all(shelf.path("tree/d/e")).unwrap();
+    for path in ["", "image", "tree", "tree/d"] {
+        fs::set_permissions(shelf.path(path), PermissionsExt::from_mode(0o777)).unwrap();
+    }
+    fs::set_permissions(shelf.path("tree/d/e"), PermissionsExt::from_mode(0o555)).unwrap();
+    let mut command = without_rights(Path::new(XINITRD));
+    command
+        .args(["extract", "image", "-C", "tree"])
+        .current_dir(shelf.path(""));
+    let output = command.output().unwrap();
+    let said = utf8(output.stderr);
+    assert!(
+        said.contains("image: d/e: 150 entries\n    found:    "),
+        "{said}"
+    );
+    assert_eq!(said.matches("Permission denied").count(), 1, "{said}");
+}
+
+#[test]
+fn problems_beyond_a_hundred_are_counted() {
+    let files = (0..150).map(|number| made(format!("{number}"), 0o644, ""));
+    let shelf = Shelf::of(&[("image", &archive(&files.collect::<Vec<_>>()))]);
+    let (code, _, said) = shelf.says(&["extract", "image", "-C", "tree"]);
+    assert_eq!(code, 1);
+    assert_eq!(said.matches("which is of no type").count(), 100, "{said}");
+    let end = "image
+    found:    50 more, which are not told one by one
+    expected: none
+    do:       see to those above first, then look again
+150 problems; what else was asked for, and could be read, is extracted
+";
+    assert!(said.ends_with(end), "{said}");
+}
+
+#[test]
+fn a_pattern_may_be_of_any_bytes() {
+    let entries = [
+        file(b"caf\xe9", ""),
+        file(b"caf\xe8", ""),
+        file("caf\u{e9}", ""),
+    ];
+    let shelf = Shelf::of(&[("image", &archive(&entries))]);
+    for (pattern, expected) in [
+        (&b"caf\xe9"[..], vec![&b"caf\xe9"[..]]),
+        (b"c*\xe8", vec![b"caf\xe8"]),
+        ("caf\u{e9}".as_bytes(), vec!["caf\u{e9}".as_bytes()]),
+    ] {
+        let mut command = shelf.command(&["extract", "image", "-C", "tree"]);
+        let output = command.arg(OsStr::from_bytes(pattern)).output().unwrap();
+        assert!(output.status.success(), "{}", utf8(output.stderr));
+        let names = fs::read_dir(shelf.path("tree")).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        let names: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
+        assert_eq!(names, expected);
+        fs::remove_dir_all(shelf.path("tree")).unwrap();
     }
 }

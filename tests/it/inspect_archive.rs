@@ -2,6 +2,7 @@
 //! archive, spoilt in one way, and all that is found then.
 
 use std::io::{Cursor, Read, repeat};
+use std::process::Command;
 
 use xinitrd::archive::Limits;
 use xinitrd::inspect::read::Depth;
@@ -12,10 +13,11 @@ use xinitrd::xen_version::XenVersion;
 
 use crate::guest::GZIP;
 use crate::judged::{self, Made, directory, file, found, made};
-use crate::support::Tool;
+use crate::support::{Tool, fed};
 
 const XZ: Tool = Tool::of("xz", "xz-utils");
 const ZSTD: Tool = Tool::of("zstd", "zstd");
+const LZ4: Tool = Tool::of("lz4", "lz4");
 const LZOP: Tool = Tool::of("lzop", "lzop");
 
 fn sound() -> Vec<Made> {
@@ -154,7 +156,17 @@ fn what_xen_makes_of_an_image_depends_on_its_version() {
         (&several, since, vec![]),
         (&padded, None, vec!["warning xen-bytes-after-member -"]),
         (&padded, since, vec![]),
-        (&wrong, None, vec!["error xen-wrong-isize -"]),
+        (
+            &wrong,
+            None,
+            vec!["error damaged-compression -", "warning xen-wrong-isize -"],
+        ),
+        (
+            &wrong,
+            before,
+            vec!["error damaged-compression -", "error xen-wrong-isize -"],
+        ),
+        (&wrong, since, vec!["error damaged-compression -"]),
     ] {
         let guest = Guest {
             xen,
@@ -197,11 +209,11 @@ fn what_a_kernel_cannot_read_is_found() {
         (gzip(&sound), OLD, &[][..]),
         (xz("--check=crc32", &sound), OLD, &unread),
         (xz("--check=crc32", &sound), TODAY, &[]),
-        (xz("--check=crc64", &sound), TODAY, &option[..1]),
+        (xz("--check=crc64", &sound), TODAY, &option),
         (ZSTD.run(&["-c"], &sound), OLD, &unread),
         (ZSTD.run(&["-c"], &sound), TODAY, &[]),
         (LZOP.run(&["-c"], &sound), TODAY, &[]),
-        (LZOP.run(&["-cF"], &sound), TODAY, &option[..1]),
+        (LZOP.run(&["-cF"], &sound), TODAY, &option),
         (
             with_checksums(&[directory("d")]),
             OLD,
@@ -246,4 +258,123 @@ fn what_the_kernel_loses_with_a_skipped_entry_is_told() {
     let rule = "error kernel-loses-member p";
     let has_rule = |image: &[u8]| of_bytes(image, &Guest::default()).contains(&rule.to_owned());
     assert_eq!((has_rule(&lost), has_rule(&kept)), (true, false));
+}
+
+#[test]
+fn a_gzip_member_whose_end_does_not_fit_is_damaged_as_gzip_has_it_too() {
+    let sound = gzip(&judged::archive(&sound()));
+    let end = sound.len();
+    for (at, found, old_kernel) in [
+        (end - 8, "gzip's own checksum is", "crc error"),
+        (end - 1, "gzip's own length is", "length error"),
+    ] {
+        let wrong = spoilt(&sound, |bytes| bytes[at] ^= 1);
+        let tested = fed(Command::new(GZIP.path()).args(["-t"]), &wrong);
+        assert!(!tested.status.success());
+        let judged_for = |kernel| {
+            let kernel = Some(kernel);
+            judged::judged(
+                wrong.clone(),
+                &Guest {
+                    kernel,
+                    ..Guest::default()
+                },
+            )
+        };
+        let finding = &judged_for(TODAY).findings[0];
+        assert_eq!(finding.rule.name, "damaged-compression");
+        assert!(finding.found.starts_with(found), "{finding:?}");
+        // Kernels compare the two until 2.6.29 (lib/inflate.c), and never again.
+        assert_eq!(judged_for(TODAY).unpacked.failed, None);
+        let failed = judged_for(OLD).unpacked.failed.unwrap();
+        assert!(failed.fault.to_string().ends_with(old_kernel), "{failed:?}");
+    }
+}
+
+#[test]
+fn what_the_kernel_refuses_at_its_header_it_stops_at() {
+    let sound = judged::archive(&sound());
+    for (image, reason) in [
+        (xz("--check=crc64", &sound), "xz checked by CRC64"),
+        (xz("--check=sha256", &sound), "xz checked by SHA-256"),
+        (
+            LZOP.run(&["-cF"], &sound),
+            "lzo with 0 checksums of each block",
+        ),
+    ] {
+        let early = judged::archive(&[file("early", "")]);
+        let image = [&early[..], &image].concat();
+        let failed = judged::judged(image, &Guest::default())
+            .unpacked
+            .failed
+            .unwrap();
+        assert_eq!((failed.place.segment, failed.place.offset), (1, 0));
+        assert!(failed.fault.to_string().ends_with(reason), "{failed:?}");
+    }
+}
+
+#[test]
+fn a_window_beyond_the_kernels_is_told_whose_bound_it_meets_and_what_to_do() {
+    // A window is no larger than what is packed, where that is known.
+    let zeros = vec![0; (128 << 20) + 1];
+    let long = ["-c", "--ultra", "--long=28", "-1"];
+    let image = ZSTD.run(&long, &[judged::archive(&sound()), zeros].concat());
+    let inspection = judged::judged(image, &Guest::default());
+    let told: Vec<(&str, &str)> = inspection
+        .findings
+        .iter()
+        .map(|finding| (finding.rule.name, finding.found.as_str()))
+        .collect();
+    let window = "window or dictionary of 256 MiB, and may take 128 MiB";
+    assert_eq!(
+        told[0],
+        ("limit-met", format!("decoding needs a {window}").as_str())
+    );
+    assert_eq!(
+        told[1],
+        (
+            "compression-option-unreadable",
+            "zstd with a window of 256 MiB"
+        )
+    );
+    assert!(
+        inspection.findings[0]
+            .expected
+            .ends_with("this program's own bound, --max-memory")
+    );
+    let cure = inspection.findings[0].cure;
+    assert!(
+        cure.contains("without zstd's --long") && cure.contains("raise --max-memory"),
+        "{cure}"
+    );
+}
+
+#[test]
+fn what_may_lie_behind_a_cut_is_not_missed() {
+    let init = judged::program("init", "#!/bin/sh\n");
+    let whole = judged::archive(&[init, directory("bin"), file("bin/sh", vec![1; 999])]);
+    let cut = |bytes: &[u8]| bytes[..bytes.len() - 400].to_vec();
+    for (image, expected) in [
+        (cut(&whole), vec!["entry-cut"]),
+        (
+            [
+                &gzip(&judged::archive(&[file("a", "")])),
+                &LZ4.run(&["-c"], &whole)[..],
+            ]
+            .concat(),
+            vec![
+                "trailing-bytes",
+                "xen-bytes-after-member",
+                "kernel-stops-unpacking",
+            ],
+        ),
+    ] {
+        let inspection = judged::judged(image, &Guest::default());
+        let rules: Vec<&str> = inspection
+            .findings
+            .iter()
+            .map(|finding| finding.rule.name)
+            .collect();
+        assert_eq!(rules, expected);
+    }
 }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 use xinitrd::inspect::rules;
 
 use crate::guest::GZIP;
-use crate::judged::{archive, device, directory, file, link, made, program};
+use crate::judged::{archive, device, directory, file, link, made, made_by_others, program};
 use crate::shelf::{Shelf, documents, sound};
 use crate::support::{Tool, utf8};
 
@@ -95,10 +97,7 @@ fn what_is_found_is_told_with_its_rule_its_place_and_its_cure() {
         out.contains("\n    do:       Give the directory an entry"),
         "{out}"
     );
-    for (image, found) in [
-        ("text", "15 bytes that are no segment"),
-        ("empty", "an empty file"),
-    ] {
+    for (image, found) in [("text", "a text, 15 bytes"), ("empty", "an empty file")] {
         let (_, out, _) = shelf.says(&["inspect", image]);
         let found = format!("error not-an-image\n    found:    {found}");
         assert!(out.contains(&found), "{image}: {out}");
@@ -116,13 +115,16 @@ fn a_report_is_made_for_people_line_by_line() {
     let shelf = Shelf::of(&[("image", &image)]);
     let (code, out, _) = shelf.says(&["inspect", "image", "--kernel-version", "6.1"]);
     let text = format!(
-        "segment 0   at 0, none, {size} bytes, {size} unpacked, 3 entries
+        "segment 0   at 0, none, {size} bytes, {size} bytes unpacked, 3 entries
 made by     unknown
 init        /init, a script for /bin/sh
-largest            26 init
-memory      0.1 MiB to unpack before Xen 4.20, 0.1 MiB since; 0.1 MiB stay in use
+largest         26 bytes  init
+memory      {height} bytes to unpack before Xen 4.20, {height} bytes since; {files} bytes stay in use
 ",
-        size = image.len()
+        size = image.len(),
+        // A page, and 1 KiB an entry; while it is unpacked, the ramdisk's page too.
+        height = 4096 + 3 * 1024 + 4096,
+        files = 4096 + 3 * 1024,
     );
     assert!(out.starts_with(&text), "{out}");
     assert_eq!(code, 1);
@@ -271,8 +273,9 @@ fn a_document_a_line_is_printed_for_each_image_in_order_at_any_number_of_threads
 }
 
 #[test]
-fn findings_beyond_twenty_of_a_rule_are_counted() {
-    let free = |number: u32| made(format!("{number}"), 0o100_666, "");
+fn what_is_told_of_one_rule_has_an_end_and_the_rest_is_counted() {
+    // Their modes are as many as the numbers: no two findings say the same.
+    let free = |number: u32| made(format!("{number}"), 0o100_002 | (number << 2 & 0o374), "");
     let more: Vec<_> = (0..33).map(free).collect();
     let shelf = Shelf::of(&[("image", &sound(&more))]);
     let (_, out, _) = shelf.says(&["inspect", "image"]);
@@ -281,13 +284,23 @@ fn findings_beyond_twenty_of_a_rule_are_counted() {
         out.contains("\nworld-writable: 13 more like these\n"),
         "{out}"
     );
+    let same = |number: u32| made(format!("{number}"), 0o100_666, "");
+    let more: Vec<_> = (0..1003).map(same).collect();
+    let shelf = Shelf::of(&[("image", &sound(&more))]);
+    let (_, out, _) = shelf.says(&["inspect", "image"]);
+    let told = "warning world-writable: segment 1, 0, and 999 more: 1, 10, 100, 1000, 1001 ...\n    found:    mode 0666\n";
+    assert!(out.contains(told), "{out}");
+    assert!(
+        out.contains("\nworld-writable: 3 more like these\n"),
+        "{out}"
+    );
     let (_, out, _) = shelf.says(&["inspect", "image", "--json"]);
     let [document] = &documents(&out)[..] else {
         panic!("{out}")
     };
-    assert_eq!(document["findings"].as_array().unwrap().len(), 20);
-    assert_eq!(document["more"], json!({"world-writable": 13}));
-    assert_eq!(document["warnings"], json!(33));
+    assert_eq!(document["findings"].as_array().unwrap().len(), 1000);
+    assert_eq!(document["more"], json!({"world-writable": 3}));
+    assert_eq!(document["warnings"], json!(1003));
 }
 
 #[test]
@@ -591,4 +604,127 @@ fn every_bound_is_documented_as_it_is_set() {
             "{row}"
         );
     }
+}
+
+#[test]
+fn rules_are_denied_and_allowed_in_lists_and_warnings_together() {
+    let shelf = shelf();
+    let warned = "doubtful: warnings, 0 errors, 1 warning";
+    let denied = "doubtful: bad, 1 error, 0 warnings";
+    let allowed = "doubtful: clean, 0 errors, 0 warnings, 1 allowed";
+    for (options, code, says) in [
+        (&["--deny", "duplicate,world-writable"][..], 1, denied),
+        (&["--deny", "duplicate,setuid-file"], 0, warned),
+        (&["--deny", "duplicate,warnings"], 1, denied),
+        (&["--allow", "duplicate,world-writable"], 0, allowed),
+        (&["--allow", "warnings"], 0, allowed),
+        (&["--allow", "warnings", "--deny", "warnings"], 0, allowed),
+        (
+            &["--allow", "warnings", "--deny", "world-writable"],
+            1,
+            denied,
+        ),
+    ] {
+        let (found, out, _) = shelf.says(&[&["inspect", "doubtful"], options].concat());
+        assert_eq!((found, verdict(&out)), (code, says), "{options:?}");
+    }
+    let (code, out, _) = shelf.says(&["inspect", "bad", "--allow", "warnings"]);
+    let verdict = verdict(&out);
+    assert_eq!(
+        (code, verdict),
+        (1, "bad: bad, 1 error, 0 warnings, 1 allowed")
+    );
+}
+
+#[test]
+fn a_root_with_one_kernel_needs_no_name_for_it() {
+    let shelf = shelf();
+    let kernel =
+        |name: &str| fs::create_dir_all(shelf.path("root/lib/modules").join(name)).unwrap();
+    kernel("2.6.9-67.0.1.ELxenU");
+    let (code, out, said) = shelf.says(&["inspect", "sound", "--root", "root", "--json"]);
+    assert_eq!((code, said.as_str()), (0, ""), "{out}");
+    let document = &documents(&out)[0];
+    assert_eq!(document["unpacking"]["kernel"], json!("2.6.9"));
+    kernel("6.1.0-56-amd64");
+    let (code, out, said) = shelf.says(&["inspect", "sound", "--root", "root"]);
+    let there = "xinitrd: root/lib/modules
+    found:    several kernels
+    expected: one of 2.6.9-67.0.1.ELxenU, 6.1.0-56-amd64
+    do:       say which with --kernel
+1 problem
+";
+    assert_eq!((code, out.as_str(), said.as_str()), (2, "", there));
+}
+
+#[test]
+fn a_report_is_printed_while_images_behind_it_are_still_to_come() {
+    let shelf = shelf();
+    let mut command = shelf.command(&["inspect", "bad", "-", "sound"]);
+    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = pipes.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // Nothing has been written to standard input when this is read.
+    let of_bad = lines
+        .by_ref()
+        .map(Result::unwrap)
+        .find(|line| line.starts_with("bad: bad"));
+    assert!(of_bad.is_some());
+    drop(child.stdin.take());
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    let verdicts = rest.iter().filter_map(|line| line.split(": ").next());
+    let order: Vec<&str> = verdicts
+        .filter(|name| ["standard input", "sound"].contains(name))
+        .collect();
+    assert_eq!(order, ["standard input", "sound"], "{rest:?}");
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+}
+
+#[test]
+fn causes_are_told_before_what_they_bring_about_and_errors_before_warnings() {
+    let free = made("free", 0o100_666, "");
+    let image = [sound(&[free, file("gone/file", "")]), b"junk".to_vec()].concat();
+    let shelf = Shelf::of(&[("image", &image)]);
+    let (_, out, _) = shelf.says(&["inspect", "image", "--json"]);
+    let document = &documents(&out)[0];
+    let findings = document["findings"].as_array().unwrap().iter();
+    let rules: Vec<&str> = findings
+        .map(|finding| finding["rule"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        rules,
+        [
+            "trailing-bytes",
+            "kernel-stops-unpacking",
+            "missing-parent",
+            "world-writable"
+        ]
+    );
+}
+
+#[test]
+fn an_init_that_loads_for_devices_alone_is_told_so() {
+    let shelf = Shelf::of(&[("image", &made_by_others("dracut-list-gzip"))]);
+    let (_, out, _) = shelf.says(&["inspect", "image"]);
+    assert!(
+        out.contains("\nloads       what the devices take that it finds\n"),
+        "{out}"
+    );
+}
+
+#[test]
+fn a_damaged_image_is_said_to_be_judged_in_part() {
+    let image = sound(&[]);
+    let shelf = Shelf::of(&[("whole", &image), ("cut", &image[..image.len() / 2])]);
+    let (_, out, _) = shelf.says(&["inspect", "whole", "cut", "--json"]);
+    let whole: Vec<Value> = documents(&out)
+        .iter()
+        .map(|one| one["whole"].clone())
+        .collect();
+    assert_eq!(whole, [json!(true), json!(false)]);
+    let (_, out, _) = shelf.says(&["inspect", "cut"]);
+    assert!(
+        out.contains("\njudged      up to where it could be read;"),
+        "{out}"
+    );
 }

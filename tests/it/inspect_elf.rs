@@ -8,7 +8,9 @@ use xinitrd::inspect::finding::Rule;
 use xinitrd::inspect::rules::{elf, libraries, scripts};
 
 use crate::judged::{Made, archive, file, found, judged, link, program};
-use crate::support::fetched;
+use crate::support::{Tool, fetched, kernel_of, modules_of, text};
+
+const OBJCOPY: Tool = Tool::of("objcopy", "binutils");
 
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 const LOADER: &str = "lib64/ld-linux-x86-64.so.2";
@@ -208,4 +210,33 @@ fn a_script_is_told_whose_interpreter_is_not_there() {
     assert_eq!(lines(image(&[], env("/bin/env python3"))), [expected]);
     let expected = "error script-interpreter-missing init: it is run by /bin/sh, not in the image";
     assert_eq!(lines(image(&["bin/sh"], vec![])), [expected]);
+}
+
+#[test]
+fn an_object_without_what_makes_a_module_of_it_is_not_called_cut() {
+    let root = fetched("kernel-6.1-amd64");
+    let place = format!(
+        "{}/{}/kernel/fs/ext4/ext4.ko",
+        modules_of(&root),
+        kernel_of(&root)
+    );
+    let directory = tempfile::tempdir().unwrap();
+    let [from, to] = [root.join(place), directory.path().join("ext4.ko")];
+    OBJCOPY.run(&["-R", ".modinfo", text(&from), text(&to)], b"");
+    let module = fs::read(to).unwrap();
+    let inspection = judged(archive(&[file("ext4.ko", module)]), &Guest::default());
+    let told = inspection
+        .findings
+        .iter()
+        .find(|finding| finding.rule.name == "elf-damaged");
+    let told = told.unwrap();
+    assert!(
+        told.found
+            .starts_with("an object file without a .modinfo section"),
+        "{told:?}"
+    );
+    assert!(
+        told.cure.starts_with("Put the kernel's own module there"),
+        "{told:?}"
+    );
 }

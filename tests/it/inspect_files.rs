@@ -95,6 +95,13 @@ fn cases() -> Vec<(Vec<Made>, Vec<&'static str>)> {
             vec![directory("lib")],
             vec!["error duplicate-of-other-type lib: a directory, in the place of a link"],
         ),
+        // Of the kernel's own console a rule of its own tells.
+        (
+            vec![file("dev/console", "")],
+            vec![
+                "warning duplicate-of-other-type dev/console: a file, in the place of a character device",
+            ],
+        ),
         (
             vec![link("usr", "elsewhere")],
             vec![
@@ -299,4 +306,20 @@ fn an_archive_behind_another_may_replace_files_and_its_inodes_are_its_own() {
     let below_the_link = [with(&[]), archive(&[directory("lib"), file("lib/a", "")])].concat();
     let lib = "error duplicate-of-other-type lib: a directory, in the place of a link";
     assert_eq!(all_found(below_the_link), [lib]);
+}
+
+#[test]
+fn an_entry_in_the_place_of_the_kernels_own_console_is_told_once() {
+    let entries = [
+        directory("dev"),
+        file("dev/console", ""),
+        program("init", "#!/bin/sh\n"),
+    ];
+    let inspection = judged(archive(&entries), &Guest::default());
+    let about = inspection
+        .findings
+        .iter()
+        .filter(|finding| finding.entry.as_deref() == Some(b"dev/console"));
+    let rules: Vec<&str> = about.map(|finding| finding.rule.name).collect();
+    assert_eq!(rules, ["wrong-console-node"]);
 }

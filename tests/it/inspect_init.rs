@@ -3,6 +3,7 @@
 use xinitrd::image_path::ImagePath;
 use xinitrd::init::{Boot, ModuleLoad, busybox, nash};
 use xinitrd::inspect::boot::Loader;
+use xinitrd::inspect::guest_kernel::GuestKernel;
 use xinitrd::inspect::rules::init::RULES;
 use xinitrd::inspect::{Guest, Inspection};
 use xinitrd::kernel_version::KernelVersion;
@@ -255,7 +256,6 @@ fn an_image_is_known_by_what_its_builder_leaves_in_it() {
 
 #[test]
 fn real_builders_are_known_and_their_inits_are_found_to_be_sound() {
-    let no_console = "warning no-console-node -: no dev/console";
     let kernel = kernel_of(&fetched("kernel-6.1-amd64-depmod"));
     let asked = [
         ("virtio_pci", "drivers/virtio"),
@@ -295,19 +295,15 @@ fn real_builders_are_known_and_their_inits_are_found_to_be_sound() {
     );
     let dracut = "dracut 059-4\n/init: a script for /bin/sh\nand more on demand";
     let systemd = "dracut 059-4\n/usr/lib/systemd/systemd: systemd\nand more on demand";
-    for (name, expected, told) in [
-        (
-            "initramfs-tools-list-gzip",
-            tools.as_str(),
-            vec![no_console],
-        ),
-        ("dracut-list-gzip", dracut, vec![]),
-        ("dracut-gzip", systemd, vec![]),
-        ("tiny-gzip", &tiny, vec![no_console]),
+    for (name, expected) in [
+        ("initramfs-tools-list-gzip", tools.as_str()),
+        ("dracut-list-gzip", dracut),
+        ("dracut-gzip", systemd),
+        ("tiny-gzip", &tiny),
     ] {
         let inspection = judged(made_by_others(name), &Guest::default());
         assert_eq!(boot(&inspection).join("\n"), expected, "{name}");
-        assert_eq!(found(&inspection, RULES), told, "{name}");
+        assert_eq!(found(&inspection, RULES), [""; 0], "{name}");
     }
 }
 
@@ -456,9 +452,13 @@ fn the_console_is_a_node_of_its_number_or_is_told_of() {
     let init = program("init", "#!/bin/sh\n");
     for (console, expected) in [
         (device("dev/console", 5, 1), vec![]),
+        // The kernel has one of its own.
+        (device("dev/null", 1, 3), vec![]),
         (
-            device("dev/null", 1, 3),
-            vec!["warning no-console-node -: no dev/console"],
+            made("dev/console", 0o600, ""),
+            vec![
+                "warning no-console-node dev/console: an entry of no type, which takes away the kernel's own",
+            ],
         ),
         (
             device("dev/console", 1, 3),
@@ -476,6 +476,28 @@ fn the_console_is_a_node_of_its_number_or_is_told_of() {
         let entries = [directory("dev"), console, init.clone()];
         assert_eq!(init_found(&entries, None), expected);
     }
+}
+
+#[test]
+fn a_kernel_with_an_archive_of_its_own_needs_the_image_to_have_a_console() {
+    let init = program("init", "#!/bin/sh\n");
+    let told = |entries: &[Made], source: Option<&str>| {
+        let mut root = GuestKernel::default();
+        root.rootfs_source = source.map(str::to_owned);
+        let root = Some(root);
+        let guest = Guest {
+            root,
+            ..Guest::default()
+        };
+        found(&judged(archive(entries), &guest), RULES)
+    };
+    let with = [&console()[..], std::slice::from_ref(&init)].concat();
+    assert_eq!(told(&with, Some("list")), [""; 0]);
+    assert_eq!(told(std::slice::from_ref(&init), None), [""; 0]);
+    assert_eq!(
+        told(&[init], Some("list")),
+        ["warning no-console-node -: no dev/console, and a kernel built with the archive list"]
+    );
 }
 
 #[test]

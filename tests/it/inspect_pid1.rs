@@ -56,10 +56,9 @@ fn names(entries: &[Made]) -> Vec<String> {
         unpacking::RULES,
     ];
     let lines = found(&judged(archive(entries), &guest), &rules.concat());
-    let lines = lines
+    let short = lines
         .iter()
-        .filter(|line| !line.contains("no-console-node"));
-    let short = lines.map(|line| line.split(": ").next().unwrap().to_owned());
+        .map(|line| line.split(": ").next().unwrap().to_owned());
     short.collect()
 }
 

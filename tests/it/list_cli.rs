@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::judged::{Made, archive, device, directory, file, link, made};
 use crate::shelf::{Shelf, documents};
-use crate::support::{Tool, fed, utf8};
+use crate::support::{Tool, XINITRD, fed, utf8};
 
 const CPIO: Tool = Tool::of("cpio", "cpio");
 
@@ -169,9 +169,9 @@ fn what_can_be_read_is_listed_and_the_rest_is_told() {
         ("empty", b""),
     ]);
     let text = "xinitrd: text
-    found:    15 bytes that begin with `#!/bin`, which no image does
+    found:    a text, 15 bytes
     expected: an archive in the newc format, plain or compressed
-    do:       check the path
+    do:       check the path: this is a text
 1 problem
 ";
     let empty = "xinitrd: empty
@@ -302,4 +302,41 @@ fn a_file_of_a_damaged_image_is_printed_as_far_as_it_goes() {
         "{said}"
     );
     assert!(said.ends_with("2 problems\n"), "{said}");
+}
+
+#[test]
+fn a_file_is_printed_from_a_pipe_that_has_a_name() {
+    let image = archive(&[file("a", "1"), file("b", "data")]);
+    let shelf = Shelf::of(&[("image", &image)]);
+    let words =
+        format!("cat image | {XINITRD} cat /dev/stdin b && {XINITRD} cat /dev/stdin b <image");
+    let mut command = Command::new("sh");
+    command.args(["-c", &words]).current_dir(shelf.path(""));
+    let output = command.output().unwrap();
+    assert_eq!(
+        (utf8(output.stdout), utf8(output.stderr)),
+        ("datadata".to_owned(), String::new())
+    );
+}
+
+#[test]
+fn flaws_beyond_a_hundred_are_counted() {
+    let entries: Vec<_> = (0..150)
+        .map(|number| made(format!("{number}\0x"), 0o100_644, ""))
+        .collect();
+    let shelf = Shelf::of(&[("image", &archive(&entries))]);
+    let (code, _, said) = shelf.says(&["list", "image"]);
+    assert_eq!(code, 1);
+    assert!(
+        said.contains("\n    found:    50 more, which are not told one by one\n"),
+        "{said}"
+    );
+    assert!(said.ends_with("\n150 problems\n"), "{said}");
+    let (_, out, _) = shelf.says(&["list", "--json", "image"]);
+    let refusal = &documents(&out)[150];
+    let problems = refusal["problems"].as_array().unwrap();
+    assert_eq!(
+        problems[100]["found"],
+        "50 more, which are not told one by one"
+    );
 }

@@ -28,6 +28,7 @@ mod inspect_files; // paths, types and modes of an image, judged
 mod inspect_init; // how an image boots, and its init judged
 mod inspect_modules; // the kernel modules of an image, judged
 mod inspect_pid1; // what keeps the first program from its work, though every file is there
+mod inspect_strangers; // what users take for an image, told what it is
 mod interrupted; // writing that cannot go on, through the command
 mod judged; // archives made field by field, and what they are judged to be
 mod list_cli; // `list` and `cat` as a user meets them

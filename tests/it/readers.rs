@@ -610,7 +610,7 @@ impl Tap for Tapped {
         self.bytes.extend_from_slice(bytes);
     }
 
-    fn segment_end(&mut self, damage: Option<&DecodeError>) {
+    fn segment_end(&mut self, _: Option<&Member>, damage: Option<&DecodeError>) {
         let is_damaged = u64::from(damage.is_some());
         self.marks.push((self.bytes.len(), "end", is_damaged));
     }

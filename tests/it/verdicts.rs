@@ -187,7 +187,7 @@ fn each_broken_image_is_judged_bad_by_the_rule_that_explains_it() {
             "cut-image",
             sound[..sound.len() / 2].to_vec(),
             &DISK,
-            "bad entry-cut damaged-compression elf-damaged no-driver-for-device no-init kernel-stops-unpacking (no-xen-block-driver no-console-node)",
+            "bad damaged-compression entry-cut kernel-stops-unpacking",
         ),
         (
             "tail",
@@ -199,13 +199,13 @@ fn each_broken_image_is_judged_bad_by_the_rule_that_explains_it() {
             "old-format",
             [b"070707", &plain[6..]].concat(),
             &[],
-            "bad bad-header no-init kernel-stops-unpacking (no-xen-block-driver no-console-node)",
+            "bad not-an-image kernel-stops-unpacking",
         ),
         (
             "xen-cut",
             [&sound[..900_000], &[0xff; 4]].concat(),
             &["--xen", "4.17"],
-            "bad entry-cut damaged-compression elf-damaged no-xen-block-driver no-init kernel-stops-unpacking (no-console-node)",
+            "bad damaged-compression entry-cut kernel-stops-unpacking",
         ),
     ];
     for (name, image, options, expected) in cases {
@@ -343,28 +343,28 @@ fn described(image: &[u8]) -> String {
 
 #[test]
 fn what_three_builders_make_is_described_and_judged() {
-    let console = "warnings (no-console-node)";
+    let clean = "clean";
     let setuid = "warnings (setuid-file)";
     for (name, description, judged) in [
         (
             "initramfs-tools-list-gzip",
             "initramfs-tools ?, a script for /bin/sh, 64-bit x86_64, loads 5+ of 17, segments: 1",
-            console,
+            clean,
         ),
         (
             "initramfs-tools-list-zstd",
             "initramfs-tools ?, a script for /bin/sh, 64-bit x86_64, loads 5+ of 17, segments: 1",
-            console,
+            clean,
         ),
         (
             "initramfs-tools-microcode",
             "initramfs-tools ?, a script for /bin/sh, 64-bit x86_64, loads 5+ of 747, segments: 2",
-            console,
+            clean,
         ),
         (
             "joined",
             "initramfs-tools ?, a script for /bin/sh, 64-bit x86_64, loads 5+ of 17, segments: 3",
-            console,
+            clean,
         ),
         (
             "dracut-list-gzip",
@@ -384,12 +384,12 @@ fn what_three_builders_make_is_described_and_judged() {
         (
             "tiny-gzip",
             "tiny-initramfs ?, a static program, 64-bit x86_64, loads 15 of 15, segments: 1",
-            console,
+            clean,
         ),
         (
             "tiny-zstd",
             "tiny-initramfs ?, a static program, 64-bit x86_64, loads 15 of 15, segments: 1",
-            console,
+            clean,
         ),
     ] {
         let image = made_by_others(name);

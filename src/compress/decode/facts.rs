@@ -17,6 +17,17 @@ pub struct Member {
     pub facts: Facts,
 }
 
+impl Member {
+    /// The end of a gzip member, if it is one, and was read.
+    #[must_use]
+    pub const fn gzip_trailer(&self) -> Option<GzipTrailer> {
+        match &self.facts {
+            Facts::Gzip(gzip) => gzip.trailer,
+            _ => None,
+        }
+    }
+}
+
 /// The facts of each format. What has not been read is as in [`Default`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Facts {

@@ -7,6 +7,7 @@ use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 use super::pump::{Machine, Pump, Step};
 use super::{Codec, DecodeError, Facts, ZstdFacts};
 use crate::compress::source::Source;
+use crate::size::Size;
 
 /// The longest frame header with its magic (RFC 8878, 3.1.1).
 const HEADER: usize = 18;
@@ -38,6 +39,12 @@ impl Zstd {
                 needed: self.facts.window,
                 allowed: self.window,
             });
+        }
+        if self.facts.window > 1 << LARGEST_WINDOW {
+            let window = Size(self.facts.window);
+            return Err(DecodeError::unsupported(format_args!(
+                "a window of {window}"
+            )));
         }
         let mut decoder = Decoder::new()?;
         decoder.set_parameter(DParameter::WindowLogMax(LARGEST_WINDOW))?;

@@ -4,6 +4,7 @@ use crate::archive::{Flaw, FlawKind, LimitMet};
 use crate::compress::decode::DecodeError;
 use crate::inspect::Case;
 use crate::inspect::finding::{Finding, Rule, Severity};
+use crate::inspect::picture::Picture;
 use crate::problem::Explain;
 
 /// The rules, in order.
@@ -28,7 +29,7 @@ pub const NOT_AN_IMAGE: Rule = Rule {
     meaning: "The file holds no archive in the newc format, plain or compressed.",
     reason: "The kernel takes an initramfs for a sequence of such archives, and anything else for the image of a \
              disk, which it cannot mount without a driver in the kernel itself (init/initramfs.c).",
-    cure: "Check the path, and make the image again.",
+    cure: "Check the path, and make the image again; where it can be told what the file is, the finding says more.",
 };
 /// Reading ended at a bound.
 pub const LIMIT_MET: Rule = Rule {
@@ -42,9 +43,11 @@ pub const LIMIT_MET: Rule = Rule {
 pub const DAMAGED_COMPRESSION: Rule = Rule {
     name: "damaged-compression",
     severity: Severity::Error,
-    meaning: "A compressed segment is damaged or cut short.",
+    meaning: "A compressed segment is damaged or cut short, or its checksum or length is not that of its content.",
     reason: "The kernel unpacks what stands before the damage and goes on with that, most often without a \
-             root file system (\"Initramfs unpacking failed\"); Xen's toolstack may refuse to make the guest.",
+             root file system (\"Initramfs unpacking failed\"); Xen's toolstack may refuse to make the guest. Of gzip, \
+             kernels before 2.6.30 compare checksum and length (\"crc error\", \"length error\" in lib/inflate.c); later \
+             ones look at neither, and unpack the damaged content as if it were sound.",
     cure: "Copy the image again, or make it again.",
 };
 /// Something stands behind the last segment, or between two.
@@ -117,32 +120,36 @@ pub const CHECKSUM_MISMATCH: Rule = Rule {
 
 /// What they find.
 pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let is_image = !case.picture.segments.is_empty();
-    findings.extend(
-        case.picture
-            .flaws
-            .iter()
-            .map(|flaw| of_flaw(flaw, is_image)),
-    );
+    let flaws = case.picture.flaws.iter();
+    findings.extend(flaws.map(|flaw| of_flaw(flaw, case.picture)));
     findings.extend(case.picture.limit.map(of_limit));
 }
 
-fn of_flaw(flaw: &Flaw, is_image: bool) -> Finding {
-    let rule = rule(&flaw.kind, is_image);
-    Finding {
+fn of_flaw(flaw: &Flaw, picture: &Picture) -> Finding {
+    let is_image = !picture.segments.is_empty();
+    // Where not one entry is, what stands there is most likely what the whole file is.
+    let is_foreign = picture.items.is_empty() && flaw.kind.foreign().is_some();
+    let rule = match is_foreign {
+        true => &NOT_AN_IMAGE,
+        false => rule(&flaw.kind),
+    };
+    let finding = Finding {
         segment: is_image.then_some(flaw.segment),
         entry: flaw.entry.clone(),
         ..Finding::new(rule, flaw.kind.found(), flaw.kind.expected())
+    };
+    match flaw.kind.cure() {
+        Some(cure) => finding.cured_by(cure),
+        None => finding,
     }
 }
 
 /// The longest name that the kernel takes, in bytes, its NUL included (`PATH_MAX`).
 const KERNEL_NAME: u32 = 4096;
 
-fn rule(kind: &FlawKind, is_image: bool) -> &'static Rule {
+fn rule(kind: &FlawKind) -> &'static Rule {
     match kind {
-        FlawKind::Empty => &NOT_AN_IMAGE,
-        FlawKind::Junk { .. } if !is_image => &NOT_AN_IMAGE,
+        FlawKind::NoImage { .. } | FlawKind::Empty | FlawKind::Zeros { .. } => &NOT_AN_IMAGE,
         FlawKind::Junk { .. } => &TRAILING_BYTES,
         FlawKind::NoHeader { .. } | FlawKind::BadField { .. } | FlawKind::EmptyName => &BAD_HEADER,
         FlawKind::Misaligned => &HEADER_MISALIGNED,
@@ -154,7 +161,7 @@ fn rule(kind: &FlawKind, is_image: bool) -> &'static Rule {
         FlawKind::Cut => &ENTRY_CUT,
         FlawKind::NoTrailer => &NO_TRAILER,
         FlawKind::Checksum { .. } => &CHECKSUM_MISMATCH,
-        FlawKind::Damaged(_) => &DAMAGED_COMPRESSION,
+        FlawKind::Damaged(_) | FlawKind::WrongSum(_) => &DAMAGED_COMPRESSION,
     }
 }
 

@@ -2,12 +2,15 @@
 
 use crate::arch::ElfKind;
 use crate::archive::FileType;
+use crate::elf::ElfFault;
+use crate::elf::module::ModuleError;
 use crate::image_path::{ImagePath, Shown};
 use crate::inspect::Case;
 use crate::inspect::architecture::{Witness, architecture, is_for_processor, kind_of};
 use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::picture::{Content, Item};
 use crate::inspect::read::BINARY_LIMIT;
+use crate::kmod::module_file::ModuleFault;
 use crate::kmod::name::is_module_file;
 
 /// The rules, in order.
@@ -26,7 +29,7 @@ static WRONG_MACHINE: Rule = Rule {
 static DAMAGED: Rule = Rule {
     name: "elf-damaged",
     severity: Severity::Error,
-    meaning: "An ELF file, or a compressed module, is cut short or damaged.",
+    meaning: "An ELF file, or a compressed module, is cut short or damaged, or what is called as a module is none.",
     reason: "The kernel refuses it with ENOEXEC (load_elf_binary in fs/binfmt_elf.c, elf_validity_check \
              in kernel/module/main.c), or it crashes when the missing part is used.",
     cure: "Copy the file anew and make the image again.",
@@ -44,8 +47,12 @@ pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         {
             findings.extend(of_another_machine(item, found, expected, witness));
         }
-        let fault = fault(path, item, case.tree.content(item));
-        findings.extend(fault.map(|fault| damaged(item, &fault)));
+        let content = case.tree.content(item);
+        let fault = fault(path, item, content);
+        findings.extend(fault.map(|fault| match has_no_modinfo(content) {
+            true => no_module(item),
+            false => damaged(item, &fault),
+        }));
     }
 }
 
@@ -86,6 +93,28 @@ fn is_opaque_module(path: &ImagePath, item: &Item) -> bool {
     item.file_type() == FileType::Regular
         && u64::from(item.entry.header.size) <= BINARY_LIMIT
         && is_module_file(path.file_name())
+}
+
+/// Whether an object file that is whole lacks what makes a module of it.
+fn has_no_modinfo(content: &Content) -> bool {
+    let Content::Module(module) = content else {
+        return false;
+    };
+    matches!(
+        module.as_ref(),
+        Err(ModuleFault::Module(ModuleError::Fault(ElfFault::NoModinfo)))
+    )
+}
+
+fn no_module(item: &Item) -> Finding {
+    let found =
+        "an object file without a .modinfo section: no module, or one that was stripped of it";
+    let expected = "a kernel module, with its .modinfo";
+    Finding::new(&DAMAGED, found, expected)
+        .cured_by(
+            "Put the kernel's own module there; strip no more of it than strip --strip-debug does.",
+        )
+        .at(item)
 }
 
 fn damaged(item: &Item, fault: &str) -> Finding {

@@ -13,15 +13,20 @@ pub mod symbols;
 pub mod unpacking;
 pub mod xen;
 
+use std::collections::HashSet;
+
 use super::Case;
 use super::finding::{Finding, Rule};
 use super::modules::Modules;
+use crate::archive::FlawKind;
 
-/// Every rule, in the order in which `xinitrd explain` prints them.
+/// Every rule, in the order in which `xinitrd explain` prints them, and findings are told: of the archive,
+/// of its unpacking, of what is in it.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
     let topics: [&[&Rule]; 12] = [
         archive::RULES,
         unpacking::RULES,
+        files::RULES,
         xen::RULES,
         elf::RULES,
         libraries::RULES,
@@ -31,12 +36,11 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         symbols::RULES,
         drivers::RULES,
         init::RULES,
-        files::RULES,
     ];
     topics.into_iter().flatten().copied()
 }
 
-/// Everything that is found in an image.
+/// Everything that is found in an image. What one cause explains is not told besides it.
 pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     archive::check(case, &mut findings);
@@ -47,18 +51,52 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
     unpacking::check(case, &mut findings);
     xen::check(case, &mut findings);
     elf::check(case, &mut findings);
-    libraries::check(case, &mut findings);
-    scripts::check(case, &mut findings);
+    if let Some(found) = files::top_directory(case) {
+        findings.push(found);
+    } else if case.picture.is_cut() {
+        files::check_alone(case, &mut findings);
+        of_cut_entries(case, &mut findings);
+    } else {
+        check_contents(case, &mut findings);
+        files::check(case, &mut findings);
+        unpacking::check_losses(case, &mut findings);
+    }
+    unpacking::check_stop(case, &mut findings);
+    findings
+}
+
+/// What the files of an image are to each other.
+fn check_contents(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    libraries::check(case, findings);
+    scripts::check(case, findings);
     let modules = Modules::new(case.tree, case.guest.root.as_ref());
     let order = modules.order(case.boot, case.tree);
-    kernels::check(case, &modules, &mut findings);
-    modules::check(case, &modules, order.as_ref(), &mut findings);
-    symbols::check(case, &modules, &mut findings);
-    drivers::check(case, &modules, order.as_ref(), &mut findings);
-    init::check(case, &mut findings);
-    files::check(case, &mut findings);
-    unpacking::check_account(case, &mut findings);
-    findings
+    kernels::check(case, &modules, findings);
+    modules::check(case, &modules, order.as_ref(), findings);
+    symbols::check(case, &modules, findings);
+    drivers::check(case, &modules, order.as_ref(), findings);
+    init::check(case, findings);
+}
+
+/// Takes away what is said of entries of which the end is not there, but for that.
+fn of_cut_entries(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let cut = case.picture.flaws.iter();
+    let cut: HashSet<_> = cut
+        .filter(|flaw| matches!(flaw.kind, FlawKind::Cut))
+        .filter_map(|flaw| Some((flaw.segment, flaw.entry.as_deref()?)))
+        .collect();
+    findings.retain(|finding| {
+        let place = finding.segment.zip(finding.entry.as_deref());
+        let is_of_archive = || archive::RULES.contains(&finding.rule);
+        place.is_none_or(|place| !cut.contains(&place)) || is_of_archive()
+    });
+}
+
+/// Where a rule stands among all: causes come before what they bring about.
+#[must_use]
+pub fn rank(rule: &Rule) -> usize {
+    let place = all().position(|other| other.name == rule.name);
+    place.unwrap_or(usize::MAX)
 }
 
 /// All about every rule, as `docs/rules.md` has it.

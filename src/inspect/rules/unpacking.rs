@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use super::files;
 use crate::archive::Header;
-use crate::compress::decode::{Facts, GzipFacts, LzoFacts, XzCheck, XzFacts, XzFilter};
 use crate::image_path::ImagePath;
 use crate::inspect::Case;
+use crate::inspect::compression::{Unread, unread};
 use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::picture::{Item, Segment};
 use crate::inspect::unpacking::is_loss;
@@ -92,7 +92,7 @@ pub const MICROCODE_NOT_FIRST: Rule = Rule {
 pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let kernel = case.kernel_version();
     for (number, segment) in case.picture.segments.iter().enumerate() {
-        let found = compression(kernel, segment).or_else(|| option(segment));
+        let found = compression(kernel, segment).or_else(|| option(kernel, segment));
         findings.extend(found.map(|finding| finding.in_segment(number)));
     }
     checksum_format(case, findings);
@@ -120,8 +120,8 @@ fn late_microcode(case: &Case<'_>) -> Option<Finding> {
     Some(Finding::new(&MICROCODE_NOT_FIRST, found, expected).at(late))
 }
 
-/// What the kernel's own account tells that no other finding has told.
-pub fn check_account(case: &Case<'_>, findings: &mut Vec<Finding>) {
+/// What the kernel's own account tells of an early end.
+pub fn check_stop(case: &Case<'_>, findings: &mut Vec<Finding>) {
     if let Some(failure) = &case.unpacked.failed {
         let found = format!("{}: {} ({})", failure.place, failure.fault, failure.message);
         let expected = format!(
@@ -131,6 +131,10 @@ pub fn check_account(case: &Case<'_>, findings: &mut Vec<Finding>) {
         findings
             .push(Finding::new(&KERNEL_STOPS, found, expected).in_segment(failure.place.segment));
     }
+}
+
+/// What the kernel's own account tells of entries that no other finding has told.
+pub fn check_losses(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let told: HashSet<(Option<usize>, Option<Vec<u8>>)> = findings
         .iter()
         .map(|finding| (finding.segment, finding.entry.clone()))
@@ -165,84 +169,11 @@ fn compression(kernel: Option<KernelVersion>, segment: &Segment) -> Option<Findi
     (kernel < first).then(|| Finding::new(&COMPRESSION_UNREADABLE, found, expected))
 }
 
-fn option(segment: &Segment) -> Option<Finding> {
+fn option(kernel: Option<KernelVersion>, segment: &Segment) -> Option<Finding> {
     let member = segment.end.as_ref()?.member.as_ref()?;
-    let (found, expected) = match &member.facts {
-        Facts::Gzip(gzip) => gzip_option(gzip)?,
-        Facts::Xz(xz) => xz_option(xz)?,
-        Facts::Lzo(lzo) => lzo_option(lzo)?,
-        Facts::Zstd(zstd) if zstd.window > 128 << 20 => (
-            format!("zstd with a window of {} bytes", zstd.window),
-            "a window of 128 MiB at most",
-        ),
-        Facts::Zstd(zstd) => {
-            let dictionary = zstd.dictionary.filter(|&dictionary| dictionary != 0)?;
-            (
-                format!("zstd with dictionary {dictionary}"),
-                "no dictionary",
-            )
-        }
-        _ => return None,
-    };
-    Some(Finding::new(
-        &COMPRESSION_OPTION_UNREADABLE,
-        found,
-        expected,
-    ))
-}
-
-/// The largest block of lzop that the kernel unpacks, in bytes (`LZO_BLOCK_SIZE` in its
-/// `lib/decompress_unlzo.c`).
-const LZO_BLOCK: u32 = 256 << 10;
-
-fn lzo_option(lzo: &LzoFacts) -> Option<(String, &'static str)> {
-    const OF_CONTENT: u32 = LzoFacts::ADLER32_OF_CONTENT | LzoFacts::CRC32_OF_CONTENT;
-    const OF_PACKED: u32 = LzoFacts::ADLER32_OF_PACKED | LzoFacts::CRC32_OF_PACKED;
-    let (of_content, of_packed) = (lzo.flags & OF_CONTENT, lzo.flags & OF_PACKED);
-    if lzo.largest_block > LZO_BLOCK {
-        let found = format!("lzo in blocks of {} bytes", lzo.largest_block);
-        return Some((found, "blocks of 256 KiB at most"));
-    }
-    // Without a block nothing is known to be amiss.
-    let is_read = of_content.count_ones() == 1 && of_packed == 0 || lzo.largest_block == 0;
-    let sums = of_content.count_ones() + of_packed.count_ones();
-    let found = format!("lzo with {sums} checksums of each block");
-    (!is_read).then_some((found, "one, of its content: lzop without -F"))
-}
-
-fn gzip_option(gzip: &GzipFacts) -> Option<(String, &'static str)> {
-    if gzip.has_old_magic {
-        let found = "a gzip header with the old magic 1f 9e".to_owned();
-        return Some((found, "the magic 1f 8b"));
-    }
-    let unread = [
-        (GzipFacts::FHCRC, "a header checksum"),
-        (GzipFacts::FEXTRA, "an extra field"),
-        (GzipFacts::FCOMMENT, "a comment"),
-    ];
-    let (_, what) = unread.iter().find(|(flag, _)| gzip.flags & flag != 0)?;
-    Some((
-        format!("a gzip header with {what}"),
-        "one with a file name at most",
-    ))
-}
-
-fn xz_option(xz: &XzFacts) -> Option<(String, &'static str)> {
-    let check = match xz.check {
-        None | Some(XzCheck::None | XzCheck::Crc32) => None,
-        Some(XzCheck::Crc64) => Some("CRC64".to_owned()),
-        Some(XzCheck::Sha256) => Some("SHA-256".to_owned()),
-        Some(XzCheck::Other(number)) => Some(format!("check {number}")),
-    };
-    if let Some(check) = check {
-        return Some((format!("xz checked by {check}"), "CRC32, or no check"));
-    }
-    let unknown = |filter: &&XzFilter| matches!(filter, XzFilter::Delta | XzFilter::Other(_));
-    let filter = xz.filters.iter().flatten().find(unknown)?;
-    Some((
-        format!("xz with the filter {filter:?}"),
-        "LZMA2, and a filter of branches before it",
-    ))
+    let Unread { found, expected } = unread(&member.facts, kernel)?;
+    let rule = &COMPRESSION_OPTION_UNREADABLE;
+    Some(Finding::new(rule, found, expected))
 }
 
 /// The first kernel that reads checksums (init/initramfs.c).

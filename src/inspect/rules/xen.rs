@@ -6,10 +6,11 @@
 use std::fmt;
 
 use crate::compress::Format;
-use crate::compress::decode::{Facts, GzipTrailer};
+use crate::compress::decode::GzipTrailer;
 use crate::inspect::Case;
 use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::picture::Segment;
+use crate::size::Size;
 use crate::xen_version::XenVersion;
 
 /// The rules, in order.
@@ -44,8 +45,9 @@ pub const BYTES_AFTER_MEMBER: Rule = Rule {
 pub const WRONG_ISIZE: Rule = Rule {
     name: "xen-wrong-isize",
     severity: Severity::Error,
-    meaning: "The last eight bytes of a gzip member, checksum and size, are not those of its content.",
-    reason: "Xen's toolstack before 4.20 inflates into as many bytes as they say; kernels before 2.6.30 check both.",
+    meaning: "The last four bytes of a gzip ramdisk are not the size of its content.",
+    reason: "Xen's toolstack before 4.20 inflates into as many bytes as they say: into fewer it fails, and of more it takes the \
+             memory. It is a warning where no --xen says which Xen it is.",
     cure: "Make the image again: it is damaged, or was put together by hand.",
 };
 /// The ramdisk is larger than a toolstack takes.
@@ -84,21 +86,30 @@ pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let segments = &case.picture.segments;
     if let Some(second) = segments.get(1) {
         let found = format!(
-            "{} segments, the second, {}, at byte {}: {fate}",
+            "{} segments, the second, {}, at byte {}: with {} {fate}",
             segments.len(),
             second.start.format.map_or("plain", Format::name),
-            second.start.offset
+            second.start.offset,
+            toolstack(case)
         );
-        let finding = Finding::new(&SEVERAL_MEMBERS, found, "one gzip member").in_segment(1);
+        let expected = match case.guest.xen {
+            Some(_) => "one gzip member".to_owned(),
+            None => format!("one gzip member, or Xen {FIRST_RAW} or later, or none"),
+        };
+        let finding = Finding::new(&SEVERAL_MEMBERS, found, expected).in_segment(1);
         findings.push(finding.weighing(fate.severity_of_more(case)));
     } else if let Some(behind) = bytes_behind(case, first) {
-        let found = format!("{behind} bytes behind the gzip member: {fate}");
+        let found = format!(
+            "{} behind the gzip member: with {} {fate}",
+            Size(behind),
+            toolstack(case)
+        );
         let finding = Finding::new(&BYTES_AFTER_MEMBER, found, "none").in_segment(0);
         findings.push(finding.weighing(fate.severity(case)));
     }
-    for (number, segment) in segments.iter().enumerate() {
-        let wrong = trailer(segment).filter(|trailer| !trailer.agrees());
-        findings.extend(wrong.map(|trailer| wrong_trailer(trailer).in_segment(number)));
+    if segments.len() == 1 && bytes_behind(case, first).is_none() {
+        let wrong = wrong_size(first).map(|finding| finding.in_segment(0));
+        findings.extend(wrong.map(|finding| weighed(case, finding)));
     }
 }
 
@@ -151,10 +162,11 @@ impl fmt::Display for Fate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fate::Inflated(said) => {
-                write!(f, "the first member is unpacked, alone, into {said} bytes")
+                let said = Size(*said);
+                write!(f, "the first member is unpacked, alone, into {said}")
             }
-            Fate::Refused(said) => write!(f, "the first member does not fit into {said} bytes"),
-            Fate::Passed(said) => write!(f, "{said} bytes are taken for no size"),
+            Fate::Refused(said) => write!(f, "the first member does not fit into {}", Size(*said)),
+            Fate::Passed(said) => write!(f, "{} are taken for no size", Size(*said)),
             Fate::Unknown => f.write_str("its end was not read"),
         }
     }
@@ -166,6 +178,14 @@ fn inflated<'p>(case: &Case<'p>) -> Option<&'p Segment> {
     let is_gzip = first.start.offset == 0 && first.start.format == Some(Format::Gzip);
     let inflates = case.guest.xen.is_none_or(|xen| xen < FIRST_RAW);
     (is_gzip && inflates).then_some(first)
+}
+
+/// Whose toolstack inflates.
+fn toolstack(case: &Case<'_>) -> String {
+    match case.guest.xen {
+        Some(xen) => format!("Xen {xen}"),
+        None => format!("Xen before {FIRST_RAW}"),
+    }
 }
 
 /// An error where the toolstack is known, and a warning where it may be another.
@@ -182,25 +202,20 @@ fn bytes_behind(case: &Case<'_>, first: &Segment) -> Option<u64> {
 }
 
 fn trailer(segment: &Segment) -> Option<GzipTrailer> {
-    match &segment.end.as_ref()?.member.as_ref()?.facts {
-        Facts::Gzip(gzip) => gzip.trailer,
-        _ => None,
-    }
+    segment.end.as_ref()?.member.as_ref()?.gzip_trailer()
 }
 
-fn wrong_trailer(trailer: GzipTrailer) -> Finding {
-    let GzipTrailer {
-        crc,
-        content_crc,
-        size,
-        content_size,
-    } = trailer;
-    let found = format!("checksum {crc:08x} and size {size}");
-    let expected = format!(
-        "checksum {content_crc:08x} and size {}",
-        content_size as u32
-    );
-    Finding::new(&WRONG_ISIZE, found, expected)
+fn wrong_size(segment: &Segment) -> Option<Finding> {
+    let trailer = trailer(segment)?;
+    let (said, content) = (trailer.size, trailer.content_size as u32);
+    let finding = || {
+        Finding::new(
+            &WRONG_ISIZE,
+            format!("{said}"),
+            format!("{content}, modulo 2^32"),
+        )
+    };
+    (said != content).then(finding)
 }
 
 fn size(case: &Case<'_>, findings: &mut Vec<Finding>) {
@@ -211,16 +226,12 @@ fn size(case: &Case<'_>, findings: &mut Vec<Finding>) {
         .flatten()
         .find(|&size| size > CAP)
     {
-        let found = format!("{size} bytes");
-        let finding = Finding::new(&TOO_LARGE, found, format!("{CAP} bytes at most"));
+        let expected = format!("{} at most", Size(CAP));
+        let finding = Finding::new(&TOO_LARGE, Size(size).to_string(), expected);
         return findings.push(weighed(case, finding));
     }
     if raw > PYGRUB_CAP {
-        let expected = format!("{PYGRUB_CAP} bytes at most");
-        findings.push(Finding::new(
-            &PYGRUB_LIMIT,
-            format!("{raw} bytes"),
-            expected,
-        ));
+        let expected = format!("{} at most", Size(PYGRUB_CAP));
+        findings.push(Finding::new(&PYGRUB_LIMIT, Size(raw).to_string(), expected));
     }
 }

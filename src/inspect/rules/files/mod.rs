@@ -1,6 +1,7 @@
 //! Rules about paths, types and modes of the entries.
 
 mod hard_links;
+mod top_directory;
 
 use super::archive::NAME_TOO_LONG;
 use super::init::describe;
@@ -11,6 +12,7 @@ use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::picture::{Content, Item, Picture};
 use crate::inspect::places::{Met, Places};
 use hard_links::clashes;
+pub use top_directory::top_directory;
 
 /// The directory that a file lies in is not there.
 pub const MISSING_PARENT: Rule = Rule {
@@ -106,6 +108,7 @@ pub const WORLD_WRITABLE: Rule = Rule {
 
 /// The rules, in order.
 pub const RULES: &[&Rule] = &[
+    &top_directory::BELOW_ONE_DIRECTORY,
     &MISSING_PARENT,
     &DUPLICATE_OF_OTHER_TYPE,
     &DUPLICATE,
@@ -126,10 +129,7 @@ const EARLY: [&[u8]; 2] = [b"kernel/x86/microcode/", b"kernel/firmware/acpi/"];
 
 /// What they find.
 pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    for item in &case.picture.items {
-        findings.extend(name(item));
-        findings.extend(kind(item));
-    }
+    check_headers(case, findings);
     check_places(case, findings);
     for clash in clashes(&case.picture.items) {
         let first = Shown(&clash.first.entry.name);
@@ -140,6 +140,23 @@ pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         let finding = Finding::new(&HARD_LINK_CLASH, found, "an inode number of its own");
         findings.push(finding.at(clash.second));
     }
+    check_modes(case, findings);
+}
+
+/// What they find in entries by themselves, whatever others there may be.
+pub fn check_alone(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    check_headers(case, findings);
+    check_modes(case, findings);
+}
+
+fn check_headers(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    for item in &case.picture.items {
+        findings.extend(name(item));
+        findings.extend(kind(item));
+    }
+}
+
+fn check_modes(case: &Case<'_>, findings: &mut Vec<Finding>) {
     findings.extend(case.tree.items().filter_map(|(_, item)| mode(item)));
 }
 
@@ -286,7 +303,9 @@ fn replaced(item: &Item, met: Met<'_>) -> Option<Finding> {
             );
             Finding::new(&DUPLICATE_OF_OTHER_TYPE, found, "one type for a name")
         }
-        Met::Other(was) => {
+        // Who replaces the kernel's own console is told so by a rule of its own.
+        Met::Other(_, None) => return None,
+        Met::Other(was, Some(_)) => {
             let found = format!("{}, in the place of {}", describe(file_type), describe(was));
             let finding = Finding::new(&DUPLICATE_OF_OTHER_TYPE, found, "one type for a name");
             match file_type {
