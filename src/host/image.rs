@@ -1,7 +1,7 @@
 //! Images of the host that options name, opened to be read from front to back.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// The bytes of the image at `path`; `-` is standard input.
@@ -27,7 +27,37 @@ pub enum Again {
     Copied(File),
 }
 
+/// A reader that lays what it reads in a file.
+struct Copying {
+    source: Box<dyn Read + Send>,
+    copy: File,
+}
+
+impl Read for Copying {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        self.copy
+            .write_all(buffer.get(..count).unwrap_or_default())?;
+        Ok(count)
+    }
+}
+
 impl Again {
+    /// The bytes of the image at `path`, which is `-` for standard input, and the image once more, as far as
+    /// these were read: what cannot be opened anew is copied on the way.
+    ///
+    /// # Errors
+    /// As [`open`]; and when there is no place for a copy.
+    pub fn behind(path: &Path) -> io::Result<(Box<dyn Read + Send>, Again)> {
+        let source = open(path)?;
+        if is_regular(path)? {
+            return Ok((source, Again::Regular(path.to_owned())));
+        }
+        let copy = tempfile::tempfile()?;
+        let kept = Again::Copied(copy.try_clone()?);
+        Ok((Box::new(Copying { source, copy }), kept))
+    }
+
     /// The image at `path`; `-` is standard input. What cannot be opened anew is read here, `limit`
     /// bytes of it and one more at most, by which a reader with the same limit knows.
     ///
@@ -35,7 +65,7 @@ impl Again {
     /// As [`open`]; and when it cannot be copied.
     pub fn open(path: &Path, limit: u64) -> io::Result<Again> {
         let source = open(path)?;
-        if path != Path::new("-") && path.metadata()?.is_file() {
+        if is_regular(path)? {
             return Ok(Again::Regular(path.to_owned()));
         }
         let mut copy = tempfile::tempfile()?;
@@ -57,4 +87,8 @@ impl Again {
             }
         }
     }
+}
+
+fn is_regular(path: &Path) -> io::Result<bool> {
+    Ok(path != Path::new("-") && path.metadata()?.is_file())
 }

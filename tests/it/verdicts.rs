@@ -178,9 +178,15 @@ fn each_broken_image_is_judged_bad_by_the_rule_that_explains_it() {
         ),
         (
             "stray-32-bit",
-            overlaid(&sound, &[program("bin/busybox", stranger)]),
-            &DISK,
+            overlaid(&sound, &[program("bin/busybox", &stranger)]),
+            &[&DISK[..], &["--deny", "elf-wrong-machine"]].concat(),
             "bad elf-wrong-machine (xen-several-members)",
+        ),
+        (
+            "compat",
+            overlaid(&sound, &[program("bin/busybox", &stranger)]),
+            &DISK,
+            "warnings (xen-several-members elf-wrong-machine)",
         ),
         ("no-init", gzip(&renamed), &DISK, "bad no-init"),
         (

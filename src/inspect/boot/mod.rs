@@ -20,7 +20,7 @@ pub use generator::{Generator, Maker};
 pub use init::{Init, InitKind};
 pub use nash::{Missing, missing_in_nash};
 pub use shebang::{Shebang, ShebangFault};
-pub use shell::sourced;
+pub use shell::{is_made_at_boot, sourced};
 
 /// What is known of how an image boots.
 #[derive(Debug, Default)]
@@ -72,6 +72,13 @@ impl Boot {
             version,
             init,
         }
+    }
+
+    /// Whether [`Boot::loads`] are what a script says that nobody known has written, in plain words.
+    #[must_use]
+    pub fn loads_are_of_a_script(&self) -> bool {
+        let is_script = |init: &Init| matches!(init.kind, InitKind::Script(_));
+        self.generator == Generator::Unknown && self.init.as_ref().is_some_and(is_script)
     }
 
     /// Whether each of [`Boot::loads`] is loaded for certain, whatever the guest: the init has a list,

@@ -7,6 +7,7 @@ pub mod files;
 pub mod init;
 pub mod kernels;
 pub mod libraries;
+mod loads;
 pub mod modules;
 pub mod scripts;
 pub mod symbols;
@@ -55,7 +56,7 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
     modules::check(case, &modules, order.as_ref(), &mut findings);
     symbols::check(case, &modules, &mut findings);
     drivers::check(case, &modules, order.as_ref(), &mut findings);
-    init::check(case, &mut findings);
+    init::check(case, &modules, &mut findings);
     files::check(case, &mut findings);
     unpacking::check_account(case, &mut findings);
     findings
