@@ -55,12 +55,18 @@ const UNPACKERS: [(Format, &str); 3] = [
 const BUSYBOX_ASKS_KERNEL: (u16, u16) = (1, 37);
 
 impl Loading {
-    /// The programs of `tree`.
+    /// The programs of `tree`, as a script for the shell at `shell` calls them, where it is one's: busybox may be
+    /// built to take its own programs before all others (FEATURE_SH_STANDALONE), as Debian's static one is.
     #[must_use]
-    pub fn of(tree: &Tree) -> Loading {
+    pub fn of(tree: &Tree, shell: Option<&[u8]>) -> Loading {
+        let shell = shell.and_then(|shell| tree.find(&ImagePath::new(shell).ok()?).ok());
+        let shell = shell.and_then(|(path, item)| Some((path, facts(tree.content(item))?)));
+        let standalone = shell.filter(|(_, facts)| !facts.is_dynamic());
+        let standalone = standalone.map(Program::of).filter(Program::is_busybox);
+        let called = |name| Program::called(name, tree);
         Loading {
-            insmod: Program::called("insmod", tree),
-            modprobe: Program::called("modprobe", tree),
+            insmod: standalone.clone().unwrap_or_else(|| called("insmod")),
+            modprobe: standalone.unwrap_or_else(|| called("modprobe")),
         }
     }
 
@@ -75,16 +81,28 @@ impl Loading {
 }
 
 impl Program {
-    /// What a script means by `name`: the file, or the part of busybox where there is no such file.
+    /// What is meant by `name`: the file, or the part of busybox where there is no such file.
     fn called(name: &str, tree: &Tree) -> Program {
-        match program(tree, name).or_else(|| program(tree, "busybox")) {
-            Some((_, facts)) if facts.busybox.is_some() => Program::Busybox(facts.busybox),
-            Some((path, _)) if path.file_name() == b"busybox" => Program::Busybox(None),
+        let found = program(tree, name).or_else(|| program(tree, "busybox"));
+        match found {
             Some((path, facts)) if path.file_name() == b"kmod" => {
                 Program::Kmod(kmod_formats(tree, facts))
             }
-            _ => Program::Other,
+            Some(other) => Program::of(other),
+            None => Program::Other,
         }
+    }
+
+    /// busybox, or another.
+    fn of((path, facts): (ImagePath, &ProgramFacts)) -> Program {
+        match facts.busybox.is_some() || path.file_name() == b"busybox" {
+            true => Program::Busybox(facts.busybox),
+            false => Program::Other,
+        }
+    }
+
+    fn is_busybox(&self) -> bool {
+        matches!(self, Program::Busybox(_))
     }
 
     /// How certainly it cannot load `module`: an error for certain, a warning where it depends on what is

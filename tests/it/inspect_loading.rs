@@ -179,3 +179,25 @@ fn a_compressed_module_is_held_against_what_loads_it_and_the_kernels_configurati
         );
     }
 }
+
+#[test]
+fn a_static_busybox_takes_its_own_insmod_before_any_other() {
+    let (module, _) = module("kernel-6.1-amd64");
+    let name = "lib/xen-blkfront.ko.zst";
+    let dynamic = fs::read(fetched("builders-amd64").join("usr/bin/busybox")).unwrap();
+    let init = |shell: &str| program("init", format!("#!/bin/{shell} sh\ninsmod /{name}\n"));
+    let told = |shell: &str| {
+        let mut entries = loaders("kmod");
+        entries.push(program("bin/dynamic", &dynamic));
+        entries.push(file(name, packed("zst", &module)));
+        entries.push(init(shell));
+        found(
+            &judged(archive(&entries), &Guest::default()),
+            modules::RULES,
+        )
+    };
+    let expected = "zstd-compressed, and loaded by busybox 1.35";
+    let expected = format!("warning module-compression-unreadable {name}: {expected}");
+    assert_eq!(told("busybox"), [expected]);
+    assert_eq!(told("dynamic"), [""; 0]);
+}

@@ -7,7 +7,7 @@ use xinitrd::host::directory::DirectoryFiles;
 use xinitrd::inspect::Guest;
 use xinitrd::inspect::finding::Rule;
 use xinitrd::inspect::guest_kernel::GuestKernel;
-use xinitrd::inspect::rules::{drivers, kernels, modules, symbols};
+use xinitrd::inspect::rules::{drivers, index, kernels, modules, symbols};
 use xinitrd::kernel_version::KernelVersion;
 use xinitrd::root::Root;
 use xinitrd::xen_version::XenVersion;
@@ -382,4 +382,44 @@ fn modules_are_held_against_those_of_the_guests_root() {
         !found.iter().any(|line| line.contains("differs")),
         "{found:?}"
     );
+}
+
+#[test]
+fn an_index_tells_of_each_module_where_it_lies_and_what_it_needs() {
+    let directory = format!("lib/modules/{}", release());
+    let whole = "crc16.ko:\nmbcache.ko:\njbd2.ko:\next4.ko: jbd2.ko mbcache.ko crc16.ko\nxen-blkfront.ko:\nother.ko:\n";
+    let packed = whole.replace("ext4.ko:", "ext4.ko.xz:");
+    let without = whole.replace(" jbd2.ko ", " ");
+    let unlisted = whole.replace("xen-blkfront.ko:\n", "");
+    let told = |name: &str| format!("{directory}/modules.dep is wrong about {name}");
+    let list = "conf/modules";
+    for (index, init, expected) in [
+        (whole, "", None),
+        (&packed, "modprobe ext4\n", Some(("warning", "ext4"))),
+        (&without, "modprobe ext4\n", Some(("warning", "ext4"))),
+        (
+            &unlisted,
+            "modprobe ext4\n",
+            Some(("warning", "xen_blkfront")),
+        ),
+        (&unlisted, "insmod /x.ko\n", None),
+        (&unlisted, list, Some(("error", "xen_blkfront"))),
+        (&packed, list, Some(("warning", "ext4"))),
+    ] {
+        let files = real_modules().into_iter();
+        let files = files.map(|(name, bytes)| file(format!("{directory}/{name}"), bytes));
+        let mut entries: Vec<Made> = files.collect();
+        entries.push(file(format!("{directory}/modules.dep"), index));
+        // What tells initramfs-tools, whose init loads all of a list.
+        if init == list {
+            entries.push(file("conf/initramfs.conf", ""));
+            entries.push(file("scripts/functions", ""));
+            entries.push(file(list, "xen-blkfront\n"));
+        }
+        entries.push(program("init", format!("#!/bin/sh\n{init}")));
+        let lines = found(&judged(archive(&entries), &Guest::default()), index::RULES);
+        let expected =
+            expected.map(|(weight, name)| format!("{weight} modules-dep-stale -: {}", told(name)));
+        assert_eq!(lines, Vec::from_iter(expected), "{init}");
+    }
 }

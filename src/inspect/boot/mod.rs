@@ -77,8 +77,16 @@ impl Boot {
     /// Whether [`Boot::loads`] are what a script says that nobody known has written, in plain words.
     #[must_use]
     pub fn loads_are_of_a_script(&self) -> bool {
-        let is_script = |init: &Init| matches!(init.kind, InitKind::Script(_));
-        self.generator == Generator::Unknown && self.init.as_ref().is_some_and(is_script)
+        self.own_shell().is_some()
+    }
+
+    /// What runs the init, where that is a script that nobody known has written.
+    #[must_use]
+    pub fn own_shell(&self) -> Option<&[u8]> {
+        match (self.generator, &self.init.as_ref()?.kind) {
+            (Generator::Unknown, InitKind::Script(line)) => Some(&line.interpreter),
+            _ => None,
+        }
     }
 
     /// Whether each of [`Boot::loads`] is loaded for certain, whatever the guest: the init has a list,

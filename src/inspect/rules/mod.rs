@@ -4,6 +4,7 @@ pub mod archive;
 pub mod drivers;
 pub mod elf;
 pub mod files;
+pub mod index;
 pub mod init;
 pub mod kernels;
 pub mod libraries;
@@ -20,7 +21,7 @@ use super::modules::Modules;
 
 /// Every rule, in the order in which `xinitrd explain` prints them.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    let topics: [&[&Rule]; 12] = [
+    let topics: [&[&Rule]; 13] = [
         archive::RULES,
         unpacking::RULES,
         xen::RULES,
@@ -29,6 +30,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         scripts::RULES,
         kernels::RULES,
         modules::RULES,
+        index::RULES,
         symbols::RULES,
         drivers::RULES,
         init::RULES,
@@ -54,6 +56,7 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
     let order = modules.order(case.boot, case.tree);
     kernels::check(case, &modules, &mut findings);
     modules::check(case, &modules, order.as_ref(), &mut findings);
+    index::check(case, &modules, &mut findings);
     symbols::check(case, &modules, &mut findings);
     drivers::check(case, &modules, order.as_ref(), &mut findings);
     init::check(case, &modules, &mut findings);

@@ -212,7 +212,8 @@ fn early(
 
 /// The modules that are compressed so that they cannot be loaded.
 fn unreadable(case: &Case<'_>, modules: &Modules<'_>, order: Option<&Order>) -> Vec<Finding> {
-    let loading = Loading::of(case.tree);
+    let shell = case.boot.own_shell();
+    let loading = Loading::of(case.tree, shell);
     let is_certain = case.boot.loads_are_certain();
     let by_file: HashSet<usize> = order.map_or_else(HashSet::new, |order| {
         order.by_file.iter().copied().collect()
