@@ -31,6 +31,7 @@ pub mod inspect;
 pub mod kernel_version;
 pub mod kmod;
 pub mod libraries;
+pub mod majority;
 pub mod manifest;
 pub mod measured;
 pub mod nearest;

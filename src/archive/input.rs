@@ -1,4 +1,4 @@
-//! The image's own bytes, and a compressed segment of them unpacked on a thread of its own.
+//! The image's own bytes, and a compressed segment of them unpacked, on a thread of its own or not.
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -22,7 +22,7 @@ const IN_FLIGHT: usize = 2;
 pub(super) enum Unpacking {
     /// On a thread, so that unpacking goes on while what came out is looked at.
     Apart(Worker),
-    /// On this one, where the system gives no other.
+    /// On this one.
     Here(Box<Unpacker>),
 }
 
@@ -35,7 +35,12 @@ pub(super) struct Worker {
 
 impl Unpacking {
     /// Begins to unpack what `input` stands at, with a window of `memory` bytes at most.
-    pub(super) fn start(format: Format, input: Input, memory: u64) -> Unpacking {
+    pub(super) fn here(format: Format, input: Input, memory: u64) -> Unpacking {
+        Unpacking::Here(Box::new(Decoder::with_window(format, input, memory)))
+    }
+
+    /// The same on another thread, or on this one where the system gives no other.
+    pub(super) fn apart(format: Format, input: Input, memory: u64) -> Unpacking {
         let (hand_over, taken) = channel::<Input>();
         let (filled, full) = sync_channel(IN_FLIGHT);
         let (empty, emptied) = channel();
@@ -53,7 +58,7 @@ impl Unpacking {
                     thread,
                 })
             }
-            Err(_) => Unpacking::Here(Box::new(Decoder::with_window(format, input, memory))),
+            Err(_) => Unpacking::here(format, input, memory),
         }
     }
 

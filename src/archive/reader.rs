@@ -91,6 +91,14 @@ impl<T: Tap> Archive<T> {
         }
     }
 
+    /// The same, with compressed segments unpacked on a thread of their own. That is for whoever has work
+    /// with what comes out: to one who passes over it, two threads that wake each other are a loss.
+    #[must_use]
+    pub fn apart(mut self) -> Self {
+        self.stream.unpack_apart();
+        self
+    }
+
     /// How far the image has been read: its size, when all is over.
     #[must_use]
     pub fn position(&self) -> u64 {

@@ -14,6 +14,8 @@ use crate::compress::source::Source;
 pub(super) struct Stream<T> {
     limits: Limits,
     tap: T,
+    /// Whether a thread of its own unpacks.
+    is_apart: bool,
     /// The image, but while a decoder has it.
     input: Option<Input>,
     packed: Option<Window<Unpacking>>,
@@ -39,12 +41,18 @@ impl<T: Tap> Stream<T> {
         Stream {
             limits,
             tap,
+            is_apart: false,
             input: Some(Source::new(source)),
             packed: None,
             at: 0,
             unpacked: 0,
             damage: None,
         }
+    }
+
+    /// Has what begins from now on unpacked on a thread of its own.
+    pub(super) const fn unpack_apart(&mut self) {
+        self.is_apart = true;
     }
 
     pub(super) fn into_tap(self) -> T {
@@ -120,7 +128,11 @@ impl<T: Tap> Stream<T> {
         if let Some(format) = start.format
             && let Some(input) = self.input.take()
         {
-            let unpacking = Unpacking::start(format, input, self.limits.memory);
+            let memory = self.limits.memory;
+            let unpacking = match self.is_apart {
+                true => Unpacking::apart(format, input, memory),
+                false => Unpacking::here(format, input, memory),
+            };
             self.packed = Some(Window::new(unpacking));
         }
     }

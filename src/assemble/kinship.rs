@@ -1,7 +1,6 @@
 //! The proof that modules are the kernel's own: of one machine, of one build, whole.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
+use std::collections::HashSet;
 
 use super::Assembler;
 use crate::arch::{Arch, ElfKind};
@@ -9,6 +8,7 @@ use crate::image_path::ImagePath;
 use crate::kernel_version::is_directory_of;
 use crate::kmod::module_file::ModuleFault;
 use crate::kmod::tree::{ModuleId, ModuleTree};
+use crate::majority::most_common;
 use crate::problem::Fault;
 
 impl Assembler<'_> {
@@ -102,18 +102,6 @@ fn located(fault: ModuleFault) -> Fault {
     }
 }
 
-/// The element that comes most often, the first of several.
-fn most_common<T: Eq + Hash + Clone>(items: impl Iterator<Item = T>) -> Option<T> {
-    let mut counts: HashMap<T, (usize, usize)> = HashMap::new();
-    for (position, item) in items.enumerate() {
-        counts.entry(item).or_insert((0, usize::MAX - position)).0 += 1;
-    }
-    counts
-        .into_iter()
-        .max_by_key(|(_, rank)| *rank)
-        .map(|(item, _)| item)
-}
-
 /// A module's vermagic, and what decides how it is compared.
 struct Magic {
     id: ModuleId,
@@ -151,13 +139,6 @@ fn is_taken(found: &str, usual: &str, but_for_release: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_comes_most_often_is_the_rule_and_of_equals_the_first() {
-        assert_eq!(most_common([1, 2, 2, 1, 3].into_iter()), Some(1));
-        assert_eq!(most_common([1, 2, 2].into_iter()), Some(2));
-        assert_eq!(most_common(Vec::<u8>::new().into_iter()), None);
-    }
 
     #[test]
     fn a_weak_update_may_be_of_another_release_of_the_same_interface() {

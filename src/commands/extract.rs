@@ -28,7 +28,7 @@ const PROBLEM_LIMIT: usize = 100;
 /// pattern matches none; all else is extracted all the same.
 pub fn run(args: &ExtractArgs) -> Result<(), Error> {
     let mut wanted = Wanted::new(&args.patterns)?;
-    let mut image = Image::open(&args.image, args.limits.limits())?;
+    let mut image = Image::open(&args.image, args.limits.limits())?.apart();
     let wishes = Wishes {
         force: args.force,
         owners: args.owners,

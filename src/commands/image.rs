@@ -41,6 +41,14 @@ impl Image {
         }
     }
 
+    /// The same, unpacked on a thread of its own.
+    pub(super) fn apart(self) -> Image {
+        Image {
+            archive: self.archive.apart(),
+            ..self
+        }
+    }
+
     /// What is where in it, without what is in the files.
     pub(super) fn outline(&mut self, limits: Limits) -> Result<Picture, Error> {
         let Image {

@@ -3,12 +3,13 @@
 use std::io::{self, Cursor, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::image::broken_off;
 use super::{is_closed, shown};
-use crate::archive::Limits;
+use crate::archive::{Limits, ReadError};
 use crate::compress::Encoding;
 use crate::error::{Error, Obstacle};
 use crate::host::output::{Output, Signals, outlive_size_limit};
@@ -86,13 +87,10 @@ fn refused(output: &Path, source: io::Error) -> Error {
 /// ends any other.
 fn write_stream(plan: &Plan, how: &Writing, guest: &Guest) -> Result<ImageReport, Error> {
     let told = |source| refused(&how.output, source);
-    let (bytes, image) = serialise(plan, how, Vec::new()).map_err(told)?;
+    let (bytes, image, heard) = serialise(plan, how, guest, Vec::new()).map_err(told)?;
     let bytes: Arc<[u8]> = bytes.into();
-    judge(
-        Box::new(Cursor::new(Arc::clone(&bytes))),
-        &how.output,
-        guest,
-    )?;
+    let again = || findings(Box::new(Cursor::new(Arc::clone(&bytes))), guest);
+    judge(heard.unwrap_or_else(again), &how.output)?;
     let mut out = io::stdout().lock();
     let written = out.write_all(&bytes).and_then(|()| out.flush());
     written.map_err(told)?;
@@ -108,20 +106,28 @@ fn write_file(plan: &Plan, how: &Writing, guest: &Guest) -> Result<ImageReport, 
         None => refused(output, source),
     };
     let file = Output::create(output, how.force, signals.clone()).map_err(told)?;
-    let (file, image) = serialise(plan, how, file).map_err(told)?;
-    judge(file.reader().map_err(told)?, output, guest)?;
+    let (file, image, heard) = serialise(plan, how, guest, file).map_err(told)?;
+    let again = |file: &Output| Ok(findings(file.reader()?, guest));
+    let found = heard.map_or_else(|| again(&file), Ok).map_err(told)?;
+    judge(found, output)?;
     file.commit().map_err(told)?;
     Ok(image)
 }
 
-/// Has what was written judged by the rules that any image is judged by.
+/// What any image would be told of.
+type Findings = Result<Vec<Finding>, ReadError>;
+
+fn findings(image: Box<dyn Read + Send>, guest: &Guest) -> Findings {
+    Ok(inspect(image, UNBOUNDED, guest, Depth::Facts)?.findings)
+}
+
+/// Judges what was written by the rules that any image is judged by.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-fn judge(image: Box<dyn Read + Send>, output: &Path, guest: &Guest) -> Result<(), Error> {
+fn judge(findings: Findings, output: &Path) -> Result<(), Error> {
     let told = |error| broken_off(output, &mut Vec::new(), error);
-    let inspected = inspect(image, UNBOUNDED, guest, Depth::Facts).map_err(told)?;
-    let errors = inspected.findings.into_iter();
+    let errors = findings.map_err(told)?.into_iter();
     let errors = errors.filter(|finding| finding.severity == Severity::Error);
     let problems: Vec<_> = errors.map(|finding| bad(output, finding)).collect();
     match problems.is_empty() {
@@ -153,11 +159,33 @@ const UNBOUNDED: Limits = Limits {
     memory: u64::MAX,
 };
 
-/// Writes the image to `out`, measuring what goes by.
-fn serialise<W: Write>(plan: &Plan, how: &Writing, out: W) -> io::Result<(W, ImageReport)> {
+/// Writes the image to `out`, and has it looked at meanwhile, where the system gives the threads for it.
+fn serialise<W: Write>(
+    plan: &Plan,
+    how: &Writing,
+    guest: &Guest,
+    out: W,
+) -> io::Result<(W, ImageReport, Option<Findings>)> {
+    thread::scope(|scope| {
+        let (measured, overheard) = Measured::overheard(out);
+        let listen = |heard| {
+            let look = move || findings(Box::new(heard), guest);
+            thread::Builder::new().spawn_scoped(scope, look).ok()
+        };
+        let listener = overheard.and_then(listen);
+        let (out, report) = write_measured(plan, how, measured)?;
+        let heard = listener.and_then(|listener| listener.join().ok());
+        Ok((out, report, heard))
+    })
+}
+
+fn write_measured<W: Write>(
+    plan: &Plan,
+    how: &Writing,
+    mut measured: Measured<W>,
+) -> io::Result<(W, ImageReport)> {
     let archive = image::archive(plan, how.mtime)?;
     let progress = progress_bar(archive.len());
-    let mut measured = Measured::new(out);
     image::write(&archive, &how.encoding, &mut measured, &|done| {
         progress.set_position(done)
     })?;

@@ -1,13 +1,11 @@
 //! Which architecture an image is for.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-
 use super::Guest;
 use super::picture::Content;
 use super::tree::Tree;
 use crate::arch::{Arch, ElfKind};
 use crate::image_path::ImagePath;
+use crate::majority::most_common;
 
 /// `e_machine` of programs for the kernel's own virtual machine: no processor's.
 const EM_BPF: u16 = 247;
@@ -81,14 +79,4 @@ pub fn is_for_processor(path: &ImagePath) -> bool {
     let mut components = path.components();
     !path.as_bytes().starts_with(b"kernel/x86/")
         && !components.any(|name| elsewhere.contains(&name))
-}
-
-/// The element that comes most often, the first of several.
-pub(super) fn most_common<T: Eq + Hash + Clone>(items: impl Iterator<Item = T>) -> Option<T> {
-    let mut counts: HashMap<T, (usize, usize)> = HashMap::new();
-    for (position, item) in items.enumerate() {
-        counts.entry(item).or_insert((0, usize::MAX - position)).0 += 1;
-    }
-    let most = counts.into_iter().max_by_key(|(_, rank)| *rank);
-    most.map(|(item, _)| item)
 }

@@ -105,7 +105,7 @@ pub fn inspect_as(
     depth: Depth,
     kernel: KernelVersion,
 ) -> Result<Inspection, ReadError> {
-    let mut archive = Archive::with_tap(source, limits, Kernel::new(kernel));
+    let mut archive = Archive::with_tap(source, limits, Kernel::new(kernel)).apart();
     let picture = Arc::new(read::read(&mut archive, depth, &limits)?);
     let mut unpacked = archive.into_tap().finish(&picture);
     let tree = Tree::new(Arc::clone(&picture));

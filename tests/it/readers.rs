@@ -622,6 +622,9 @@ impl Tap for Tapped {
 
 fn account(bytes: &[u8], piece: usize) -> Account {
     let mut archive = Archive::with_tap(image(bytes, piece), LIMITS, Tapped::default());
+    if piece > 1 {
+        archive = archive.apart();
+    }
     let mut account = Account::default();
     let done = read(&mut archive, &mut account);
     account.position = archive.position();
@@ -672,8 +675,8 @@ fn read(archive: &mut Archive<Tapped>, account: &mut Account) -> Result<(), Read
     Ok(())
 }
 
-/// An image's bytes: what is read of them does not depend on the pieces in which they come, and is no
-/// more than the bounds allow.
+/// An image's bytes: what is read of them does not depend on the pieces in which they come, nor on the
+/// thread that unpacks them, and is no more than the bounds allow.
 pub fn archive(bytes: &[u8]) {
     let whole = account(bytes, usize::MAX);
     assert!(whole.position <= bytes.len() as u64);

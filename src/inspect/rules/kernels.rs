@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::image_path::Shown;
 use crate::inspect::Case;
-use crate::inspect::architecture::most_common;
 use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::modules::{Member, Modules, few};
 use crate::kernel_version::{KernelVersion, is_directory_of};
+use crate::majority::most_common;
 
 /// The rules, in order.
 pub const RULES: &[&Rule] = &[&VERMAGIC, &OTHER_KERNEL, &SEVERAL_KERNELS];
