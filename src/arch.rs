@@ -38,6 +38,7 @@ pub const ELFDATA2LSB: u8 = 1;
 pub const ELFDATA2MSB: u8 = 2;
 
 const EM_386: u16 = 3;
+const EM_ARM: u16 = 40;
 const EM_X86_64: u16 = 62;
 const EM_AARCH64: u16 = 183;
 
@@ -106,6 +107,24 @@ impl Arch {
         }
     }
 
+    /// The 32-bit programs that a kernel of this architecture may run too, and the option that has it do so
+    /// (`arch/x86/Kconfig`, `arch/arm64/Kconfig`).
+    #[must_use]
+    pub const fn compat(self) -> Option<(ElfKind, &'static str)> {
+        match self {
+            Arch::X86_64 => Some((Arch::I386.elf(), "IA32_EMULATION")),
+            Arch::I386 => None,
+            Arch::Aarch64 => Some((
+                ElfKind {
+                    class: ELFCLASS32,
+                    data: ELFDATA2LSB,
+                    machine: EM_ARM,
+                },
+                "COMPAT",
+            )),
+        }
+    }
+
     /// The name as `--arch` takes it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -169,7 +188,7 @@ fn machine_name(machine: u16) -> Option<&'static str> {
         20 => "powerpc",
         21 => "powerpc64",
         22 => "s390",
-        40 => "arm",
+        EM_ARM => "arm",
         43 => "sparc64",
         50 => "ia64",
         EM_X86_64 => "x86_64",

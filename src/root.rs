@@ -246,6 +246,12 @@ impl Root {
         self.files.as_ref()
     }
 
+    /// The files themselves, without what was learnt of their links.
+    #[must_use]
+    pub fn into_files(self) -> Box<dyn Files> {
+        self.files
+    }
+
     /// Where `path` really lies, every link resolved, and what is there.
     ///
     /// # Errors

@@ -12,12 +12,12 @@ use super::obstacles::Obstacles;
 use super::{json_line, output_error, print, processors};
 use crate::cli::InspectArgs;
 use crate::error::{Error, Obstacle};
-use crate::host;
+use crate::host::image::Again;
 use crate::inspect::guest_kernel::GuestKernel;
 use crate::inspect::read::Depth;
 use crate::inspect::report::InspectionReport;
 use crate::inspect::verdict::Policy;
-use crate::inspect::{Guest, inspect};
+use crate::inspect::{Guest, inspect, inspect_as};
 use crate::parallel;
 use crate::problem::Problem;
 use crate::report::RefusalReport;
@@ -119,9 +119,14 @@ fn judge(
     policy: &Policy,
 ) -> Result<InspectionReport, Error> {
     let unreadable = |source| Error::one(name(path), Obstacle::Unreadable(source));
-    let source = host::image::open(path).map_err(unreadable)?;
-    let mut inspection = inspect(source, args.limits.limits(), guest, Depth::Facts)
-        .map_err(|error| broken_off(path, &mut Flaws::default(), error))?;
+    let (source, again) = Again::behind(path).map_err(unreadable)?;
+    let limits = args.limits.limits();
+    let broken = |error| broken_off(path, &mut Flaws::default(), error);
+    let mut inspection = inspect(source, limits, guest, Depth::Facts).map_err(broken)?;
+    if let (Some(kernel), Some(again)) = (inspection.other_kernel, again) {
+        inspection =
+            inspect_as(again.reader(), limits, guest, Depth::Facts, kernel).map_err(broken)?;
+    }
     let verdict = policy.weigh(std::mem::take(&mut inspection.findings));
     Ok(InspectionReport::new(name(path), &inspection, &verdict))
 }
@@ -154,9 +159,9 @@ fn guest_kernel(args: &InspectArgs, obstacles: &mut Obstacles) -> Option<GuestKe
     let path = args.root.as_deref()?;
     let root = obstacles.keep(open_root("--root", "the guest's root", path))?;
     let kernel = obstacles.keep(choose_kernel(args.kernel.as_deref(), &root))?;
-    let read = GuestKernel::read(&root, &kernel.name);
-    let problem = |error| Problem::of_lookup(root.shown(&kernel.modules), error);
-    obstacles.keep(read.map_err(problem))
+    let shown = root.shown(&kernel.modules);
+    let read = GuestKernel::read(&root, &kernel.name).and_then(|read| read.with_modules(root));
+    obstacles.keep(read.map_err(|error| Problem::of_lookup(shown, error)))
 }
 
 /// A report, as text with an empty line between two.

@@ -22,6 +22,17 @@ pub enum Format {
 }
 
 impl Format {
+    /// Every format.
+    pub const ALL: [Format; 7] = [
+        Format::Gzip,
+        Format::Bzip2,
+        Format::Lzma,
+        Format::Xz,
+        Format::Lzo,
+        Format::Lz4,
+        Format::Zstd,
+    ];
+
     /// The name for messages.
     #[must_use]
     pub const fn name(self) -> &'static str {

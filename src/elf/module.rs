@@ -16,10 +16,14 @@ pub struct ModuleFacts {
     pub modinfo: Vec<u8>,
     /// Whether it carries the versions of the symbols it uses (`CONFIG_MODVERSIONS`).
     pub versioned: bool,
+    /// The note of its build, which strip(1) leaves (`ld --build-id`); empty where it has none.
+    pub build_note: Vec<u8>,
 }
 
 /// The largest `.modinfo` and section name table that are read: real ones stay under 1 MiB.
 const SECTION_LIMIT: u64 = 16 << 20;
+/// The largest note of a build that is taken for one: real ones have 36 bytes.
+const NOTE_LIMIT: u64 = 256;
 /// Where versions of symbols stand: the second since 6.14, for names too long for the first.
 const VERSIONS: [&[u8]; 2] = [b"__versions\0", b"__version_ext_names\0"];
 
@@ -77,10 +81,14 @@ impl Object {
     /// What the module in `file`, which this is of, says of itself.
     pub(super) fn facts(&self, file: &(dyn OpenFile + '_)) -> Result<ModuleFacts, ModuleError> {
         let modinfo = self.called(b".modinfo\0").ok_or(ElfFault::NoModinfo)?;
+        let note = self.called(b".note.gnu.build-id\0");
+        let note = note.filter(|note| note.sh_size <= NOTE_LIMIT && note.sh_type != SHT_NOBITS);
+        let note = note.map(|note| section_bytes(file, Some(note)));
         Ok(ModuleFacts {
             kind: self.head.kind,
             modinfo: section_bytes(file, Some(modinfo))?,
             versioned: VERSIONS.iter().any(|name| self.called(name).is_some()),
+            build_note: note.transpose()?.unwrap_or_default(),
         })
     }
 

@@ -22,6 +22,8 @@ pub struct ProgramFacts {
     pub runpath: Vec<String>,
     /// `DT_RPATH`, split at colons; the loader ignores it where there is a `DT_RUNPATH`.
     pub rpath: Vec<String>,
+    /// The version of busybox, `(1, 35)`, where it was looked for ([`ProgramFacts::look_for_busybox`]).
+    pub busybox: Option<(u16, u16)>,
     /// Whether an `ET_DYN` says it is a program: `DF_1_PIE`, or it has an interpreter.
     is_program: bool,
 }
@@ -31,6 +33,9 @@ const DYNAMIC_LIMIT: u64 = 1 << 20;
 /// The most libraries that an object may need, and directories that it may name: real ones stay
 /// under 300.
 const LIST_LIMIT: usize = 1024;
+
+/// What stands before busybox's version (`BB_BANNER` in its `include/libbb.h`).
+const BUSYBOX: &[u8] = b"BusyBox v";
 
 /// How a file is to be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +65,7 @@ impl ProgramFacts {
             needed: Vec::new(),
             runpath: Vec::new(),
             rpath: Vec::new(),
+            busybox: None,
             is_program: head.header.e_type == ET_EXEC,
         };
         facts.is_program |= facts.interpreter.is_some();
@@ -91,6 +97,18 @@ impl ProgramFacts {
         let is_pie = |entry: &Dyn| entry.d_tag == DT_FLAGS_1 && entry.d_val & DF_1_PIE != 0;
         self.is_program |= dynamic.dyns.iter().any(is_pie);
         Ok(())
+    }
+
+    /// Looks for the words by which busybox names itself and its version in `bytes`, the whole of the file.
+    pub fn look_for_busybox(&mut self, bytes: &[u8]) {
+        let starts = memchr::memmem::find_iter(bytes, BUSYBOX);
+        let mut versions = starts.filter_map(|start| {
+            let text = bytes.get(start + BUSYBOX.len()..)?;
+            let (major, text) = number(text)?;
+            let (minor, _) = number(text.strip_prefix(b".")?)?;
+            Some((major, minor))
+        });
+        self.busybox = versions.next();
     }
 
     /// Holds the facts against the guest and the use that is to be made of the file.
@@ -126,6 +144,13 @@ impl ProgramFacts {
     pub fn is_dynamic(&self) -> bool {
         self.interpreter.is_some() || !self.needed.is_empty()
     }
+}
+
+/// The decimal number that `text` begins with, and what follows it.
+fn number(text: &[u8]) -> Option<(u16, &[u8])> {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit())?;
+    let (digits, rest) = text.split_at(end);
+    Some((std::str::from_utf8(digits).ok()?.parse().ok()?, rest))
 }
 
 fn split(paths: Option<&str>) -> Result<Vec<String>, ElfFault> {

@@ -1,16 +1,21 @@
-//! What a guest's root says of one of its kernels: what is built in, and which symbols it exports.
+//! What a guest's root says of one of its kernels: how it was configured, what is built in, and which
+//! symbols it exports.
 //!
-//! In: a root, and the kernel's release. Out: a [`GuestKernel`]. Files and forms: `modules.builtin`
-//! and `modules.builtin.modinfo` (`Documentation/kbuild/kbuild.rst`), `Module.symvers`
-//! (`Documentation/kbuild/modules.rst`), `System.map` (`nm`'s output), `modules.symbols` (depmod's).
+//! In: a root, and the kernel's release. Out: a [`GuestKernel`], which reads modules of the root when it is
+//! asked for one. Files and forms: `.config`
+//! (`Documentation/kbuild/kconfig.rst`), `modules.builtin` and `modules.builtin.modinfo`
+//! (`Documentation/kbuild/kbuild.rst`), `Module.symvers` (`Documentation/kbuild/modules.rst`),
+//! `System.map` (`nm`'s output), `modules.symbols` (depmod's).
 
 use std::collections::HashMap;
+use std::fmt;
 
+use super::module::InspectedModule;
 use crate::compress::{detect, unpack};
-use crate::image_path::{ImagePath, Shown};
+use crate::image_path::ImagePath;
 use crate::kmod::builtin::Builtin;
-use crate::kmod::name::ModuleName;
-use crate::root::{LookupError, Root};
+use crate::kmod::name::{ModuleName, is_module_file};
+use crate::root::{Files, LookupError, Root, if_there, read_whole};
 
 /// A kernel of the guest, as far as its root tells.
 #[derive(Debug, Default)]
@@ -19,12 +24,28 @@ pub struct GuestKernel {
     pub release: String,
     /// What is built in.
     pub builtin: Builtin,
-    /// What the archive that is built into it was made of, where its configuration names something: it has
-    /// no /dev/console then but where that has one.
-    pub rootfs_source: Option<String>,
+    /// The options that are set, without `CONFIG_`; `None` where no configuration was found.
+    options: Option<HashMap<Vec<u8>, Vec<u8>>>,
+    /// Its modules, where they may be looked into.
+    modules: Option<OwnModules>,
     exports: HashMap<Vec<u8>, Export>,
     /// Whether every symbol the kernel itself exports is known.
     is_complete: bool,
+}
+
+/// The modules of a kernel in its root.
+struct OwnModules {
+    files: Box<dyn Files>,
+    /// Where those of a name really lie.
+    paths: HashMap<ModuleName, Vec<ImagePath>>,
+}
+
+impl fmt::Debug for OwnModules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OwnModules")
+            .field(&self.paths.len())
+            .finish()
+    }
 }
 
 /// An exported symbol.
@@ -64,17 +85,18 @@ const SYMVERS: [&str; 9] = [
     "usr/lib/modules/RELEASE/symvers.xz",
     "boot/symvers-RELEASE.gz",
 ];
+/// Where configurations lie: of Debian, of Fedora, of a package of headers.
+const CONFIGURATIONS: [&str; 5] = [
+    "boot/config-RELEASE",
+    "lib/modules/RELEASE/config",
+    "usr/lib/modules/RELEASE/config",
+    "usr/src/linux-headers-RELEASE/.config",
+    "lib/modules/RELEASE/build/.config",
+];
 const SYSTEM_MAPS: [&str; 3] = [
     "boot/System.map-RELEASE",
     "lib/modules/RELEASE/System.map",
     "usr/lib/modules/RELEASE/System.map",
-];
-
-/// Where the configuration that a kernel was built with lies.
-const CONFIGURATIONS: [&str; 3] = [
-    "boot/config-RELEASE",
-    "lib/modules/RELEASE/config",
-    "usr/lib/modules/RELEASE/config",
 ];
 
 impl GuestKernel {
@@ -87,8 +109,8 @@ impl GuestKernel {
             release: release.to_owned(),
             ..GuestKernel::default()
         };
+        kernel.read_options(root)?;
         kernel.read_symbols(root)?;
-        kernel.read_configuration(root)?;
         for place in MODULE_PLACES {
             let index = |name: &str| read(root, &format!("{place}/{release}/{name}"));
             if let Some(builtin) = index("modules.builtin")? {
@@ -99,6 +121,37 @@ impl GuestKernel {
             }
         }
         Ok(kernel)
+    }
+
+    fn read_options(&mut self, root: &Root) -> Result<(), LookupError> {
+        for place in CONFIGURATIONS {
+            if let Some(text) = read(root, &place.replace("RELEASE", &self.release))? {
+                let lines = text.split(|&b| b == b'\n');
+                self.options = Some(lines.filter_map(option).collect());
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the option `CONFIG_`*name* is `y`; `None` where the root has no configuration of the kernel.
+    #[must_use]
+    pub fn has_option(&self, name: &str) -> Option<bool> {
+        let options = self.options.as_ref()?;
+        Some(
+            options
+                .get(name.as_bytes())
+                .is_some_and(|value| value == b"y"),
+        )
+    }
+
+    /// What the archive that is built into it was made of, where its configuration names something: it has
+    /// no /dev/console then but where that has one.
+    #[must_use]
+    pub fn rootfs_source(&self) -> Option<String> {
+        let value = self.options.as_ref()?.get(b"INITRAMFS_SOURCE".as_slice())?;
+        let value = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+        (!value.is_empty()).then(|| String::from_utf8_lossy(value).into_owned())
     }
 
     /// Takes the first list that names any symbol: some packages hold a map of one line that only
@@ -112,16 +165,6 @@ impl GuestKernel {
             self.add(&text.unwrap_or_default(), line);
             if self.exports.values().any(|export| export.module.is_none()) {
                 self.is_complete = true;
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn read_configuration(&mut self, root: &Root) -> Result<(), LookupError> {
-        for place in CONFIGURATIONS {
-            if let Some(text) = read(root, &place.replace("RELEASE", &self.release))? {
-                self.rootfs_source = text.split(|&b| b == b'\n').find_map(rootfs_source);
                 break;
             }
         }
@@ -151,6 +194,53 @@ impl GuestKernel {
                 self.exports.entry(name.to_vec()).or_insert_with(unknown);
             }
         }
+    }
+
+    /// The same, with its modules in `root`, so that those of an image can be held against them.
+    ///
+    /// # Errors
+    /// When the medium fails.
+    #[must_use = "the kernel with its modules is the result"]
+    pub fn with_modules(mut self, root: Root) -> Result<GuestKernel, LookupError> {
+        let mut paths: HashMap<ModuleName, Vec<ImagePath>> = HashMap::new();
+        for place in MODULE_PLACES {
+            let top = ImagePath::new(format!("{place}/{}", self.release))?;
+            let Some(met) = if_there(root.walk(
+                &top,
+                &is_module_file,
+                &["build", "source"].map(str::as_bytes),
+            ))?
+            else {
+                continue;
+            };
+            for path in met.files {
+                if let Some(name) = ModuleName::of_file(path.file_name()) {
+                    paths
+                        .entry(name)
+                        .or_default()
+                        .push(root.regular_file(&path)?);
+                }
+            }
+            break;
+        }
+        let files = root.into_files();
+        self.modules = Some(OwnModules { files, paths });
+        Ok(self)
+    }
+
+    /// The modules called `name` in the root, each with where it lies; of those that can be read.
+    #[must_use]
+    pub fn modules_called(&self, name: &ModuleName) -> Vec<(&ImagePath, InspectedModule)> {
+        let Some(modules) = &self.modules else {
+            return Vec::new();
+        };
+        let paths = modules.paths.get(name).into_iter().flatten();
+        let read = paths.filter_map(|path| {
+            let bytes = read_whole(modules.files.open(path).ok()?.as_ref()).ok()?;
+            let module = InspectedModule::read(&bytes, &mut u64::from(u32::MAX)).ok()?;
+            Some((path, module))
+        });
+        read.collect()
     }
 
     /// What is known of the symbol `name`.
@@ -193,11 +283,12 @@ fn symvers_line(line: &[u8]) -> Option<(&[u8], Export)> {
     Some((name, export))
 }
 
-/// `CONFIG_INITRAMFS_SOURCE="FILES"`, where it is not empty (`usr/Kconfig`).
-fn rootfs_source(line: &[u8]) -> Option<String> {
-    let files = line.strip_prefix(b"CONFIG_INITRAMFS_SOURCE=\"")?;
-    let files = files.strip_suffix(b"\"")?;
-    (!files.is_empty()).then(|| Shown(files).to_string())
+/// `CONFIG_NAME=VALUE`.
+fn option(line: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let line = line.strip_prefix(b"CONFIG_")?;
+    let end = memchr::memchr(b'=', line)?;
+    let (name, value) = line.split_at_checked(end)?;
+    Some((name.to_vec(), value.get(1..)?.to_vec()))
 }
 
 /// `ADDRESS TYPE NAME`: an exported symbol is marked by another, and its CRC, in old kernels, is the
@@ -265,8 +356,21 @@ mod tests {
             let text = format!("CONFIG_SMP=y\n{line}\n");
             let root = memory::root(&[("boot/config-1", text.as_bytes())], &[]);
             let kernel = GuestKernel::read(&root, "1").unwrap();
-            assert_eq!(kernel.rootfs_source.as_deref(), expected);
+            assert_eq!(kernel.rootfs_source().as_deref(), expected);
         }
+    }
+
+    #[test]
+    fn an_option_is_on_or_off_or_not_known() {
+        let text =
+            b"CONFIG_COMPAT=y\nCONFIG_EXT4_FS=m\n# CONFIG_X is not set\nCONFIG_COMPAT_32=y\n";
+        let kernel =
+            |files: &[(&str, &[u8])]| GuestKernel::read(&memory::root(files, &[]), "1").unwrap();
+        let told = kernel(&[("boot/config-1", text)]);
+        let options = ["COMPAT", "COMPAT_32", "EXT4_FS", "X"];
+        let expected = [Some(true), Some(true), Some(false), Some(false)];
+        assert_eq!(options.map(|name| told.has_option(name)), expected);
+        assert_eq!(kernel(&[]).has_option("COMPAT"), None);
     }
 
     #[test]

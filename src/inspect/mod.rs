@@ -11,6 +11,7 @@ pub mod compare;
 pub mod compression;
 pub mod finding;
 pub mod guest_kernel;
+pub mod loading;
 pub mod memory;
 pub mod module;
 pub mod modules;
@@ -70,6 +71,9 @@ pub struct Inspection {
     pub boot: Boot,
     /// What the guest's kernel makes of it.
     pub unpacked: Unpacked,
+    /// The kernel that the image's modules are of, where none was said and another's unpacker, which does
+    /// otherwise, is in [`Inspection::unpacked`]: [`inspect_as`] reads the image again, as that one does.
+    pub other_kernel: Option<KernelVersion>,
     /// What unpacking it takes.
     pub memory: Memory,
     /// What the rules found.
@@ -87,12 +91,29 @@ pub fn inspect(
     guest: &Guest,
     depth: Depth,
 ) -> Result<Inspection, ReadError> {
-    let kernel = Kernel::new(guest.kernel.unwrap_or(TODAY));
-    let mut archive = Archive::with_tap(source, limits, kernel).apart();
+    let kernel = guest.kernel.unwrap_or(TODAY);
+    inspect_as(source, limits, guest, depth, kernel)
+}
+
+/// As [`inspect`], with the unpacker of `kernel`, whatever is known of the guest's.
+///
+/// # Errors
+/// When the medium fails.
+pub fn inspect_as(
+    source: Box<dyn Read + Send>,
+    limits: Limits,
+    guest: &Guest,
+    depth: Depth,
+    kernel: KernelVersion,
+) -> Result<Inspection, ReadError> {
+    let mut archive = Archive::with_tap(source, limits, Kernel::new(kernel)).apart();
     let picture = Arc::new(read::read(&mut archive, depth, &limits)?);
-    let unpacked = archive.into_tap().finish(&picture);
+    let mut unpacked = archive.into_tap().finish(&picture);
     let tree = Tree::new(Arc::clone(&picture));
     let boot = Boot::of(&tree);
+    let is_open = guest.kernel.is_none() && picture.limit.is_none();
+    let own = modules_kernel(&picture).filter(|_| is_open);
+    let other_kernel = own.and_then(|own| unpacked.told_of(own));
     let findings = rules::check(&Case {
         picture: &picture,
         tree: &tree,
@@ -107,8 +128,18 @@ pub fn inspect(
         picture,
         boot,
         unpacked,
+        other_kernel,
         findings,
     })
+}
+
+/// The version of the kernel that the first module of an image is of.
+fn modules_kernel(picture: &Picture) -> Option<KernelVersion> {
+    let releases = picture.items.iter().filter_map(|item| match &item.content {
+        Content::Module(module) => module.as_ref().as_ref().ok()?.release(),
+        _ => None,
+    });
+    releases.filter_map(|release| release.parse().ok()).next()
 }
 
 /// An image and all that is known of it: what rules look at.
@@ -129,15 +160,6 @@ impl Case<'_> {
     /// The version of the guest's kernel: as it was said, or as its modules have it.
     #[must_use]
     pub fn kernel_version(&self) -> Option<KernelVersion> {
-        let modules = self
-            .picture
-            .items
-            .iter()
-            .filter_map(|item| match &item.content {
-                Content::Module(module) => module.as_ref().as_ref().ok()?.release(),
-                _ => None,
-            });
-        let said = || modules.filter_map(|release| release.parse().ok()).next();
-        self.guest.kernel.or_else(said)
+        self.guest.kernel.or_else(|| modules_kernel(self.picture))
     }
 }

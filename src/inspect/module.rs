@@ -15,6 +15,8 @@ pub struct InspectedModule {
     pub modinfo: Modinfo,
     /// What it needs of the kernel and of other modules, and what it offers them.
     pub symbols: ModuleSymbols,
+    /// The note of its build; empty where it has none.
+    pub build_note: Vec<u8>,
     /// Whether a signature follows it.
     pub signed: bool,
     /// How the file is compressed; `None` for a plain one.
@@ -45,6 +47,7 @@ impl InspectedModule {
         let (facts, symbols) = symbols::read(bytes)?;
         Ok(InspectedModule {
             kind: facts.kind,
+            build_note: facts.build_note,
             modinfo: bounded(Modinfo::new(facts.modinfo))?,
             symbols,
             signed: bytes.ends_with(SIGNATURE_END),
@@ -66,9 +69,46 @@ impl InspectedModule {
         (!release.is_empty()).then(|| release.to_owned())
     }
 
+    /// Whether `other` is the same module of the same build, as far as both say it: by the note of their
+    /// builds, else by the version of their source, else by all that they say of themselves.
+    #[must_use]
+    pub fn is_same_build(&self, other: &InspectedModule) -> bool {
+        let sources = || {
+            Some((
+                self.modinfo.text("srcversion")?,
+                other.modinfo.text("srcversion")?,
+            ))
+        };
+        match (self.build_note.is_empty(), other.build_note.is_empty()) {
+            (false, false) => self.build_note == other.build_note,
+            _ => match sources() {
+                Some((own, other)) => own == other,
+                None => self.modinfo == other.modinfo,
+            },
+        }
+    }
+
+    /// What tells its build, for people: the number in its note (`elf(5)`: behind three lengths and the
+    /// name `GNU`), or the version of its source.
+    #[must_use]
+    pub fn build(&self) -> String {
+        const NOTE_HEAD: usize = 16;
+        const SHOWN: usize = 8;
+        let id = self.build_note.get(NOTE_HEAD..).unwrap_or_default();
+        let shown = id.iter().take(SHOWN).map(|byte| format!("{byte:02x}"));
+        match (id.is_empty(), self.modinfo.text("srcversion")) {
+            (false, _) => format!("build {}", shown.collect::<String>()),
+            (true, Some(version)) => format!("source {version}"),
+            (true, None) => "another .modinfo".to_owned(),
+        }
+    }
+
     /// The bytes of memory that what is known of it takes, about.
     #[must_use]
     pub fn weight(&self) -> usize {
-        self.modinfo.len() + self.symbols.needs.weight() + self.symbols.exports.weight()
+        self.build_note.len()
+            + self.modinfo.len()
+            + self.symbols.needs.weight()
+            + self.symbols.exports.weight()
     }
 }

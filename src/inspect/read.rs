@@ -7,6 +7,7 @@ use crate::archive::{
 };
 use crate::compress::detect;
 use crate::digest::Digest;
+use crate::elf::ElfFault;
 use crate::elf::program::ProgramFacts;
 use crate::image_path::ImagePath;
 use crate::kmod::name::is_module_file;
@@ -188,7 +189,7 @@ impl Reading {
             Look::Module => {
                 Content::Module(Box::new(InspectedModule::read(bytes, &mut self.to_unpack)))
             }
-            Look::Program => Content::Program(Box::new(ProgramFacts::parse(bytes))),
+            Look::Program => Content::Program(Box::new(program(&entry.name, bytes))),
             Look::Text if is_text(bytes) => {
                 self.texts += size;
                 Content::Text(bytes.to_vec())
@@ -225,6 +226,16 @@ enum Look {
     Module,
     Program,
     Text,
+}
+
+/// What is known of a program; by some names busybox may go.
+fn program(name: &[u8], bytes: &[u8]) -> Result<ProgramFacts, ElfFault> {
+    let mut facts = ProgramFacts::parse(bytes)?;
+    let name = name.rsplit(|&byte| byte == b'/').next();
+    if let Some(b"busybox" | b"insmod" | b"modprobe") = name {
+        facts.look_for_busybox(bytes);
+    }
+    Ok(facts)
 }
 
 /// The bytes that what is known of a file takes, about.

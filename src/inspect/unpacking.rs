@@ -7,7 +7,7 @@ use super::picture::Picture;
 use crate::archive::{SegmentStart, Tap};
 use crate::compress::decode::{DecodeError, Member};
 use crate::kernel_version::KernelVersion;
-use crate::unpacker::{Event, Failure, Outcome, Unpacker, What};
+use crate::unpacker::{Behaviour, Event, Failure, Outcome, Unpacker, What};
 
 /// What the kernel makes of an image.
 #[derive(Debug)]
@@ -18,6 +18,21 @@ pub struct Unpacked {
     pub events: Vec<Event>,
     /// What it stops at.
     pub failed: Option<Failure>,
+}
+
+impl Unpacked {
+    /// Has it told of `kernel`, that of the image's modules, whose unpacker does the same; otherwise the
+    /// kernel that is to be shown the image once more, for its own account.
+    pub(super) fn told_of(&mut self, kernel: KernelVersion) -> Option<KernelVersion> {
+        let is_like = Behaviour::of(kernel).is_like(&Behaviour::of(self.kernel));
+        match is_like {
+            true => {
+                self.kernel = kernel;
+                None
+            }
+            false => Some(kernel),
+        }
+    }
 }
 
 /// The kernel at work.

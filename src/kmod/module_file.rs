@@ -92,6 +92,7 @@ fn load_one(files: &dyn Files, path: &ImagePath) -> Result<ModuleFile, ModuleFau
         kind,
         modinfo,
         versioned,
+        build_note: _,
     } = ModuleFacts::read(&bytes.as_slice())?;
     Ok(ModuleFile {
         packed,

@@ -78,6 +78,14 @@ impl Behaviour {
         }
     }
 
+    /// Whether both make the same of any image, and say the same of it.
+    #[must_use]
+    pub fn is_like(&self, other: &Behaviour) -> bool {
+        let version = other.version;
+        let has_same = |format| self.decompresses(format) == other.decompresses(format);
+        Behaviour { version, ..*self } == *other && Format::ALL.into_iter().all(has_same)
+    }
+
     /// Whether the kernel can decompress `format`, where its options allow every one it has.
     #[must_use]
     pub fn decompresses(&self, format: Format) -> bool {

@@ -6,6 +6,9 @@ BROKEN_CASES='
 no-driver     no driver for the disk: the report names no disk
 order         a module before what it needs: unknown symbols
 cut-module    a module cut short: it does not load
+zstd-module   a module in zstd, which busybox does not know
+zstd-for-xz   the same, and a kernel that unpacks modules itself, but in xz
+list-ending   a list that calls a module by the name it would have compressed
 stray-32-bit  a 32-bit program, and a kernel that runs none
 no-init       no /init: the kernel looks for a root itself
 cut-image     a gzip member cut short
@@ -47,11 +50,55 @@ case_cut-module() {
     never_reached 'xinitrd: module ext4 not loaded: '
 }
 
+# repacked ENDING COMMAND...: $image with the disk's driver compressed so, and so called in the list too.
+repacked() {
+    local ending=$1 driver
+    shift
+    driver=$(unpacked | cpio -t --quiet | grep '/virtio_blk\.ko$')
+    unpacked | cpio -i --quiet --to-stdout "$driver" | "$@" >"$work/driver"
+    unpacked | cpio -i --quiet --to-stdout etc/xinitrd/modules |
+        sed "s|^/*$driver|&$ending|" >"$work/list"
+    overlaid "$driver$ending" 644 <"$work/driver"
+    overlaid etc/xinitrd/modules 644 <"$work/list"
+}
+
+case_zstd-module() {
+    local faults=module-compression-unreadable
+    kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
+    repacked .zst zstd -qc
+    boot root=/dev/vda rootwait=2
+    never_reached 'xinitrd: module virtio_blk not loaded: invalid module format' \
+        'xinitrd: no root: root=/dev/vda did not appear'
+}
+
+case_zstd-for-xz() {
+    local faults=module-compression-unreadable
+    kernel 6.12 && virtio_image --rootfs ext4 && disk ext4
+    repacked .zst zstd -qc
+    boot root=/dev/vda rootwait=2
+    never_reached 'xinitrd: module virtio_blk not loaded: invalid module format' \
+        'xinitrd: no root: root=/dev/vda did not appear'
+}
+
+case_list-ending() {
+    local faults=init-module-missing driver
+    kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
+    driver=$(unpacked | cpio -t --quiet | grep '/virtio_blk\.ko$')
+    unpacked | cpio -i --quiet --to-stdout etc/xinitrd/modules >"$work/list"
+    sed -i "s|^/*$driver|&.xz|" "$work/list"
+    overlaid etc/xinitrd/modules 644 <"$work/list"
+    boot root=/dev/vda rootwait=2
+    never_reached 'xinitrd: module virtio_blk not loaded: No such file or directory' \
+        'xinitrd: no root: root=/dev/vda did not appear'
+}
+
+# What the kernel is told on its command line the administrator tells inspect.
 case_stray-32-bit() {
     local faults=elf-wrong-machine
     kernel 6.12 && virtio_image --rootfs ext4 && disk ext4
     overlaid bin/busybox 755 <"$("$top/testdata/fetch.sh" busybox-i386)/bin/busybox"
-    boot root=/dev/vda ia32_emulation=0
+    start root=/dev/vda ia32_emulation=0
+    judge "$current" "${DISK_DEVICES[@]}" --deny elf-wrong-machine
     never_reached 'Failed to execute /init \(error -8\)' 'Kernel panic - not syncing: No working init found.'
 }
 

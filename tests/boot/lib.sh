@@ -129,7 +129,7 @@ overlaid() {
     mkdir -p "$work/overlay/$(dirname "$1")"
     cat >"$work/overlay/$1"
     chmod "$2" "$work/overlay/$1"
-    cp "$plain" "$image"
+    [ "$plain" = "$image" ] || cp "$plain" "$image"
     truncate -s $(((size + 3) / 4 * 4)) "$image"
     (cd "$work/overlay" && echo "$1" | cpio -o -H newc --quiet) >>"$image"
 }

@@ -45,6 +45,8 @@ unpacking     archives full of tricks, and broken ones: what each leaves behind,
 cloud         the cloud flavour of a kernel
 arm64         a 64-bit ARM kernel
 i386          a 32-bit kernel
+compressed    a module in gzip, which busybox unpacks though the kernel knows xz alone
+compat        a 32-bit busybox, which a 64-bit kernel runs
 strict        a kernel that runs no 32-bit program (ia32_emulation=0)
 '
 set -eu
@@ -305,6 +307,20 @@ case_i386() {
     guest_is i386
     kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
     boot "root=UUID=$uuid"
+    reached '/dev/vda ext4 ro,'
+}
+
+case_compressed() {
+    kernel 6.12 && virtio_image --rootfs ext4 && disk ext4
+    repacked .gz gzip -c
+    boot root=/dev/vda
+    reached '/dev/vda ext4 ro,'
+}
+
+case_compat() {
+    kernel 6.12 && virtio_image --rootfs ext4 && disk ext4
+    overlaid bin/busybox 755 <"$("$top/testdata/fetch.sh" busybox-i386)/bin/busybox"
+    boot root=/dev/vda
     reached '/dev/vda ext4 ro,'
 }
 

@@ -12,7 +12,7 @@ use xinitrd::inspect::rules;
 use crate::guest::GZIP;
 use crate::judged::{archive, device, directory, file, link, made, made_by_others, program};
 use crate::shelf::{Shelf, documents, sound};
-use crate::support::{Tool, utf8};
+use crate::support::{Tool, fetched, kernel_of, utf8};
 
 const XZ: Tool = Tool::of("xz", "xz-utils");
 const BASH: Tool = Tool::of("bash", "bash");
@@ -727,4 +727,28 @@ fn a_damaged_image_is_said_to_be_judged_in_part() {
         out.contains("\njudged      up to where it could be read;"),
         "{out}"
     );
+}
+
+#[test]
+fn the_unpacker_is_that_of_the_modules_kernel_where_none_is_said() {
+    let image = sound(&[]);
+    let shelf = Shelf::of(&[("old", &image), ("none", &archive(&[]))]);
+    let kernel = |arguments: &[&str]| {
+        let (_, out, _) = shelf.says_of(&[&["inspect", "--json"], arguments].concat(), &image);
+        documents(&out)[0]["unpacking"]["kernel"].clone()
+    };
+    assert_eq!(kernel(&["old"]), "2.6.9");
+    assert_eq!(kernel(&["old", "--kernel-version", "6.1"]), "6.1");
+    assert_eq!(kernel(&["-"]), "2.6.9");
+    assert_eq!(kernel(&["none"]), "6.13");
+    let module = fs::read(
+        fetched("kernel-6.12-amd64")
+            .join("usr/lib/modules")
+            .join(kernel_of(&fetched("kernel-6.12-amd64")))
+            .join("kernel/drivers/block/xen-blkfront.ko.xz"),
+    );
+    let new = archive(&[file("lib/xen-blkfront.ko.xz", module.unwrap())]);
+    let (_, out, _) = shelf.says_of(&["inspect", "--json", "-"], &new);
+    let found = documents(&out)[0]["unpacking"]["kernel"].clone();
+    assert!(found.as_str().unwrap().starts_with("6.12."), "{found}");
 }

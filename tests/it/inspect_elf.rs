@@ -5,9 +5,12 @@ use std::fs;
 use xinitrd::arch::Arch;
 use xinitrd::inspect::Guest;
 use xinitrd::inspect::finding::Rule;
+use xinitrd::inspect::guest_kernel::GuestKernel;
 use xinitrd::inspect::rules::{elf, libraries, scripts};
+use xinitrd::root::Root;
 
 use crate::judged::{Made, archive, file, found, judged, link, program};
+use crate::readers::Tree;
 use crate::support::{Tool, fetched, kernel_of, modules_of, text};
 
 const OBJCOPY: Tool = Tool::of("objcopy", "binutils");
@@ -239,4 +242,68 @@ fn an_object_without_what_makes_a_module_of_it_is_not_called_cut() {
         told.cure.starts_with("Put the kernel's own module there"),
         "{told:?}"
     );
+}
+
+/// The processor of another machine.
+fn of_machine(program: &[u8], machine: u8) -> Vec<u8> {
+    let mut program = program.to_vec();
+    program[18] = machine; // e_machine
+    program
+}
+
+#[test]
+fn a_32_bit_program_is_a_warning_where_the_kernel_is_known_to_run_it() {
+    const ARM: u8 = 40;
+    let of_x86 = busybox("busybox-i386");
+    let of_arm = of_machine(&of_x86, ARM);
+    let error = |kind: &str| vec![format!("error elf-wrong-machine init: {kind}")];
+    let warning = |kind: &str, option: &str| {
+        let why = format!("which the kernel runs by CONFIG_{option}");
+        vec![format!("warning elf-wrong-machine init: {kind}, {why}")]
+    };
+    let x86 = "CONFIG_IA32_EMULATION=y\n";
+    let off = format!("{x86}CONFIG_IA32_EMULATION_DEFAULT_DISABLED=y\n");
+    let arm = "CONFIG_COMPAT=y\n";
+    for (arch, init, configuration, expected) in [
+        (Arch::X86_64, &of_x86, None, error("32-bit i386")),
+        (
+            Arch::X86_64,
+            &of_x86,
+            Some(x86),
+            warning("32-bit i386", "IA32_EMULATION"),
+        ),
+        (Arch::X86_64, &of_x86, Some(arm), error("32-bit i386")),
+        (
+            Arch::X86_64,
+            &of_x86,
+            Some(off.as_str()),
+            error("32-bit i386"),
+        ),
+        (Arch::X86_64, &of_arm, Some(x86), error("32-bit arm")),
+        (Arch::Aarch64, &of_arm, None, error("32-bit arm")),
+        (
+            Arch::Aarch64,
+            &of_arm,
+            Some(arm),
+            warning("32-bit arm", "COMPAT"),
+        ),
+        (Arch::Aarch64, &of_x86, Some(arm), error("32-bit i386")),
+    ] {
+        let root = configuration.map(|lines| {
+            let text = format!("==> boot/config-1 <==\n{lines}");
+            let root = Root::new(Box::new(Tree::read(text.as_bytes())));
+            GuestKernel::read(&root, "1").unwrap()
+        });
+        let guest = Guest {
+            arch: Some(arch),
+            root,
+            ..Guest::default()
+        };
+        let inspection = judged(archive(&[program("init", init)]), &guest);
+        assert_eq!(
+            found(&inspection, elf::RULES),
+            expected,
+            "{arch} {configuration:?}"
+        );
+    }
 }

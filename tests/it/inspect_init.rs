@@ -7,10 +7,12 @@ use xinitrd::inspect::guest_kernel::GuestKernel;
 use xinitrd::inspect::rules::init::RULES;
 use xinitrd::inspect::{Guest, Inspection};
 use xinitrd::kernel_version::KernelVersion;
+use xinitrd::root::Root;
 
 use crate::judged::{
     Made, archive, device, directory, file, found, judged, link, made, made_by_others, program,
 };
+use crate::readers::Tree;
 use crate::support::{fetched, kernel_of};
 
 /// A module that says nothing of itself: enough for its file to be found.
@@ -482,9 +484,10 @@ fn the_console_is_a_node_of_its_number_or_is_told_of() {
 fn a_kernel_with_an_archive_of_its_own_needs_the_image_to_have_a_console() {
     let init = program("init", "#!/bin/sh\n");
     let told = |entries: &[Made], source: Option<&str>| {
-        let mut root = GuestKernel::default();
-        root.rootfs_source = source.map(str::to_owned);
-        let root = Some(root);
+        let source = source.unwrap_or_default();
+        let text = format!("==> boot/config-1 <==\nCONFIG_INITRAMFS_SOURCE=\"{source}\"\n");
+        let root = Root::new(Box::new(Tree::read(text.as_bytes())));
+        let root = Some(GuestKernel::read(&root, "1").unwrap());
         let guest = Guest {
             root,
             ..Guest::default()

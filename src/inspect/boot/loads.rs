@@ -110,16 +110,39 @@ impl<'t> Places<'t> {
     }
 
     fn find(&self, asked: Vec<Asked>) -> Vec<Load> {
-        let loads = asked.into_iter().map(|asked| Load {
-            path: match asked.loader {
-                Loader::Insmod => self.file(&asked.module),
-                Loader::Modprobe => self.by_name.get(&ModuleName::new(&asked.module)).cloned(),
-            },
-            module: asked.module,
-            loader: asked.loader,
-            options: asked.options,
+        let loads = asked.into_iter().flat_map(|asked| {
+            let files = match asked.loader {
+                Loader::Insmod => self.matching(&asked.module),
+                Loader::Modprobe => None,
+            };
+            let modules = files.unwrap_or_else(|| vec![asked.module.clone()]);
+            modules.into_iter().map(move |module| Load {
+                path: match asked.loader {
+                    Loader::Insmod => self.file(&module),
+                    Loader::Modprobe => self.by_name.get(&ModuleName::new(&module)).cloned(),
+                },
+                module,
+                loader: asked.loader,
+                options: asked.options.clone(),
+            })
         });
-        loads.collect()
+        loads.take(LOADS_LIMIT).collect()
+    }
+
+    /// The files that a path with a `*` stands for, in the order in which a shell names them; `None` for any
+    /// other path.
+    fn matching(&self, path: &str) -> Option<Vec<String>> {
+        let (directory, start, end) = shell::pattern(path.as_bytes())?;
+        let listed = self.tree.root().list(&ImagePath::new(directory).ok()?);
+        let names = listed.map(|(_, names)| names).unwrap_or_default();
+        let mut names: Vec<Vec<u8>> = names.into_iter().map(|(name, _)| name).collect();
+        names.retain(|name| {
+            let rest = name.strip_prefix(start);
+            rest.is_some_and(|rest| rest.ends_with(end)) && !name.starts_with(b".")
+        });
+        names.sort();
+        let files = names.iter().map(|name| [directory, b"/", name].concat());
+        Some(files.map(|file| text(&file)).collect())
     }
 
     /// An init's working directory is the root.

@@ -20,7 +20,7 @@ pub use generator::{Generator, Maker};
 pub use init::{Init, InitKind};
 pub use nash::{Missing, missing_in_nash};
 pub use shebang::{Shebang, ShebangFault};
-pub use shell::sourced;
+pub use shell::{is_made_at_boot, sourced};
 
 /// What is known of how an image boots.
 #[derive(Debug, Default)]
@@ -71,6 +71,21 @@ impl Boot {
             generator,
             version,
             init,
+        }
+    }
+
+    /// Whether [`Boot::loads`] are what a script says that nobody known has written, in plain words.
+    #[must_use]
+    pub fn loads_are_of_a_script(&self) -> bool {
+        self.own_shell().is_some()
+    }
+
+    /// What runs the init, where that is a script that nobody known has written.
+    #[must_use]
+    pub fn own_shell(&self) -> Option<&[u8]> {
+        match (self.generator, &self.init.as_ref()?.kind) {
+            (Generator::Unknown, InitKind::Script(line)) => Some(&line.interpreter),
+            _ => None,
         }
     }
 

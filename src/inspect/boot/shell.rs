@@ -1,5 +1,6 @@
 //! Shell scripts, as far as lines tell that stand for themselves: what loads modules by plain words,
-//! and what is read in. What variables, loops and functions do is left untold.
+//! and what is read in. Of loops those through plain words and `*` are followed; what other variables, conditions
+//! and functions do is left untold.
 
 use super::words::{text, unquoted, words};
 
@@ -17,38 +18,69 @@ pub(super) struct Call {
 /// The most calls that are told of one script.
 const CALL_LIMIT: usize = 4096;
 
-/// The modules that a script's lines load.
+/// The words of the loops around a command, the innermost last: `for NAME in WORDS`. Those of other loops
+/// have no name.
+type Loops<'s> = Vec<(&'s [u8], Vec<&'s [u8]>)>;
+
+/// The modules that a script's lines load, and files by a pattern where a loop goes through those.
 pub(super) fn calls(script: &[u8]) -> Vec<Call> {
     let lines = script.split(|&byte| byte == b'\n');
     let commands = lines.flat_map(|line| line.split(|byte| b";&|".contains(byte)));
-    commands.flat_map(command).take(CALL_LIMIT).collect()
+    let mut loops = Loops::new();
+    let calls = commands.flat_map(|line| command(line, &mut loops));
+    calls.take(CALL_LIMIT).collect()
 }
 
-fn command(line: &[u8]) -> Vec<Call> {
+fn command<'s>(line: &'s [u8], loops: &mut Loops<'s>) -> Vec<Call> {
     let mut words = words(line).take_while(|word| !word.starts_with(b"#") && !is_redirection(word));
     let mut program = words.next();
     while let Some(b"busybox" | b"then" | b"do" | b"else" | b"exec") = program.map(base) {
         program = words.next();
     }
     let words: Vec<&[u8]> = words.map(unquoted).collect();
-    match program.map(base) {
-        Some(b"insmod") => insmod(&words).into_iter().collect(),
-        Some(b"modprobe") => modprobe(&words),
-        _ => Vec::new(),
+    match (program.map(base), words.as_slice()) {
+        (Some(b"for"), [name, b"in", items @ ..]) => loops.push((name, items.to_vec())),
+        (Some(b"for" | b"while" | b"until"), _) => loops.push((b"", Vec::new())),
+        (Some(b"done"), _) => {
+            loops.pop();
+        }
+        (Some(b"insmod"), words) => return insmod(words, loops),
+        (Some(b"modprobe"), words) => return modprobe(words, loops),
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// What a word stands for: itself, or all that the loop of its name goes through.
+fn expanded<'s>(word: &'s [u8], loops: &Loops<'s>) -> Vec<&'s [u8]> {
+    let name = word.strip_prefix(b"$").unwrap_or_default();
+    let braced = name
+        .strip_prefix(b"{")
+        .and_then(|name| name.strip_suffix(b"}"));
+    let name = braced.unwrap_or(name);
+    let is_named = |(other, _): &&(&[u8], Vec<&'s [u8]>)| !name.is_empty() && *other == name;
+    match loops.iter().rev().find(is_named) {
+        Some((_, items)) => items.clone(),
+        None => vec![word],
     }
 }
 
-fn insmod(words: &[&[u8]]) -> Option<Call> {
-    let at = words.iter().position(|word| !word.starts_with(b"-"))?;
-    let (module, options) = words.get(at..)?.split_first()?;
-    is_plain(module).then(|| Call {
-        module: text(module),
+fn insmod<'s>(words: &[&'s [u8]], loops: &Loops<'s>) -> Vec<Call> {
+    let at = words.iter().position(|word| !word.starts_with(b"-"));
+    let Some((module, options)) = at.and_then(|at| words.get(at..)?.split_first()) else {
+        return Vec::new();
+    };
+    let files = expanded(module, loops).into_iter();
+    let files = files.filter(|file| is_plain(file) || file != module && pattern(file).is_some());
+    let call = |file: &[u8]| Call {
+        module: text(file),
         is_file: true,
         options: joined(options),
-    })
+    };
+    files.map(call).collect()
 }
 
-fn modprobe(words: &[&[u8]]) -> Vec<Call> {
+fn modprobe<'s>(words: &[&'s [u8]], loops: &Loops<'s>) -> Vec<Call> {
     let is_option = |word: &&[u8]| word.starts_with(b"-") && !word.starts_with(b"--");
     let takes_all = words
         .iter()
@@ -61,20 +93,30 @@ fn modprobe(words: &[&[u8]]) -> Vec<Call> {
         .copied()
         .filter(|word| !word.starts_with(b"-"))
         .collect();
-    let call = |module: &[u8], options: &[&[u8]]| Call {
+    let (modules, options) = match names.split_first() {
+        _ if removes => return Vec::new(),
+        _ if takes_all => (names.as_slice(), &[][..]),
+        Some((_, options)) => (names.get(..1).unwrap_or_default(), options),
+        None => return Vec::new(),
+    };
+    let names = modules.iter().flat_map(|name| expanded(name, loops));
+    let call = |module: &[u8]| Call {
         module: text(module),
         is_file: false,
         options: joined(options),
     };
-    match names.split_first() {
-        _ if removes => Vec::new(),
-        _ if takes_all => {
-            let plain = names.iter().filter(|name| is_plain(name));
-            plain.map(|name| call(name, &[])).collect()
-        }
-        Some((module, options)) if is_plain(module) => vec![call(module, options)],
-        _ => Vec::new(),
-    }
+    names.filter(|name| is_plain(name)).map(call).collect()
+}
+
+/// A path with one `*` in its last part: the directory, and what stands before and behind the `*`.
+pub(super) fn pattern(word: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let slash = word.iter().rposition(|&byte| byte == b'/')?;
+    let (directory, part) = word.split_at(slash);
+    let star = part.iter().position(|&byte| byte == b'*')?;
+    let (start, end) = (part.get(1..star)?, part.get(star + 1..)?);
+    let is_literal = |part: &[u8]| part.is_empty() || is_plain(part);
+    let is_one = [directory, start, end].into_iter().all(is_literal);
+    is_one.then_some((directory, start, end))
 }
 
 /// The files that a script reads in at its beginning and everywhere else where nothing but the line
@@ -93,7 +135,9 @@ pub fn sourced(script: &[u8]) -> impl Iterator<Item = (usize, String)> {
     })
 }
 
-fn is_made_at_boot(path: &[u8]) -> bool {
+/// Whether a path lies where inits mount or write something.
+#[must_use]
+pub fn is_made_at_boot(path: &[u8]) -> bool {
     let places: [&[u8]; 8] = [
         b"/dev/",
         b"/mnt/",
@@ -136,7 +180,10 @@ mod tests {
             insmod /lib/virtio.ko\n  /bin/busybox insmod /lib/b.ko debug=1 2>/dev/null\n\
             if x; then modprobe -q xen-blkfront; fi\n\
             modprobe -a loop 'ext4' # twice\nmodprobe dummy numdummies=2 || echo no\n\
-            modprobe -r floppy\ninsmod /lib/$m.ko\nmodprobe $names\nmodprobe\ninsmod\n";
+            modprobe -r floppy\ninsmod /lib/$m.ko\nmodprobe $names\nmodprobe\ninsmod\n\
+            for m in /lib/a.ko \"/lib/b.ko\" $more; do insmod \"$m\" x=1; done\n\
+            for f in /lib/*.ko\ndo\n  while read y; do :; done\n  insmod ${f}\ndone\n\
+            insmod $f\nfor n in one two; do modprobe $n; done; insmod /lib/*.ko\n";
         let told: Vec<(String, bool, String)> = calls(script)
             .into_iter()
             .map(|call| (call.module, call.is_file, call.options))
@@ -148,6 +195,11 @@ mod tests {
             ("loop", false, ""),
             ("ext4", false, ""),
             ("dummy", false, "numdummies=2"),
+            ("/lib/a.ko", true, "x=1"),
+            ("/lib/b.ko", true, "x=1"),
+            ("/lib/*.ko", true, ""),
+            ("one", false, ""),
+            ("two", false, ""),
         ];
         let expected = expected
             .map(|(module, is_file, options)| (module.to_owned(), is_file, options.to_owned()));

@@ -100,7 +100,11 @@ fn severity(case: &Case<'_>) -> Severity {
 
 /// Whether something serves `device`, the name of a driver or an alias: what is built in, or a module, by
 /// one of its patterns that `counts`.
-fn is_served(modules: &Modules<'_>, device: &[u8], counts: impl Fn(&[u8]) -> bool) -> bool {
+pub(super) fn is_served(
+    modules: &Modules<'_>,
+    device: &[u8],
+    counts: impl Fn(&[u8]) -> bool,
+) -> bool {
     let (name, alias) = (ModuleName::new(device), normalise(device));
     let serves = |member: &Member<'_>| {
         let mut patterns = member.module.modinfo.all("alias");

@@ -1,6 +1,6 @@
 //! Rules about every ELF file of an image: whole, and for the guest's processor.
 
-use crate::arch::ElfKind;
+use crate::arch::{Arch, ElfKind};
 use crate::archive::FileType;
 use crate::elf::ElfFault;
 use crate::elf::module::ModuleError;
@@ -22,7 +22,9 @@ static WRONG_MACHINE: Rule = Rule {
     meaning: "A program, library or module is for another processor than the guest's, or of another width.",
     reason: "The kernel runs no program of another machine: `Failed to execute /init (error -8)`. A \
              32-bit program on a 64-bit kernel runs only where that has IA32 emulation, as the Xen \
-             kernels of RHEL 4 and 5 have not.",
+             kernels of RHEL 4 and 5 have not. It is a warning where --root and --kernel name a kernel whose \
+             configuration has CONFIG_IA32_EMULATION, of arm64 CONFIG_COMPAT: but ia32_emulation=0 on its \
+             command line turns that off.",
     cure: "Take the file from the guest's own distribution and architecture.",
 };
 
@@ -45,7 +47,15 @@ pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
         if let (Some(found), Some((expected, witness))) =
             (kind_of(path, case.tree.content(item)), expected)
         {
-            findings.extend(of_another_machine(item, found, expected, witness));
+            let finding = of_another_machine(item, found, expected, witness);
+            let is_module = matches!(case.tree.content(item), Content::Module(_));
+            let compat = (!is_module)
+                .then(|| compat(case, found, expected))
+                .flatten();
+            findings.extend(finding.map(|finding| match compat {
+                Some(option) => emulated(finding, option),
+                None => finding,
+            }));
         }
         let content = case.tree.content(item);
         let fault = fault(path, item, content);
@@ -71,6 +81,23 @@ fn of_another_machine(
     let expected_text = format!("{expected}, {why}");
     let finding = Finding::new(&WRONG_MACHINE, found.to_string(), expected_text);
     (found != expected).then(|| finding.at(item))
+}
+
+/// The option by which the guest's kernel, which is for `kernel`, runs 32-bit programs of the kind `program` too.
+fn compat(case: &Case<'_>, program: ElfKind, kernel: ElfKind) -> Option<&'static str> {
+    let guest = case.guest.root.as_ref()?;
+    let (kind, option) = Arch::of_elf(kernel)?.compat()?;
+    let is_on = guest.has_option(option) == Some(true)
+        && guest.has_option("IA32_EMULATION_DEFAULT_DISABLED") != Some(true);
+    (is_on && kind == program).then_some(option)
+}
+
+fn emulated(finding: Finding, option: &str) -> Finding {
+    let found = format!(
+        "{}, which the kernel runs by CONFIG_{option}",
+        finding.found
+    );
+    Finding { found, ..finding }.weighing(Severity::Warning)
 }
 
 /// What is wrong with an ELF file, or with what is called as a module.

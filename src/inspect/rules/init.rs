@@ -1,10 +1,12 @@
 //! Rules about the first program, and what it needs.
 
+use super::loads;
 use crate::archive::FileType;
 use crate::image_path::{ImagePath, Shown};
 use crate::inspect::Case;
-use crate::inspect::boot::{Init, InitKind, Loader, Shebang, missing_in_nash, sourced};
+use crate::inspect::boot::{Init, InitKind, Shebang, missing_in_nash, sourced};
 use crate::inspect::finding::{Finding, Rule, Severity};
+use crate::inspect::modules::Modules;
 use crate::inspect::picture::{Content, Item};
 
 /// There is no init.
@@ -83,8 +85,10 @@ pub const WRONG_CONSOLE_NODE: Rule = Rule {
 pub const INIT_MODULE_MISSING: Rule = Rule {
     name: "init-module-missing",
     severity: Severity::Error,
-    meaning: "/init loads a module's file that the image does not have.",
-    reason: "The module is not loaded, nor are those that need it, and its devices do not appear.",
+    meaning: "/init loads a module that the image does not have.",
+    reason: "The module is not loaded, nor are those that need it, and its devices do not appear. It is a warning where \
+             /init is a script of no known builder, whose conditions are not followed: then it is told of what the \
+             script names in plain words, and nothing known has or is built in.",
     cure: "Put the file in, or take it off the init's list.",
 };
 
@@ -144,10 +148,10 @@ pub const RULES: &[&Rule] = &[
 const KEPT: u32 = 2 << 20;
 
 /// What they find.
-pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
+pub fn check(case: &Case<'_>, modules: &Modules<'_>, findings: &mut Vec<Finding>) {
     match &case.boot.init {
         None => no_init(case, findings),
-        Some(init) => check_init(case, init, findings),
+        Some(init) => check_init(case, modules, init, findings),
     }
     findings.extend(console(case));
 }
@@ -165,7 +169,7 @@ fn no_init(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn check_init(case: &Case<'_>, init: &Init, findings: &mut Vec<Finding>) {
+fn check_init(case: &Case<'_>, modules: &Modules<'_>, init: &Init, findings: &mut Vec<Finding>) {
     let Some(item) = case.tree.at(&init.path) else {
         return;
     };
@@ -179,7 +183,7 @@ fn check_init(case: &Case<'_>, init: &Init, findings: &mut Vec<Finding>) {
     }
     findings.extend(cannot_run);
     findings.extend(loads_nothing(case, item));
-    missing_modules(case, item, findings);
+    loads::missing(case, modules, item, findings);
     if let (InitKind::Script(line), Some(script)) = (&init.kind, &init.script) {
         match line.name() {
             b"nash" => missing_programs(case, script, item, findings),
@@ -251,18 +255,6 @@ fn loads_nothing(case: &Case<'_>, item: &Item) -> Option<Finding> {
         .then(|| Finding::new(&INIT_LOADS_NOTHING, found, "a list of modules").at(item))
 }
 
-fn missing_modules(case: &Case<'_>, item: &Item, findings: &mut Vec<Finding>) {
-    if !case.boot.loads_are_certain() {
-        return;
-    }
-    let loads = case.boot.loads.iter();
-    let missing = loads.filter(|load| load.loader == Loader::Insmod && load.path.is_none());
-    findings.extend(missing.map(|load| {
-        let found = format!("no {}", Shown(load.module.as_bytes()));
-        Finding::new(&INIT_MODULE_MISSING, found, "every file that it loads").at(item)
-    }));
-}
-
 fn missing_programs(case: &Case<'_>, script: &[u8], item: &Item, findings: &mut Vec<Finding>) {
     let missing = missing_in_nash(script, case.tree).into_iter();
     findings.extend(missing.map(|missing| {
@@ -309,7 +301,7 @@ fn console(case: &Case<'_>) -> Option<Finding> {
 
 /// The kernel has a console of its own, but where it was built with another archive than the usual one.
 fn no_console(case: &Case<'_>) -> Option<Finding> {
-    let own = case.guest.root.as_ref()?.rootfs_source.as_ref()?;
+    let own = case.guest.root.as_ref()?.rootfs_source()?;
     let found = format!("no dev/console, and a kernel built with the archive {own}");
     Some(Finding::new(&NO_CONSOLE_NODE, found, CONSOLE))
 }

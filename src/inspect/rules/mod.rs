@@ -4,9 +4,11 @@ pub mod archive;
 pub mod drivers;
 pub mod elf;
 pub mod files;
+pub mod index;
 pub mod init;
 pub mod kernels;
 pub mod libraries;
+mod loads;
 pub mod modules;
 pub mod scripts;
 pub mod symbols;
@@ -23,7 +25,7 @@ use crate::archive::FlawKind;
 /// Every rule, in the order in which `xinitrd explain` prints them, and findings are told: of the archive,
 /// of its unpacking, of what is in it.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    let topics: [&[&Rule]; 12] = [
+    let topics: [&[&Rule]; 13] = [
         archive::RULES,
         unpacking::RULES,
         files::RULES,
@@ -33,6 +35,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         scripts::RULES,
         kernels::RULES,
         modules::RULES,
+        index::RULES,
         symbols::RULES,
         drivers::RULES,
         init::RULES,
@@ -73,9 +76,10 @@ fn check_contents(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let order = modules.order(case.boot, case.tree);
     kernels::check(case, &modules, findings);
     modules::check(case, &modules, order.as_ref(), findings);
+    index::check(case, &modules, findings);
     symbols::check(case, &modules, findings);
     drivers::check(case, &modules, order.as_ref(), findings);
-    init::check(case, findings);
+    init::check(case, &modules, findings);
 }
 
 /// Takes away what is said of entries of which the end is not there, but for that.

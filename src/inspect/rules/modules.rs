@@ -1,11 +1,12 @@
 //! Rules about the kernel modules: what they need, and in which order they are loaded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::compress::Format;
 use crate::inspect::Case;
 use crate::inspect::boot::Loader;
 use crate::inspect::finding::{Finding, Rule, Severity};
+use crate::inspect::loading::{Loading, Packed};
 use crate::inspect::modules::{Member, Modules, Order, Provider, few};
 use crate::kernel_version::KernelVersion;
 use crate::kmod::name::ModuleName;
@@ -16,6 +17,7 @@ pub const RULES: &[&Rule] = &[
     &LOADED_TOO_EARLY,
     &DEP_MISSING,
     &SIGNATURE_STRIPPED,
+    &DIFFERS,
     &STRIPPED,
     &COMPRESSED,
 ];
@@ -44,18 +46,30 @@ static DEP_MISSING: Rule = Rule {
     severity: Severity::Error,
     meaning: "The init asks modprobe for modules by name, and there is no modules.dep to find them by.",
     reason: "modprobe finds a module and what it needs in modules.dep or modules.dep.bin of \
-             /lib/modules/RELEASE (modules.dep(5)); without them it finds nothing.",
+             /lib/modules/RELEASE (modules.dep(5)); without them it finds nothing. It is a warning where the init \
+             is a script of no known builder.",
     cure: "Run `depmod -b ROOT RELEASE` over the image's tree before it is packed.",
 };
 
 static SIGNATURE_STRIPPED: Rule = Rule {
     name: "module-signature-stripped",
     severity: Severity::Warning,
-    meaning: "A module has no signature, and others of its kernel have one.",
+    meaning: "A module has no signature, and others of its kernel, or the same one in the guest's root, have one.",
     reason: "A kernel that enforces signatures (module.sig_enforce, or lockdown under Secure Boot) \
              refuses it; any other is tainted (Documentation/admin-guide/module-signing.rst). \
              strip(1) takes signatures away.",
     cure: "Take the module from its package again and do not strip it, or sign it.",
+};
+
+static DIFFERS: Rule = Rule {
+    name: "module-differs-from-root",
+    severity: Severity::Warning,
+    meaning: "A module is of another build than that of the same name and release in the guest's root.",
+    reason: "A kernel's package can be replaced by one of the same release, as distributions do whose updates keep \
+             the interface of modules; an image that was made before then loads old modules into the new kernel. \
+             Builds are told apart by their note (ld --build-id), else by srcversion or all of .modinfo. It is told \
+             where --root and --kernel name the guest's root.",
+    cure: "Make the image again from the guest's root as it is now.",
 };
 
 static STRIPPED: Rule = Rule {
@@ -70,14 +84,20 @@ static STRIPPED: Rule = Rule {
 static COMPRESSED: Rule = Rule {
     name: "module-compression-unreadable",
     severity: Severity::Error,
-    meaning: "The init loads a zstd-compressed module by its file, on a kernel that cannot unpack it.",
-    reason: "Kernels unpack modules themselves since 5.17 (MODULE_INIT_COMPRESSED_FILE); before, the \
-             program had to, and no insmod but kmod's knows zstd.",
-    cure: "Unpack the modules when the image is made: its own compression does as well.",
+    meaning: "A module is compressed as neither the program that loads it nor the kernel can unpack it.",
+    reason: "busybox unpacks gzip and xz; kmod zstd, xz and gzip, each by a library that it was built with. Kernels since 5.17 unpack gzip and xz, since 6.2 zstd, where CONFIG_MODULE_DECOMPRESS and the \
+             one format's CONFIG_MODULE_COMPRESS_... are set, and are asked to by kmod since 31 and busybox since 1.37 \
+             alone: else it is `invalid module format`. It is a warning where it is not certain that the module is \
+             loaded, or where the kernel might unpack it: --root and --kernel name the guest's root, whose \
+             boot/config-RELEASE tells.",
+    cure: "Unpack the modules when the image is made: its own compression does as well. Or load them by kmod, \
+           with the library that it takes.",
 };
 
 /// The first kernel that unpacks modules.
 const UNPACKS_MODULES: KernelVersion = KernelVersion::new(5, 17, 0);
+/// The first that unpacks those in zstd.
+const UNPACKS_ZSTD: KernelVersion = KernelVersion::new(6, 2, 0);
 
 /// What they find.
 pub fn check(
@@ -104,10 +124,12 @@ pub fn check(
         };
         let early = too_early(modules, order).into_iter();
         findings.extend(early.map(|finding| finding.weighing(severity)));
-        findings.extend(unreadable(modules, order));
         findings.extend(dep_missing(case, modules));
     }
-    findings.extend(unsigned(modules));
+    findings.extend(unreadable(case, modules, order));
+    let originals = Originals::of(case, modules);
+    findings.extend(unsigned(modules, &originals));
+    findings.extend(originals.differing(modules));
 }
 
 fn missing_needs(modules: &Modules<'_>, member: &Member<'_>) -> Option<Finding> {
@@ -188,20 +210,60 @@ fn early(
     Some(Finding::new(&LOADED_TOO_EARLY, found, expected).at(member.item))
 }
 
-fn unreadable(modules: &Modules<'_>, order: &Order) -> Vec<Finding> {
-    let members = order
-        .by_file
-        .iter()
-        .filter_map(|&number| modules.members.get(number));
-    let packed = members.filter(|member| member.module.packed == Some(Format::Zstd));
-    let unreadable = packed.filter_map(|member| {
-        let release = member.module.release()?;
-        let version: KernelVersion = release.parse().ok()?;
-        let found = format!("a zstd-compressed module of kernel {release}, loaded by its file");
+/// The modules that are compressed so that they cannot be loaded.
+fn unreadable(case: &Case<'_>, modules: &Modules<'_>, order: Option<&Order>) -> Vec<Finding> {
+    let shell = case.boot.own_shell();
+    let loading = Loading::of(case.tree, shell);
+    let is_certain = case.boot.loads_are_certain();
+    let by_file: HashSet<usize> = order.map_or_else(HashSet::new, |order| {
+        order.by_file.iter().copied().collect()
+    });
+    let members = modules.members.iter().enumerate();
+    let unreadable = members.filter_map(|(number, member)| {
+        let module = packed(case, member)?;
+        let loader = match by_file.contains(&number) {
+            true => Loader::Insmod,
+            false => Loader::Modprobe,
+        };
+        let severity = loading.by(loader).refuses(module, loader)?;
+        let is_loaded = is_certain && order.is_some_and(|order| order.place(number).is_some());
+        let (format, program) = (module.format.name(), loading.by(loader).name());
+        let found = format!("{format}-compressed, and loaded by {program}");
         let finding = Finding::new(&COMPRESSED, found, "a module that is not compressed");
-        (version < UNPACKS_MODULES).then(|| finding.at(member.item))
+        let severity = match is_loaded {
+            true => severity,
+            false => Severity::Warning,
+        };
+        Some(finding.weighing(severity).at(member.item))
     });
     unreadable.collect()
+}
+
+fn packed(case: &Case<'_>, member: &Member<'_>) -> Option<Packed> {
+    let format = member.module.packed?;
+    Some(Packed {
+        format,
+        by_kernel: kernel_unpacks(case, member, format),
+        is_plainly_called: member.path.file_name().ends_with(b".ko"),
+    })
+}
+
+/// Whether the kernel that `member` is of unpacks modules in `format`, as its configuration says; `None` where
+/// that was not found and its version leaves it open.
+fn kernel_unpacks(case: &Case<'_>, member: &Member<'_>, format: Format) -> Option<bool> {
+    let (first, option) = match format {
+        Format::Gzip => (UNPACKS_MODULES, "MODULE_COMPRESS_GZIP"),
+        Format::Xz => (UNPACKS_MODULES, "MODULE_COMPRESS_XZ"),
+        Format::Zstd => (UNPACKS_ZSTD, "MODULE_COMPRESS_ZSTD"),
+        _ => return Some(false),
+    };
+    let version: Option<KernelVersion> = member.module.release()?.parse().ok();
+    if version.is_some_and(|version| version < first) {
+        return Some(false);
+    }
+    let kernel = case.guest.root.as_ref();
+    let kernel = kernel.filter(|kernel| member.is_of(&kernel.release))?;
+    Some(kernel.has_option("MODULE_DECOMPRESS")? && kernel.has_option(option)?)
 }
 
 /// Release directories without the index that modprobe goes by.
@@ -227,33 +289,87 @@ fn dep_missing(case: &Case<'_>, modules: &Modules<'_>) -> Vec<Finding> {
             names.into_iter().any(exists)
         })
     };
+    let is_loose = directories.is_empty() && !modules.members.is_empty();
     let releases = directories.into_iter().map(String::from_utf8_lossy);
     let bare = releases.filter(|release| !indexed(release));
-    let finding = |release| {
-        let found = format!(
-            "modprobe is asked for {}, and /lib/modules/{release} has no index",
-            load.module
-        );
-        Finding::new(&DEP_MISSING, found, "modules.dep or modules.dep.bin")
+    let bare = bare.map(|release| format!("/lib/modules/{release} has no index"));
+    let is_of_a_script = case.boot.loads_are_of_a_script();
+    let loose = is_loose && is_of_a_script;
+    let loose = loose.then(|| "no module lies in a /lib/modules/RELEASE".to_owned());
+    let severity = match is_of_a_script {
+        true => Severity::Warning,
+        false => Severity::Error,
     };
-    bare.map(finding).collect()
+    let finding = |why: String| {
+        let found = format!("modprobe is asked for {}, and {why}", load.module);
+        Finding::new(&DEP_MISSING, found, "modules.dep or modules.dep.bin").weighing(severity)
+    };
+    bare.chain(loose).map(finding).collect()
 }
 
-fn unsigned(modules: &Modules<'_>) -> Vec<Finding> {
+/// What the guest's root has of the modules of an image.
+#[derive(Default)]
+struct Originals {
+    /// The modules, by number, that are signed there.
+    signed: HashSet<usize>,
+    /// Those that are of another build there: which, and where it lies.
+    other: Vec<(usize, String)>,
+}
+
+impl Originals {
+    fn of(case: &Case<'_>, modules: &Modules<'_>) -> Originals {
+        let mut originals = Originals::default();
+        let Some(kernel) = &case.guest.root else {
+            return originals;
+        };
+        let members = modules.members.iter().enumerate();
+        for (number, member) in members.filter(|(_, member)| member.is_of(&kernel.release)) {
+            let found = kernel.modules_called(&member.name);
+            if found.iter().any(|(_, original)| original.signed) {
+                originals.signed.insert(number);
+            }
+            let is_one = found
+                .iter()
+                .any(|(_, original)| member.module.is_same_build(original));
+            if let Some((path, original)) = found.first().filter(|_| !is_one) {
+                originals.other.push((
+                    number,
+                    format!("{}, as {path} of the root", original.build()),
+                ));
+            }
+        }
+        originals
+    }
+
+    fn differing(&self, modules: &Modules<'_>) -> Vec<Finding> {
+        let differing = self.other.iter().filter_map(|(number, expected)| {
+            let member = modules.members.get(*number)?;
+            let finding = Finding::new(&DIFFERS, member.module.build(), expected);
+            Some(finding.at(member.item))
+        });
+        differing.collect()
+    }
+}
+
+fn unsigned(modules: &Modules<'_>, originals: &Originals) -> Vec<Finding> {
     let signed: BTreeSet<Option<&[u8]>> = modules
         .members
         .iter()
         .filter(|member| member.module.signed)
         .map(|member| member.directory)
         .collect();
-    let others = modules
-        .members
-        .iter()
-        .filter(|member| !member.module.signed);
-    let stripped = others.filter(|member| signed.contains(&member.directory));
-    let finding = |member: &Member<'_>| {
-        let expected = "signed, as other modules of its kernel are";
-        Finding::new(&SIGNATURE_STRIPPED, "no signature", expected).at(member.item)
-    };
-    stripped.map(finding).collect()
+    let members = modules.members.iter().enumerate();
+    let unsigned = members.filter_map(|(number, member)| {
+        let expected = match (
+            originals.signed.contains(&number),
+            signed.contains(&member.directory),
+        ) {
+            _ if member.module.signed => return None,
+            (true, _) => "signed, as it is in the guest's root",
+            (false, true) => "signed, as other modules of its kernel are",
+            (false, false) => return None,
+        };
+        Some(Finding::new(&SIGNATURE_STRIPPED, "no signature", expected).at(member.item))
+    });
+    unsigned.collect()
 }
