@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::arch::Arch;
 use crate::archive::Limits;
 use crate::compress::Compression;
-use crate::kernel_version::KernelVersion;
+use crate::kernel_version::NamedKernel;
 use crate::xen_version::XenVersion;
 
 /// Builds and judges initial ramdisks for Xen guests, for any architecture, on any host.
@@ -146,10 +146,11 @@ pub struct InspectArgs {
     /// The images; - is standard input
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
-    /// The guest's kernel: what it can read, and what it would skip, reject or override [default: what
+    /// The guest's kernel, as 6.1 or as uname -r gives it: what it can read, and what it would skip, reject
+    /// or override; of a whole release, whose modules the image must have [default: what
     /// the modules are of; where there are none, and for unpacking, today's]
     #[arg(long, value_name = "V")]
-    pub kernel_version: Option<KernelVersion>,
+    pub kernel_version: Option<NamedKernel>,
     /// The version of Xen that starts the guest [default: any]
     #[arg(long, value_name = "V")]
     pub xen: Option<XenVersion>,

@@ -35,6 +35,29 @@ impl KernelVersion {
     }
 }
 
+/// A kernel as its user names it: by its version, or by its whole release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedKernel {
+    /// The numbers that it begins with.
+    pub version: KernelVersion,
+    /// The release, as `uname -r` gives it, where more than numbers were said.
+    pub release: Option<String>,
+}
+
+impl FromStr for NamedKernel {
+    type Err = NotAVersion;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let is_release = !name
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.');
+        Ok(NamedKernel {
+            version: name.parse()?,
+            release: is_release.then(|| name.to_owned()),
+        })
+    }
+}
+
 /// Whether the directory `name` may hold the modules of `release`: it is called so, or so with a
 /// suffix, as administrators name a second tree of one release.
 #[must_use]

@@ -392,6 +392,8 @@ pub fn medium_advice(error: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied => "give the user who runs this the right to read it",
         io::ErrorKind::IsADirectory => "name a file; this is a directory",
         io::ErrorKind::NotADirectory => "check the path; a part of it is no directory",
+        // Nothing that is read is full, but where a copy of it is kept.
+        io::ErrorKind::StorageFull => "have TMPDIR name a directory with room for a copy",
         io::ErrorKind::Other => "check that it is the file you mean",
         _ => "check the disk it is on",
     }

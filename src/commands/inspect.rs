@@ -12,12 +12,12 @@ use super::obstacles::Obstacles;
 use super::{json_line, output_error, print, processors};
 use crate::cli::InspectArgs;
 use crate::error::{Error, Obstacle};
-use crate::host::image::Again;
+use crate::host::image::{self, Again};
 use crate::inspect::guest_kernel::GuestKernel;
 use crate::inspect::read::Depth;
 use crate::inspect::report::InspectionReport;
 use crate::inspect::verdict::Policy;
-use crate::inspect::{Guest, inspect, inspect_as};
+use crate::inspect::{Guest, inspect, inspect_for_own_kernel};
 use crate::parallel;
 use crate::problem::Problem;
 use crate::report::RefusalReport;
@@ -94,8 +94,10 @@ fn asked(args: &InspectArgs) -> Result<(Policy, Guest), Error> {
     let root = guest_kernel(args, &mut obstacles);
     // A directory may be called otherwise; then its modules say what they are of.
     let in_root = root.as_ref().and_then(|kernel| kernel.release.parse().ok());
+    let said = args.kernel_version.as_ref();
     let guest = Guest {
-        kernel: args.kernel_version.or(in_root),
+        kernel: said.map(|said| said.version).or(in_root),
+        release: said.and_then(|said| said.release.clone()),
         arch: args.arch,
         root,
         xen: args.xen,
@@ -119,14 +121,19 @@ fn judge(
     policy: &Policy,
 ) -> Result<InspectionReport, Error> {
     let unreadable = |source| Error::one(name(path), Obstacle::Unreadable(source));
-    let (source, again) = Again::behind(path).map_err(unreadable)?;
     let limits = args.limits.limits();
+    let inspected = match guest.kernel {
+        Some(_) => {
+            let source = image::open(path).map_err(unreadable)?;
+            inspect(source, limits, guest, Depth::Facts)
+        }
+        None => {
+            let (source, kept) = Again::behind(path).map_err(unreadable)?;
+            inspect_for_own_kernel(source, || kept.reader(), limits, guest, Depth::Facts)
+        }
+    };
     let broken = |error| broken_off(path, &mut Flaws::default(), error);
-    let mut inspection = inspect(source, limits, guest, Depth::Facts).map_err(broken)?;
-    if let (Some(kernel), Some(again)) = (inspection.other_kernel, again) {
-        inspection =
-            inspect_as(again.reader(), limits, guest, Depth::Facts, kernel).map_err(broken)?;
-    }
+    let mut inspection = inspected.map_err(broken)?;
     let verdict = policy.weigh(std::mem::take(&mut inspection.findings));
     Ok(InspectionReport::new(name(path), &inspection, &verdict))
 }

@@ -1,8 +1,8 @@
 //! Writing an image: what has to be known before it is begun, and the writing itself.
 
 use std::io::{self, Cursor, IsTerminal, Read, Write};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::thread;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -88,8 +88,7 @@ fn refused(output: &Path, source: io::Error) -> Error {
 fn write_stream(plan: &Plan, how: &Writing, guest: &Guest) -> Result<ImageReport, Error> {
     let told = |source| refused(&how.output, source);
     let (bytes, image, heard) = serialise(plan, how, guest, Vec::new()).map_err(told)?;
-    let bytes: Arc<[u8]> = bytes.into();
-    let again = || findings(Box::new(Cursor::new(Arc::clone(&bytes))), guest);
+    let again = || findings(Box::new(Cursor::new(bytes.clone())), guest);
     judge(heard.unwrap_or_else(again), &how.output)?;
     let mut out = io::stdout().lock();
     let written = out.write_all(&bytes).and_then(|()| out.flush());
@@ -174,7 +173,8 @@ fn serialise<W: Write>(
         };
         let listener = overheard.and_then(listen);
         let (out, report) = write_measured(plan, how, measured)?;
-        let heard = listener.and_then(|listener| listener.join().ok());
+        let heard =
+            listener.map(|listener| listener.join().unwrap_or_else(|panic| resume_unwind(panic)));
         Ok((out, report, heard))
     })
 }

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::output::outlive_size_limit;
 
 /// What a path leads to.
 enum Source {
@@ -44,41 +46,77 @@ pub fn open(path: &Path) -> io::Result<Box<dyn Read + Send>> {
 /// sees the same file.
 pub struct Again(Arc<File>);
 
-/// A reader that lays what it reads in a file.
-struct Copying {
-    source: Box<dyn Read + Send>,
-    copy: Arc<File>,
+/// What has been read of an image, kept to be read again, or why it could not be.
+pub struct Kept(Arc<Mutex<io::Result<Again>>>);
+
+impl Kept {
+    /// All that was read by then.
+    ///
+    /// # Errors
+    /// When there is no place to keep it.
+    pub fn reader(&self) -> io::Result<Box<dyn Read + Send>> {
+        match &*lock(&self.0) {
+            Ok(again) => Ok(again.reader()),
+            Err(error) => Err(not_kept(error)),
+        }
+    }
 }
 
-impl Read for Copying {
+/// A reader that keeps what it reads, as long as there is a place for it.
+struct Keeping {
+    source: Box<dyn Read + Send>,
+    kept: Arc<Mutex<io::Result<Again>>>,
+}
+
+impl Read for Keeping {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(buffer)?;
-        (&*self.copy).write_all(buffer.get(..count).unwrap_or_default())?;
+        let mut kept = lock(&self.kept);
+        if let Ok(Again(copy)) = &*kept
+            && let Err(error) = (&**copy).write_all(buffer.get(..count).unwrap_or_default())
+        {
+            *kept = Err(error);
+        }
         Ok(count)
     }
 }
 
+/// The image itself is not to blame.
+fn not_kept(error: &io::Error) -> io::Error {
+    let place = std::env::temp_dir();
+    let words = format!(
+        "it has to be read twice, and {} takes no copy of it: {error}",
+        place.display()
+    );
+    io::Error::new(io::ErrorKind::StorageFull, words)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Again {
     /// The bytes of the image at `path`, which is `-` for standard input, and the image once more, as far as
-    /// these were read: what cannot be read twice is copied on the way. `None` where there is no place for a
-    /// copy.
+    /// these were read: what cannot be read twice is copied on the way.
     ///
     /// # Errors
     /// As [`open`].
-    pub fn behind(path: &Path) -> io::Result<(Box<dyn Read + Send>, Option<Again>)> {
+    pub fn behind(path: &Path) -> io::Result<(Box<dyn Read + Send>, Kept)> {
         let source = match Source::at(path)? {
             Source::File(file) => {
                 let again = Again(Arc::new(file));
-                return Ok((again.reader(), Some(again)));
+                return Ok((again.reader(), Kept(Arc::new(Mutex::new(Ok(again))))));
             }
             Source::Stream(stream) => stream,
         };
-        let Ok(copy) = tempfile::tempfile() else {
-            return Ok((source, None));
+        // The limit on the size of files is met by the copy, not by whoever judges.
+        let copy = outlive_size_limit().and_then(|()| tempfile::tempfile());
+        let kept = Arc::new(Mutex::new(copy.map(|copy| Again(Arc::new(copy)))));
+        let reader = Keeping {
+            source,
+            kept: Arc::clone(&kept),
         };
-        let copy = Arc::new(copy);
-        let again = Again(Arc::clone(&copy));
-        Ok((Box::new(Copying { source, copy }), Some(again)))
+        Ok((Box::new(reader), Kept(kept)))
     }
 
     /// The image at `path`; `-` is standard input. What cannot be read twice, as a pipe, is laid in a file
@@ -90,11 +128,7 @@ impl Again {
     pub fn open(path: &Path, limit: u64) -> io::Result<Again> {
         let file = match Source::at(path)? {
             Source::File(file) => file,
-            Source::Stream(stream) => {
-                let mut copy = tempfile::tempfile()?;
-                io::copy(&mut stream.take(limit.saturating_add(1)), &mut copy)?;
-                copy
-            }
+            Source::Stream(stream) => copy(stream, limit).map_err(|error| not_kept(&error))?,
         };
         Ok(Again(Arc::new(file)))
     }
@@ -105,6 +139,13 @@ impl Again {
         let file = Arc::clone(&self.0);
         Box::new(Reader { file, at: 0 })
     }
+}
+
+fn copy(stream: impl Read, limit: u64) -> io::Result<File> {
+    outlive_size_limit()?;
+    let mut copy = tempfile::tempfile()?;
+    io::copy(&mut stream.take(limit.saturating_add(1)), &mut copy)?;
+    Ok(copy)
 }
 
 /// A reader with a place of its own in the file.

@@ -12,7 +12,6 @@ use super::picture::{Content, Item};
 use crate::archive::FileType;
 use crate::digest::Digest;
 use crate::image_path::{ImagePath, Shown};
-use crate::size::Size;
 
 /// The most bytes of what was and what is that are told in one line.
 const LINE: usize = 80;
@@ -177,10 +176,7 @@ fn content(inspection: &Inspection, path: &ImagePath) -> String {
                 .digest
                 .as_ref()
                 .map_or_else(String::new, Digest::to_string);
-            format!(
-                "{}, sha256 {digest}",
-                Size(u64::from(item.entry.header.size))
-            )
+            format!("{} bytes, sha256 {digest}", item.entry.header.size)
         }
         _ => String::new(),
     }

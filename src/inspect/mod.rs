@@ -24,7 +24,7 @@ pub mod tree;
 pub mod unpacking;
 pub mod verdict;
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use crate::arch::{Arch, ElfKind};
@@ -48,6 +48,8 @@ use unpacking::{Kernel, Unpacked};
 pub struct Guest {
     /// The version of its kernel, where it was said.
     pub kernel: Option<KernelVersion>,
+    /// Its release, where all of it was said.
+    pub release: Option<String>,
     /// Its architecture, where it was said.
     pub arch: Option<Arch>,
     /// The version of Xen that starts it, where it was said.
@@ -71,9 +73,6 @@ pub struct Inspection {
     pub boot: Boot,
     /// What the guest's kernel makes of it.
     pub unpacked: Unpacked,
-    /// The kernel that the image's modules are of, where none was said and another's unpacker, which does
-    /// otherwise, is in [`Inspection::unpacked`]: [`inspect_as`] reads the image again, as that one does.
-    pub other_kernel: Option<KernelVersion>,
     /// What unpacking it takes.
     pub memory: Memory,
     /// What the rules found.
@@ -91,29 +90,60 @@ pub fn inspect(
     guest: &Guest,
     depth: Depth,
 ) -> Result<Inspection, ReadError> {
-    let kernel = guest.kernel.unwrap_or(TODAY);
-    inspect_as(source, limits, guest, depth, kernel)
+    let (picture, unpacked, _) = read(source, limits, guest, depth)?;
+    Ok(judged(picture, unpacked, guest))
 }
 
-/// As [`inspect`], with the unpacker of `kernel`, whatever is known of the guest's.
+/// As [`inspect`]; where nobody said which kernel the guest has, and that of the modules unpacks otherwise
+/// than today's, the image is read `again`, as that one does.
 ///
 /// # Errors
-/// When the medium fails.
-pub fn inspect_as(
+/// When the medium fails, and when the image cannot be had again.
+pub fn inspect_for_own_kernel(
+    source: Box<dyn Read + Send>,
+    again: impl FnOnce() -> io::Result<Box<dyn Read + Send>>,
+    limits: Limits,
+    guest: &Guest,
+    depth: Depth,
+) -> Result<Inspection, ReadError> {
+    let (picture, mut unpacked, other_kernel) = read(source, limits, guest, depth)?;
+    if let Some(kernel) = other_kernel {
+        (_, unpacked) = unpack(again()?, limits, Depth::Outline, kernel)?;
+    }
+    Ok(judged(picture, unpacked, guest))
+}
+
+/// What is in an image, what the guest's kernel makes of it, or today's where that is not known; and
+/// the one that its modules are of, where that makes something else of it.
+fn read(
     source: Box<dyn Read + Send>,
     limits: Limits,
     guest: &Guest,
     depth: Depth,
-    kernel: KernelVersion,
-) -> Result<Inspection, ReadError> {
-    let mut archive = Archive::with_tap(source, limits, Kernel::new(kernel)).apart();
-    let picture = Arc::new(read::read(&mut archive, depth, &limits)?);
-    let mut unpacked = archive.into_tap().finish(&picture);
-    let tree = Tree::new(Arc::clone(&picture));
-    let boot = Boot::of(&tree);
+) -> Result<(Picture, Unpacked, Option<KernelVersion>), ReadError> {
+    let (picture, mut unpacked) = unpack(source, limits, depth, guest.kernel.unwrap_or(TODAY))?;
     let is_open = guest.kernel.is_none() && picture.limit.is_none();
     let own = modules_kernel(&picture).filter(|_| is_open);
-    let other_kernel = own.and_then(|own| unpacked.told_of(own));
+    let other = own.and_then(|own| unpacked.told_of(own, &picture));
+    Ok((picture, unpacked, other))
+}
+
+fn unpack(
+    source: Box<dyn Read + Send>,
+    limits: Limits,
+    depth: Depth,
+    kernel: KernelVersion,
+) -> Result<(Picture, Unpacked), ReadError> {
+    let mut archive = Archive::with_tap(source, limits, Kernel::new(kernel)).apart();
+    let picture = read::read(&mut archive, depth, &limits)?;
+    let unpacked = archive.into_tap().finish(&picture);
+    Ok((picture, unpacked))
+}
+
+fn judged(picture: Picture, unpacked: Unpacked, guest: &Guest) -> Inspection {
+    let picture = Arc::new(picture);
+    let tree = Tree::new(Arc::clone(&picture));
+    let boot = Boot::of(&tree);
     let findings = rules::check(&Case {
         picture: &picture,
         tree: &tree,
@@ -121,16 +151,15 @@ pub fn inspect_as(
         unpacked: &unpacked,
         guest,
     });
-    Ok(Inspection {
+    Inspection {
         memory: Memory::of(&picture, &tree),
         arch: architecture(guest, &tree).map(|(kind, _)| kind),
         tree,
         picture,
         boot,
         unpacked,
-        other_kernel,
         findings,
-    })
+    }
 }
 
 /// The version of the kernel that the first module of an image is of.

@@ -23,15 +23,23 @@ pub struct Unpacked {
 impl Unpacked {
     /// Has it told of `kernel`, that of the image's modules, whose unpacker does the same; otherwise the
     /// kernel that is to be shown the image once more, for its own account.
-    pub(super) fn told_of(&mut self, kernel: KernelVersion) -> Option<KernelVersion> {
+    pub(super) fn told_of(
+        &mut self,
+        kernel: KernelVersion,
+        picture: &Picture,
+    ) -> Option<KernelVersion> {
+        let reads_alike = |member: &Member| {
+            let read_by = |kernel| unread(&member.facts, Some(kernel)).is_none();
+            read_by(kernel) == read_by(self.kernel)
+        };
+        let ends = picture.segments.iter().flat_map(|segment| &segment.end);
+        let mut members = ends.filter_map(|end| end.member.as_ref());
         let is_like = Behaviour::of(kernel).is_like(&Behaviour::of(self.kernel));
-        match is_like {
-            true => {
-                self.kernel = kernel;
-                None
-            }
-            false => Some(kernel),
+        if !is_like || !members.all(reads_alike) {
+            return Some(kernel);
         }
+        self.kernel = kernel;
+        None
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use xinitrd::inspect::rules;
@@ -751,4 +751,38 @@ fn the_unpacker_is_that_of_the_modules_kernel_where_none_is_said() {
     let (_, out, _) = shelf.says_of(&["inspect", "--json", "-"], &new);
     let found = documents(&out)[0]["unpacking"]["kernel"].clone();
     assert!(found.as_str().unwrap().starts_with("6.12."), "{found}");
+}
+
+/// The image through a pipe, in a shell that first does `prepare`, with further `arguments`.
+fn piped(image: &[u8], prepare: &str, arguments: &[&str]) -> (i32, String, String) {
+    let shelf = Shelf::of(&[("image", image)]);
+    let script = format!("{prepare}; cat image | \"$0\" inspect - \"$@\"");
+    let shell = [&["-c", &script, env!("CARGO_BIN_EXE_xinitrd")], arguments].concat();
+    let mut command = Command::new(BASH.path());
+    let output = command
+        .args(shell)
+        .current_dir(shelf.path(""))
+        .output()
+        .unwrap();
+    let code = output.status.code().unwrap();
+    (code, utf8(output.stdout), utf8(output.stderr))
+}
+
+#[test]
+fn a_pipe_is_read_twice_only_where_its_kernel_is_an_old_one_and_not_named() {
+    const NO_PLACE: &str = "TMPDIR=/nonexistent; export TMPDIR";
+    const LITTLE_PLACE: &str = "ulimit -f 8";
+    let old = sound(&[]);
+    let new = archive(&[program("init", "#!/bin/sh\n")]);
+    for prepare in [NO_PLACE, LITTLE_PLACE] {
+        let (code, out, said) = piped(&old, prepare, &[]);
+        assert_eq!((code, out.as_str()), (2, ""), "{said}");
+        assert!(said.contains("it has to be read twice, and "), "{said}");
+        let (code, out, said) = piped(&old, prepare, &["--kernel-version", "2.6.9"]);
+        assert_eq!((code, said.as_str()), (0, ""), "{out}");
+        let (code, out, said) = piped(&new, prepare, &[]);
+        assert_eq!((code, said.as_str()), (1, ""), "{out}");
+    }
+    let (code, out, said) = piped(&old, "true", &[]);
+    assert_eq!((code, said.as_str()), (0, ""), "{out}");
 }

@@ -6,7 +6,7 @@ use xinitrd::arch::Arch;
 use xinitrd::inspect::Guest;
 use xinitrd::inspect::finding::Rule;
 use xinitrd::inspect::guest_kernel::GuestKernel;
-use xinitrd::inspect::rules::{elf, libraries, scripts};
+use xinitrd::inspect::rules::{elf, empty, libraries, scripts};
 use xinitrd::root::Root;
 
 use crate::judged::{Made, archive, file, found, judged, link, program};
@@ -242,6 +242,40 @@ fn an_object_without_what_makes_a_module_of_it_is_not_called_cut() {
         told.cure.starts_with("Put the kernel's own module there"),
         "{told:?}"
     );
+}
+
+#[test]
+fn a_file_of_which_only_the_name_is_left_is_no_program() {
+    let rules = [elf::RULES, empty::RULES, libraries::RULES].concat();
+    let emptied = |path: &str, more: Vec<Made>| {
+        let of_nothing = program(path, "");
+        let image = image(&[path], [vec![of_nothing], more].concat());
+        found(&judged(image, &Guest::default()), &rules)
+    };
+    let libc = format!("{LIBRARIES}/libc.so.6");
+    let real = format!("{LIBRARIES}/libc-2.36.so");
+    for (path, more, expected) in [
+        ("bin/busybox", vec![], "error empty-program bin/busybox"),
+        (
+            LOADER,
+            vec![],
+            "error empty-program lib64/ld-linux-x86-64.so.2",
+        ),
+        (
+            libc.as_str(),
+            vec![],
+            "error empty-program usr/lib/x86_64-linux-gnu/libc.so.6",
+        ),
+        (
+            real.as_str(),
+            vec![link(&libc, "libc-2.36.so")],
+            "error empty-program usr/lib/x86_64-linux-gnu/libc-2.36.so",
+        ),
+        ("sbin/tool", vec![], "warning empty-program sbin/tool"),
+    ] {
+        assert_eq!(emptied(path, more), [format!("{expected}: an empty file")]);
+    }
+    assert_eq!(emptied("etc/hooks", vec![]), [""; 0]);
 }
 
 /// The processor of another machine.

@@ -8,7 +8,7 @@ use xinitrd::inspect::Guest;
 use xinitrd::inspect::finding::Rule;
 use xinitrd::inspect::guest_kernel::GuestKernel;
 use xinitrd::inspect::rules::{drivers, index, kernels, modules, symbols};
-use xinitrd::kernel_version::KernelVersion;
+use xinitrd::kernel_version::{KernelVersion, NamedKernel};
 use xinitrd::root::Root;
 use xinitrd::xen_version::XenVersion;
 
@@ -315,12 +315,27 @@ fn an_image_is_held_against_the_guest_that_was_named() {
         ..Guest::default()
     };
     let expected = format!("error other-kernels-modules -: modules of {}", release());
-    assert_eq!(in_order(&modules, &of_old), [expected]);
+    assert_eq!(in_order(&modules, &of_old), [expected.as_str()]);
     let of_series = Guest {
         kernel: Some(KernelVersion::new(6, 1, 192)),
         ..Guest::default()
     };
     assert_eq!(in_order(&modules, &of_series), [""; 0]);
+    for (of, expected) in [
+        (release(), vec![]),
+        (
+            release().replace("-amd64", "-cloud-amd64"),
+            vec![expected.clone()],
+        ),
+    ] {
+        let named: NamedKernel = of.parse().unwrap();
+        let of_release = Guest {
+            kernel: Some(named.version),
+            release: named.release,
+            ..Guest::default()
+        };
+        assert_eq!(in_order(&modules, &of_release), expected, "{of}");
+    }
     let without = with("xen-blkfront.ko", |_| None);
     let of_xen = Guest {
         xen: Some(XenVersion::new(4, 17)),

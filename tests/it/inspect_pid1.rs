@@ -124,7 +124,6 @@ fn microcode_is_first_and_plain_or_nothing() {
     ));
     let found = |image: Vec<u8>| found(&judged(image, &Guest::default()), unpacking::RULES);
     assert_eq!(found([&early[..], &rest].concat()), Vec::<String>::new());
-    let late =
-        "warning microcode-not-first kernel/x86/microcode/AuthenticAMD.bin: microcode in segment 1";
+    let late = "warning microcode-not-first kernel/x86/microcode/AuthenticAMD.bin: microcode in segment 1, behind another";
     assert_eq!(found([&rest[..], &early].concat()), [late]);
 }

@@ -17,7 +17,7 @@ const LARGEST_WINDOW: u32 = 30;
 pub(super) struct Zstd {
     window: u64,
     facts: ZstdFacts,
-    frame: Option<Pump<Decoder<'static>>>,
+    frame: Option<Pump<Frame>>,
 }
 
 impl Zstd {
@@ -48,7 +48,7 @@ impl Zstd {
         }
         let mut decoder = Decoder::new()?;
         decoder.set_parameter(DParameter::WindowLogMax(LARGEST_WINDOW))?;
-        self.frame = Some(Pump::new(decoder));
+        self.frame = Some(Pump::new(Frame { decoder, next: 1 }));
         Ok(())
     }
 }
@@ -109,11 +109,21 @@ fn little_endian(bytes: &[u8], lengths: [usize; 4], code: u8) -> Option<(Option<
     Some(((length > 0).then_some(number), rest))
 }
 
-impl Machine for Decoder<'_> {
+/// A frame on its way.
+struct Frame {
+    decoder: Decoder<'static>,
+    /// How many bytes the library wants to see next: to the end of a header or block.
+    next: usize,
+}
+
+impl Machine for Frame {
+    /// Hands over no more than the library asked for: at a fault it keeps to itself what it had unpacked of the
+    /// same input, and how much that is must not depend on how the input came.
     fn step(&mut self, input: &[u8], out: &mut [u8]) -> Step {
-        let mut input = InBuffer::around(input);
+        let mut input = InBuffer::around(input.get(..self.next).unwrap_or(input));
         let mut output = OutBuffer::around(out);
-        let ended = self.run(&mut input, &mut output);
+        let ended = self.decoder.run(&mut input, &mut output);
+        self.next = ended.as_ref().map_or(1, |&next| next.max(1));
         Step {
             consumed: input.pos(),
             produced: output.pos(),

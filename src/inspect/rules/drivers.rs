@@ -65,6 +65,9 @@ fn no_block_driver(case: &Case<'_>, modules: &Modules<'_>) -> Option<Finding> {
     Some(finding.weighing(severity(case)))
 }
 
+/// What to do where it is there.
+const NOT_LISTED: &str = "Put the driver into the list of what the init loads, behind what it needs; make the image again.";
+
 /// A driver that is there does nothing where an init that loads those of a list has it not.
 fn never_loaded(case: &Case<'_>, modules: &Modules<'_>, order: &Order) -> Option<Finding> {
     let is_certain = case.boot.loads_are_certain() && !case.boot.on_demand;
@@ -87,7 +90,8 @@ fn never_loaded(case: &Case<'_>, modules: &Modules<'_>, order: &Order) -> Option
     let found = "it is there, and the init never loads it";
     let expected = "it in the list of what the init loads";
     let finding = Finding::new(&NO_BLOCK_DRIVER, found, expected);
-    Some(finding.weighing(severity(case)).at(driver.item))
+    let finding = finding.cured_by(NOT_LISTED).at(driver.item);
+    Some(finding.weighing(severity(case)))
 }
 
 /// Without Xen no guest needs its drivers.

@@ -112,7 +112,8 @@ impl<'c> Vermagics<'c> {
     /// Holds all of them against the kernel that was named.
     fn of_another_kernel(&self, case: &Case<'_>) -> Option<Finding> {
         let guest = case.guest;
-        let release = guest.root.as_ref().map(|root| &root.release);
+        let in_root = guest.root.as_ref().map(|root| &root.release);
+        let release = in_root.or(guest.release.as_ref());
         let is_the_guests = |found: &String| match (release, guest.kernel) {
             (Some(release), _) => is_directory_of(release.as_bytes(), found.as_bytes()),
             (None, Some(version)) => found

@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod drivers;
 pub mod elf;
+pub mod empty;
 pub mod files;
 pub mod index;
 pub mod init;
@@ -25,12 +26,13 @@ use crate::archive::FlawKind;
 /// Every rule, in the order in which `xinitrd explain` prints them, and findings are told: of the archive,
 /// of its unpacking, of what is in it.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    let topics: [&[&Rule]; 13] = [
+    let topics: [&[&Rule]; 14] = [
         archive::RULES,
         unpacking::RULES,
         files::RULES,
         xen::RULES,
         elf::RULES,
+        empty::RULES,
         libraries::RULES,
         scripts::RULES,
         kernels::RULES,
@@ -54,11 +56,11 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
     unpacking::check(case, &mut findings);
     xen::check(case, &mut findings);
     elf::check(case, &mut findings);
-    if let Some(found) = files::top_directory(case) {
-        findings.push(found);
-    } else if case.picture.is_cut() {
+    if case.picture.is_cut() {
         files::check_alone(case, &mut findings);
         of_cut_entries(case, &mut findings);
+    } else if let Some(found) = files::top_directory(case) {
+        findings.push(found);
     } else {
         check_contents(case, &mut findings);
         files::check(case, &mut findings);
@@ -70,6 +72,7 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
 
 /// What the files of an image are to each other.
 fn check_contents(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    empty::check(case, findings);
     libraries::check(case, findings);
     scripts::check(case, findings);
     let modules = Modules::new(case.tree, case.guest.root.as_ref());

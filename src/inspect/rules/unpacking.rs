@@ -116,7 +116,15 @@ fn late_microcode(case: &Case<'_>) -> Option<Finding> {
         .filter(is_microcode)
         .find(is_late)?;
     let expected = "it in the first segment, plain";
-    let found = format!("microcode in segment {}", late.entry.segment);
+    let segment = late.entry.segment;
+    let start = case.picture.segments.get(segment).map(|found| found.start);
+    let found = match start.and_then(|start| start.format) {
+        Some(format) => format!(
+            "microcode in segment {segment}, compressed by {}",
+            format.name()
+        ),
+        None => format!("microcode in segment {segment}, behind another"),
+    };
     Some(Finding::new(&MICROCODE_NOT_FIRST, found, expected).at(late))
 }
 
