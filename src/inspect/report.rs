@@ -13,7 +13,7 @@ use super::memory::Memory;
 use super::picture::{Content, Item, Picture};
 use super::unpacking::Unpacked;
 use super::verdict::Verdict;
-use crate::archive::FileType;
+use crate::archive::{FileType, SegmentEnd};
 use crate::image_path::Shown;
 use crate::report::{GENERATOR, SCHEMA_VERSION};
 use crate::size::Size;
@@ -325,11 +325,17 @@ fn segments(picture: &Picture) -> Vec<SegmentReport> {
     let report = segments.map(|segment| SegmentReport {
         offset: segment.start.offset,
         compression: segment.start.format.map_or("none", |format| format.name()),
-        size: segment.end.as_ref().map(|end| end.size),
+        size: segment.end.as_ref().and_then(whole_size),
         unpacked: segment.end.as_ref().map(|end| end.unpacked),
         entries: segment.entries,
     });
     report.collect()
+}
+
+/// Where a member is damaged nobody knows where it ends; how far it was read says nothing.
+fn whole_size(end: &SegmentEnd) -> Option<u64> {
+    let is_whole = end.member.as_ref().is_none_or(|member| member.is_whole);
+    is_whole.then_some(end.size)
 }
 
 fn elf(picture: &Picture) -> BTreeMap<String, usize> {
