@@ -85,9 +85,9 @@ static COMPRESSED: Rule = Rule {
     name: "module-compression-unreadable",
     severity: Severity::Error,
     meaning: "A module is compressed as neither the program that loads it nor the kernel can unpack it.",
-    reason: "busybox unpacks gzip and xz; kmod zstd, xz and gzip, each by a library that it was built with. Kernels since 5.17 unpack gzip and xz, since 6.2 zstd, where CONFIG_MODULE_DECOMPRESS and the \
-             one format's CONFIG_MODULE_COMPRESS_... are set, and are asked to by kmod since 31 and busybox since 1.37 \
-             alone: else it is `invalid module format`. It is a warning where it is not certain that the module is \
+    reason: "busybox unpacks gzip and xz; kmod zstd, xz and gzip, each by a library that it was built with. \
+             Kernels since 5.17 unpack gzip and xz, since 6.2 zstd, where CONFIG_MODULE_DECOMPRESS and the one format's \
+             CONFIG_MODULE_COMPRESS_... are set, and are asked to by kmod since 31 and busybox since 1.37 alone: else it is `invalid module format`. It is a warning where it is not certain that the module is \
              loaded, or where the kernel might unpack it: --root and --kernel name the guest's root, whose \
              boot/config-RELEASE tells.",
     cure: "Unpack the modules when the image is made: its own compression does as well. Or load them by kmod, \
