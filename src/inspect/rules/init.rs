@@ -86,9 +86,9 @@ pub const INIT_MODULE_MISSING: Rule = Rule {
     name: "init-module-missing",
     severity: Severity::Error,
     meaning: "/init loads a module that the image does not have.",
-    reason: "The module is not loaded, nor are those that need it, and its devices do not appear. It is a warning where \
-             /init is a script of no known builder, whose conditions are not followed: then it is told of what the \
-             script names in plain words, and nothing known has or is built in.",
+    reason: "The module is not loaded, nor are those that need it, and its devices do not appear. It is a warning \
+             where /init is a script of no known builder, whose conditions are not followed: then it is told of \
+             what the script names in plain words, and nothing known has or is built in.",
     cure: "Put the file in, or take it off the init's list.",
 };
 
@@ -115,8 +115,8 @@ static CARRIAGE_RETURNS: Rule = Rule {
     name: "carriage-returns",
     severity: Severity::Error,
     meaning: "Lines of /init, or of the list of modules that it reads, end with a carriage return.",
-    reason: "To a shell it is part of the last word of the line: `then\\r` is no word it knows, and `ext4.ko\\r` no file. \
-             An editor of another system, or a copy in text mode, puts it there.",
+    reason: "To a shell it is part of the last word of the line: `then\\r` is no word it knows, and `ext4.ko\\r` no \
+             file. An editor of another system, or a copy in text mode, puts it there.",
     cure: "Take them away: sed -i 's/\\r$//'.",
 };
 
