@@ -21,7 +21,8 @@ pub struct Loading {
     pub modprobe: Program,
     /// The busybox that runs the init, where it may take its own programs before those files.
     pub shell: Option<Program>,
-    /// What udev loads by, where that is kmod's library and not `modprobe`.
+    /// What udev loads by, where that is kmod's library (systemd's `src/udev/udev-builtin-kmod.c`) and not, as
+    /// before 176, `modprobe`.
     pub udev: Option<Program>,
 }
 

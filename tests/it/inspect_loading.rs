@@ -58,9 +58,14 @@ fn loaders(name: &str) -> Vec<Made> {
             ),
         ]
     };
-    let mut entries = vec![program("bin/busybox", busybox), directory("sbin")];
+    let mut entries = vec![program("bin/busybox", &busybox), directory("sbin")];
     entries.extend(match name {
         "busybox" => vec![],
+        // Of a program that is linked to nothing it is not known what it was built with.
+        "kmod static" => vec![
+            program("bin/kmod", &busybox),
+            link("sbin/insmod", "../bin/kmod"),
+        ],
         "kmod" => kmod(&linked),
         _ => kmod(&apart),
     });
@@ -138,6 +143,7 @@ fn a_compressed_module_is_held_against_what_loads_it_and_the_kernels_configurati
             error("zstd-compressed, and loaded by kmod"),
         ),
         (old, "zst", "kmod and libzstd", None, None),
+        (old, "zst", "kmod static", None, None),
         (
             new,
             "zst",
