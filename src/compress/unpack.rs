@@ -48,6 +48,14 @@ pub enum UnpackError {
 /// # Errors
 /// See [`UnpackError`]; any bytes are answered with the content or one of these.
 pub fn unpack(bytes: &[u8], limit: usize) -> Result<Vec<u8>, UnpackError> {
+    unpack_with_facts(bytes, limit).map(|(content, _)| content)
+}
+
+/// As [`unpack`], with what the first member says of itself.
+///
+/// # Errors
+/// See [`UnpackError`].
+pub fn unpack_with_facts(bytes: &[u8], limit: usize) -> Result<(Vec<u8>, Facts), UnpackError> {
     let format = detect(bytes).ok_or(UnpackError::Unknown)?;
     if !matches!(format, Format::Gzip | Format::Xz | Format::Zstd) {
         return Err(UnpackError::Unsupported(format));
@@ -62,19 +70,22 @@ pub fn unpack(bytes: &[u8], limit: usize) -> Result<Vec<u8>, UnpackError> {
     };
     let mut content = Vec::new();
     let mut source = Source::new(bytes);
+    let mut first = None;
     loop {
-        let mut member = Decoder::new(format, source);
-        while member_goes_on(&mut member, &mut content, limit).map_err(fault)? {
+        let mut decoder = Decoder::new(format, source);
+        while member_goes_on(&mut decoder, &mut content, limit).map_err(fault)? {
             if content.len() > limit {
                 return Err(UnpackError::TooLarge { limit });
             }
         }
-        let facts;
-        (source, facts) = member.finish();
-        agree(&facts).map_err(fault)?;
+        let member;
+        (source, member) = decoder.finish();
+        agree(&member).map_err(fault)?;
+        let facts = first.take().unwrap_or(member.facts);
         if is_last(&mut source, format).map_err(fault)? {
-            return Ok(content);
+            return Ok((content, facts));
         }
+        first = Some(facts);
     }
 }
 

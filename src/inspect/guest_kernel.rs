@@ -7,15 +7,18 @@
 //! (`Documentation/kbuild/kbuild.rst`), `Module.symvers` (`Documentation/kbuild/modules.rst`),
 //! `System.map` (`nm`'s output), `modules.symbols` (depmod's).
 
+mod own_modules;
+
 use std::collections::HashMap;
-use std::fmt;
 
 use super::module::InspectedModule;
 use crate::compress::{detect, unpack};
 use crate::image_path::ImagePath;
 use crate::kmod::builtin::Builtin;
-use crate::kmod::name::{ModuleName, is_module_file};
-use crate::root::{Files, LookupError, Root, if_there, read_whole};
+use crate::kmod::name::ModuleName;
+use crate::root::{LookupError, Root};
+
+use own_modules::OwnModules;
 
 /// A kernel of the guest, as far as its root tells.
 #[derive(Debug, Default)]
@@ -31,21 +34,6 @@ pub struct GuestKernel {
     exports: HashMap<Vec<u8>, Export>,
     /// Whether every symbol the kernel itself exports is known.
     is_complete: bool,
-}
-
-/// The modules of a kernel in its root.
-struct OwnModules {
-    files: Box<dyn Files>,
-    /// Where those of a name really lie.
-    paths: HashMap<ModuleName, Vec<ImagePath>>,
-}
-
-impl fmt::Debug for OwnModules {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("OwnModules")
-            .field(&self.paths.len())
-            .finish()
-    }
 }
 
 /// An exported symbol.
@@ -202,45 +190,17 @@ impl GuestKernel {
     /// When the medium fails.
     #[must_use = "the kernel with its modules is the result"]
     pub fn with_modules(mut self, root: Root) -> Result<GuestKernel, LookupError> {
-        let mut paths: HashMap<ModuleName, Vec<ImagePath>> = HashMap::new();
-        for place in MODULE_PLACES {
-            let top = ImagePath::new(format!("{place}/{}", self.release))?;
-            let Some(met) = if_there(root.walk(
-                &top,
-                &is_module_file,
-                &["build", "source"].map(str::as_bytes),
-            ))?
-            else {
-                continue;
-            };
-            for path in met.files {
-                if let Some(name) = ModuleName::of_file(path.file_name()) {
-                    paths
-                        .entry(name)
-                        .or_default()
-                        .push(root.regular_file(&path)?);
-                }
-            }
-            break;
-        }
-        let files = root.into_files();
-        self.modules = Some(OwnModules { files, paths });
+        self.modules = Some(OwnModules::find(root, &self.release)?);
         Ok(self)
     }
 
-    /// The modules called `name` in the root, each with where it lies; of those that can be read.
+    /// The modules called `name` in the root, each with where it lies; of those that can be read. An image is
+    /// judged without the others: that they differ cannot be said, and a root that cannot be read is told when
+    /// its lists are ([`GuestKernel::read`]).
     #[must_use]
     pub fn modules_called(&self, name: &ModuleName) -> Vec<(&ImagePath, InspectedModule)> {
-        let Some(modules) = &self.modules else {
-            return Vec::new();
-        };
-        let paths = modules.paths.get(name).into_iter().flatten();
-        let read = paths.filter_map(|path| {
-            let bytes = read_whole(modules.files.open(path).ok()?.as_ref()).ok()?;
-            let module = InspectedModule::read(&bytes, &mut u64::from(u32::MAX)).ok()?;
-            Some((path, module))
-        });
-        read.collect()
+        let modules = self.modules.as_ref();
+        modules.map_or_else(Vec::new, |modules| modules.called(name))
     }
 
     /// What is known of the symbol `name`.

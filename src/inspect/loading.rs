@@ -15,10 +15,33 @@ use crate::image_path::ImagePath;
 /// The programs of an image that load modules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loading {
-    /// What `insmod` is.
+    /// What `insmod` is, by its file.
     pub insmod: Program,
-    /// What `modprobe` is, which the kernel too runs for what it lacks.
+    /// What `modprobe` is, by its file, which the kernel too runs for what it lacks, whatever the init's shell.
     pub modprobe: Program,
+    /// The busybox that runs the init, where it may take its own programs before those files.
+    pub shell: Option<Program>,
+    /// What udev loads by, where that is kmod's library (systemd's `src/udev/udev-builtin-kmod.c`) and not, as
+    /// before 176, `modprobe`.
+    pub udev: Option<Program>,
+}
+
+/// Who has a module loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// The init, so.
+    Init(Loader),
+    /// udev, or the kernel, for a device or a name that is met.
+    OnDemand,
+}
+
+/// That a module is not loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// How certain that is.
+    pub severity: Severity,
+    /// What was to load it.
+    pub program: String,
 }
 
 /// A program that loads modules.
@@ -26,7 +49,7 @@ pub struct Loading {
 pub enum Program {
     /// busybox, as far as it says its version: `(1, 35)`.
     Busybox(Option<(u16, u16)>),
-    /// kmod, and the formats that it unpacks itself.
+    /// kmod, or its library, and the formats that it unpacks itself.
     Kmod(Vec<Format>),
     /// Another, or none: nothing is known of what it reads.
     Other,
@@ -45,6 +68,8 @@ pub struct Packed {
 
 /// Where programs lie.
 const DIRECTORIES: [&str; 4] = ["sbin", "usr/sbin", "bin", "usr/bin"];
+/// What busybox is called, where nothing else is.
+const BUSYBOXES: [&str; 4] = ["busybox", "busybox.static", "ash", "sh"];
 /// What kmod unpacks by.
 const UNPACKERS: [(Format, &str); 3] = [
     (Format::Zstd, "libzstd.so.1"),
@@ -55,41 +80,64 @@ const UNPACKERS: [(Format, &str); 3] = [
 const BUSYBOX_ASKS_KERNEL: (u16, u16) = (1, 37);
 
 impl Loading {
-    /// The programs of `tree`, as a script for the shell at `shell` calls them, where it is one's: busybox may be
-    /// built to take its own programs before all others (FEATURE_SH_STANDALONE), as Debian's static one is.
+    /// The programs of `tree`, as a script for the shell at `shell` calls them, where it is one's. `has_udev` says
+    /// whether udev loads modules.
     #[must_use]
-    pub fn of(tree: &Tree, shell: Option<&[u8]>) -> Loading {
-        let shell = shell.and_then(|shell| tree.find(&ImagePath::new(shell).ok()?).ok());
-        let shell = shell.and_then(|(path, item)| Some((path, facts(tree.content(item))?)));
-        let standalone = shell.filter(|(_, facts)| !facts.is_dynamic());
-        let standalone = standalone.map(Program::of).filter(Program::is_busybox);
-        let called = |name| Program::called(name, tree);
+    pub fn of(tree: &Tree, shell: Option<&[u8]>, has_udev: bool) -> Loading {
+        let udev = || kmod_formats(tree, None).map(Program::Kmod);
         Loading {
-            insmod: standalone.clone().unwrap_or_else(|| called("insmod")),
-            modprobe: standalone.unwrap_or_else(|| called("modprobe")),
+            insmod: Program::called("insmod", tree),
+            modprobe: Program::called("modprobe", tree),
+            shell: shell.and_then(|shell| standalone(tree, shell)),
+            udev: has_udev.then(udev).flatten(),
         }
     }
 
-    /// The program that loads what is loaded so.
+    /// Whether `module` is not loaded when it is asked for so. Where the init's shell may take its own program
+    /// for the file, both must refuse it.
     #[must_use]
-    pub fn by(&self, loader: Loader) -> &Program {
-        match loader {
-            Loader::Insmod => &self.insmod,
-            Loader::Modprobe => &self.modprobe,
-        }
+    pub fn refuses(&self, module: Packed, caller: Caller) -> Option<Refusal> {
+        let (program, loader) = match (caller, &self.udev) {
+            (Caller::Init(Loader::Insmod), _) => (&self.insmod, Loader::Insmod),
+            (Caller::OnDemand, Some(udev)) => (udev, Loader::Modprobe),
+            _ => (&self.modprobe, Loader::Modprobe),
+        };
+        let severity = program.refuses(module, loader)?;
+        let shell = self.shell.as_ref();
+        let severity = match shell.filter(|&shell| caller != Caller::OnDemand && shell != program) {
+            None => severity,
+            Some(shell) => shell.refuses(module, loader).map(|_| Severity::Warning)?,
+        };
+        let program = match caller == Caller::OnDemand && self.udev.is_some() {
+            true => "udev's libkmod".to_owned(),
+            false => program.name(),
+        };
+        Some(Refusal { severity, program })
     }
+}
+
+/// The busybox at `shell`, where it may be built to take its own programs before all others that are called by
+/// their bare names: FEATURE_SH_STANDALONE, which is off where nothing is said, and on in Debian's static one.
+fn standalone(tree: &Tree, shell: &[u8]) -> Option<Program> {
+    let (path, item) = tree.find(&ImagePath::new(shell).ok()?).ok()?;
+    let facts = facts(tree.content(item)).filter(|facts| !facts.is_dynamic())?;
+    Some(Program::of((path, facts))).filter(Program::is_busybox)
 }
 
 impl Program {
     /// What is meant by `name`: the file, or the part of busybox where there is no such file.
     fn called(name: &str, tree: &Tree) -> Program {
-        let found = program(tree, name).or_else(|| program(tree, "busybox"));
-        match found {
+        match program(tree, name) {
             Some((path, facts)) if path.file_name() == b"kmod" => {
-                Program::Kmod(kmod_formats(tree, facts))
+                let formats = kmod_formats(tree, Some(facts));
+                Program::Kmod(formats.unwrap_or_default())
             }
             Some(other) => Program::of(other),
-            None => Program::Other,
+            None => {
+                let busyboxes = BUSYBOXES.iter().filter_map(|name| program(tree, name));
+                let mut busyboxes = busyboxes.map(Program::of).filter(Program::is_busybox);
+                busyboxes.next().unwrap_or(Program::Other)
+            }
         }
     }
 
@@ -166,24 +214,30 @@ fn facts(content: &Content) -> Option<&ProgramFacts> {
     }
 }
 
-/// kmod, or its library, is linked to what it unpacks by; since 33 it may look for that when it needs it, and
-/// then what is in the image counts.
-fn kmod_formats(tree: &Tree, kmod: &ProgramFacts) -> Vec<Format> {
+/// The formats that `kmod`, or where none is given what else loads by its library, unpacks; `None` where there is
+/// neither. They are linked to what they unpack by; since 33 they may, for each format, look for that when they
+/// need it, and then what is in the image counts. What a static one was built with is not known: all is taken
+/// to be read.
+fn kmod_formats(tree: &Tree, kmod: Option<&ProgramFacts>) -> Option<Vec<Format>> {
     let libraries = || tree.items().filter(|(path, _)| is_library(path));
     let own = libraries().filter(|(path, _)| path.file_name().starts_with(b"libkmod.so."));
     let own = own.filter_map(|(_, item)| facts(tree.content(item)));
-    let needed: Vec<&str> = own
-        .chain([kmod])
-        .flat_map(|facts| facts.needed.iter().map(String::as_str))
-        .collect();
-    let is_linked = UNPACKERS.iter().any(|(_, name)| needed.contains(name));
-    let reads = |name: &str| match is_linked {
-        true => needed.contains(&name),
-        // The file's own name may have more numbers than the link to it.
-        false => libraries().any(|(path, _)| path.file_name().starts_with(name.as_bytes())),
+    let linked: Vec<&ProgramFacts> = own.chain(kmod).collect();
+    if linked.is_empty() {
+        return None;
+    }
+    let needed = |name: &str| {
+        linked
+            .iter()
+            .any(|facts| facts.needed.iter().any(|own| own == name))
     };
-    let read = UNPACKERS.into_iter().filter(|(_, name)| reads(name));
-    read.map(|(format, _)| format).collect()
+    // The file's own name may have more numbers than the link to it.
+    let is_there =
+        |name: &str| libraries().any(|(path, _)| path.file_name().starts_with(name.as_bytes()));
+    let is_static = kmod.is_some_and(|kmod| !kmod.is_dynamic());
+    let read = UNPACKERS.into_iter();
+    let read = read.filter(|(_, name)| is_static || needed(name) || is_there(name));
+    Some(read.map(|(format, _)| format).collect())
 }
 
 fn is_library(path: &ImagePath) -> bool {

@@ -1,7 +1,8 @@
 //! A module of an image, as far as judging it takes.
 
+use super::compression::unread;
 use crate::arch::ElfKind;
-use crate::compress::{Format, detect, unpack};
+use crate::compress::{Format, detect, unpack_with_facts};
 use crate::elf::symbols::{self, ModuleSymbols};
 use crate::kmod::modinfo::Modinfo;
 use crate::kmod::module_file::{ModuleFault, bounded};
@@ -21,6 +22,8 @@ pub struct InspectedModule {
     pub signed: bool,
     /// How the file is compressed; `None` for a plain one.
     pub packed: Option<Format>,
+    /// Whether it is compressed with options that kernels do not read.
+    pub has_unread_options: bool,
 }
 
 /// The largest module that is unpacked, in bytes.
@@ -37,13 +40,15 @@ impl InspectedModule {
     pub fn read(bytes: &[u8], budget: &mut u64) -> Result<InspectedModule, ModuleFault> {
         let packed = detect(bytes);
         let unpacked = packed.map(|_| {
-            let unpacked = unpack(bytes, UNPACKED_LIMIT);
-            let size = unpacked.as_ref().map_or(UNPACKED_LIMIT, Vec::len);
+            let unpacked = unpack_with_facts(bytes, UNPACKED_LIMIT);
+            let size = unpacked
+                .as_ref()
+                .map_or(UNPACKED_LIMIT, |(content, _)| content.len());
             *budget = budget.saturating_sub(size as u64);
             unpacked
         });
         let unpacked = unpacked.transpose()?;
-        let bytes = unpacked.as_deref().unwrap_or(bytes);
+        let bytes = unpacked.as_ref().map_or(bytes, |(content, _)| content);
         let (facts, symbols) = symbols::read(bytes)?;
         Ok(InspectedModule {
             kind: facts.kind,
@@ -52,6 +57,7 @@ impl InspectedModule {
             symbols,
             signed: bytes.ends_with(SIGNATURE_END),
             packed,
+            has_unread_options: unpacked.is_some_and(|(_, facts)| unread(&facts, None).is_some()),
         })
     }
 

@@ -231,8 +231,8 @@ enum Look {
 /// What is known of a program; by some names busybox may go.
 fn program(name: &[u8], bytes: &[u8]) -> Result<ProgramFacts, ElfFault> {
     let mut facts = ProgramFacts::parse(bytes)?;
-    let name = name.rsplit(|&byte| byte == b'/').next();
-    if let Some(b"busybox" | b"insmod" | b"modprobe") = name {
+    let name = name.rsplit(|&byte| byte == b'/').next().unwrap_or(name);
+    if matches!(name, b"insmod" | b"modprobe" | b"sh" | b"ash") || name.starts_with(b"busybox") {
         facts.look_for_busybox(bytes);
     }
     Ok(facts)

@@ -146,8 +146,10 @@ impl Unpacker {
         }
     }
 
-    /// The segment that is over is of a kind that this kernel's decompressor refuses at its header, for
-    /// this reason: nothing of it was unpacked. The tree keeps what was fed.
+    /// The segment that is over is of a kind that this kernel's decompressor refuses, for this reason. All but
+    /// lzo's do so at its header: nothing of it was unpacked, and nothing happened. That of lzo refuses a block,
+    /// and what came of the blocks before it stands (`lib/decompress_unlzo.c`): which one that is is not known
+    /// here, and all that the segment did is told. The tree keeps what was fed.
     pub fn refuse(&mut self, reason: String) {
         let segment = self.segments.saturating_sub(1);
         let is_over = self.failed.as_ref();
@@ -155,7 +157,7 @@ impl Unpacker {
         let Some(format) = self.format.take().filter(|_| !is_over) else {
             return;
         };
-        let is_before = |event: &Event| event.place.segment < segment;
+        let is_before = |event: &Event| format == Format::Lzo || event.place.segment < segment;
         self.unpacking.events.retain(is_before);
         if let Some((_, check)) = &mut self.check {
             check.events.retain(is_before);

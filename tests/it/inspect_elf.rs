@@ -140,7 +140,7 @@ fn a_file_for_another_processor_or_not_whole_is_found_once() {
     let mount = built("usr/bin/mount");
     let half = mount[..mount.len() / 2].to_vec();
     let i386 = || busybox("busybox-i386");
-    let cases: [(Vec<Made>, &[&str]); 7] = [
+    let cases: [(Vec<Made>, &[&str]); 10] = [
         (
             vec![program("bin/stray", i386())],
             &["error elf-wrong-machine bin/stray: 32-bit i386"],
@@ -148,18 +148,29 @@ fn a_file_for_another_processor_or_not_whole_is_found_once() {
         (vec![file("usr/lib/firmware/stray", i386())], &[]),
         (vec![file("usr/lib/firmware/cut", &half)], &[]),
         (
-            vec![file("usr/lib/x.ko", "")],
-            &["error elf-damaged usr/lib/x.ko: an empty file"],
+            vec![file("usr/lib/modules/6.1/x.ko", "")],
+            &["error elf-damaged usr/lib/modules/6.1/x.ko: an empty file"],
         ),
         (
-            vec![file("usr/lib/x.ko", "#!/bin/sh\n")],
-            &["error elf-damaged usr/lib/x.ko: a text, not an ELF file"],
+            vec![file("usr/lib/modules/6.1/x.ko", "#!/bin/sh\n")],
+            &["error elf-damaged usr/lib/modules/6.1/x.ko: a text, not an ELF file"],
         ),
         (
-            vec![file("usr/lib/x.ko.xz", "\0")],
-            &["error elf-damaged usr/lib/x.ko.xz: no ELF file"],
+            vec![file("usr/lib/modules/6.1/x.ko.xz", "\0")],
+            &["error elf-damaged usr/lib/modules/6.1/x.ko.xz: no ELF file"],
         ),
         (vec![file("usr/lib/x.txt", "")], &[]),
+        // `ko` is the code of Korean.
+        (vec![file("usr/share/strings.ko", "words\n")], &[]),
+        (vec![file("usr/share/strings.ko", "\0")], &[]),
+        (
+            vec![
+                program("init", "#!/bin/sh\nmount\ninsmod /x.ko\n"),
+                file("x.ko", "words\n"),
+                file("y.ko", "words\n"),
+            ],
+            &["error elf-damaged x.ko: a text, not an ELF file"],
+        ),
     ];
     for (more, expected) in cases {
         assert_eq!(lines(image(&[], more)), expected);

@@ -58,9 +58,14 @@ fn loaders(name: &str) -> Vec<Made> {
             ),
         ]
     };
-    let mut entries = vec![program("bin/busybox", busybox), directory("sbin")];
+    let mut entries = vec![program("bin/busybox", &busybox), directory("sbin")];
     entries.extend(match name {
         "busybox" => vec![],
+        // Of a program that is linked to nothing it is not known what it was built with.
+        "kmod static" => vec![
+            program("bin/kmod", &busybox),
+            link("sbin/insmod", "../bin/kmod"),
+        ],
         "kmod" => kmod(&linked),
         _ => kmod(&apart),
     });
@@ -138,6 +143,7 @@ fn a_compressed_module_is_held_against_what_loads_it_and_the_kernels_configurati
             error("zstd-compressed, and loaded by kmod"),
         ),
         (old, "zst", "kmod and libzstd", None, None),
+        (old, "zst", "kmod static", None, None),
         (
             new,
             "zst",
@@ -180,24 +186,117 @@ fn a_compressed_module_is_held_against_what_loads_it_and_the_kernels_configurati
     }
 }
 
+/// What is found of a module that the init has loaded: by `insmod` and its file.
+fn told_of(format: &str, init: &str, mut entries: Vec<Made>) -> Vec<String> {
+    let name = format!("lib/xen-blkfront.ko.{format}");
+    entries.push(file(&name, packed(format, &module("kernel-6.1-amd64").0)));
+    entries.push(program("init", init.replace("FILE", &name)));
+    let found = found(
+        &judged(archive(&entries), &Guest::default()),
+        modules::RULES,
+    );
+    let rule = format!("warning module-compression-unreadable {name}: ");
+    let told = found
+        .iter()
+        .map(|line| line.strip_prefix(&rule).unwrap().to_owned());
+    told.collect()
+}
+
 #[test]
-fn a_static_busybox_takes_its_own_insmod_before_any_other() {
-    let (module, _) = module("kernel-6.1-amd64");
-    let name = "lib/xen-blkfront.ko.zst";
+fn a_static_busybox_may_take_its_own_insmod_before_any_other() {
     let dynamic = fs::read(fetched("builders-amd64").join("usr/bin/busybox")).unwrap();
-    let init = |shell: &str| program("init", format!("#!/bin/{shell} sh\ninsmod /{name}\n"));
-    let told = |shell: &str| {
-        let mut entries = loaders("kmod");
+    for (shell, format, kmod, expected) in [
+        ("busybox", "zst", "kmod", None),
+        ("busybox", "gz", "kmod", None),
+        (
+            "busybox",
+            "zst",
+            "kmod apart",
+            Some("zstd-compressed, and loaded by kmod"),
+        ),
+        ("dynamic", "zst", "kmod", None),
+        (
+            "dynamic",
+            "gz",
+            "kmod",
+            Some("gzip-compressed, and loaded by kmod"),
+        ),
+    ] {
+        let mut entries = loaders(kmod);
         entries.push(program("bin/dynamic", &dynamic));
-        entries.push(file(name, packed("zst", &module)));
-        entries.push(init(shell));
-        found(
-            &judged(archive(&entries), &Guest::default()),
-            modules::RULES,
-        )
+        let init = format!("#!/bin/{shell} sh\ninsmod /FILE\n");
+        let told = told_of(format, &init, entries);
+        assert_eq!(told, Vec::from_iter(expected), "{shell} {format} {kmod}");
+    }
+}
+
+#[test]
+fn busybox_is_known_by_whatever_name_it_is_there() {
+    let busybox = fs::read(fetched("busybox-amd64").join("bin/busybox")).unwrap();
+    for name in ["sh", "ash", "busybox.static"] {
+        let entries = vec![program(format!("bin/{name}"), &busybox)];
+        let told = told_of("zst", &format!("#!/bin/{name}\ninsmod /FILE\n"), entries);
+        assert_eq!(
+            told,
+            ["zstd-compressed, and loaded by busybox 1.35"],
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn udev_loads_by_kmods_library_whatever_modprobe_is() {
+    let builders = fetched("builders-amd64").join("usr");
+    let library = fs::read(builders.join("lib/x86_64-linux-gnu/libkmod.so.2")).unwrap();
+    let kmod = fs::read(builders.join("bin/kmod")).unwrap();
+    let busybox = || loaders("busybox");
+    let with_udev = |library: &[u8], mut entries: Vec<Made>| {
+        entries.push(program("lib/systemd/systemd-udevd", ""));
+        entries.push(file("lib/libkmod.so.2", library));
+        entries
     };
-    let expected = "zstd-compressed, and loaded by busybox 1.35";
-    let expected = format!("warning module-compression-unreadable {name}: {expected}");
-    assert_eq!(told("busybox"), [expected]);
-    assert_eq!(told("dynamic"), [""; 0]);
+    let bare = renamed(library.clone(), b"liblzma.so.5", b"libqzma.so.5");
+    let by_busybox = "zstd-compressed, and loaded by busybox 1.35";
+    let by_udev = |format: &str| format!("{format}-compressed, and loaded by udev's libkmod");
+    for (format, entries, expected) in [
+        ("zst", busybox(), Some(by_busybox.to_owned())),
+        ("zst", with_udev(&library, busybox()), None),
+        ("gz", with_udev(&library, busybox()), Some(by_udev("gzip"))),
+        ("xz", with_udev(&library, busybox()), None),
+        ("xz", with_udev(&bare, busybox()), Some(by_udev("xz"))),
+        // One library that is linked says nothing of another that is looked for.
+        (
+            "xz",
+            with_udev(&bare, vec![file("lib/liblzma.so.5.4.1", &kmod)]),
+            None,
+        ),
+    ] {
+        let told = told_of(format, "#!/bin/sh\n", entries);
+        assert_eq!(told, Vec::from_iter(expected), "{format}");
+    }
+}
+
+#[test]
+fn the_configuration_is_asked_before_the_version_and_the_modules_own_options_before_both() {
+    const ALL: &str =
+        "CONFIG_MODULE_DECOMPRESS=y\nCONFIG_MODULE_COMPRESS_ZSTD=y\nCONFIG_MODULE_COMPRESS_XZ=y\n";
+    let (module, release) = module("kernel-6.1-amd64");
+    let crc64 = XZ.run(&["--check=crc64", "-c"], &module);
+    let refused = "xz-compressed, and loaded by kmod";
+    for (name, bytes, expected) in [
+        ("lib/x.ko.zst", packed("zst", &module), None),
+        ("lib/x.ko.xz", packed("xz", &module), None),
+        ("lib/x.ko.xz", crc64, Some(refused)),
+    ] {
+        let mut entries = loaders("kmod apart");
+        entries.extend([
+            file("etc/xinitrd/modules", format!("{name}\n")),
+            file(name, bytes),
+            program("init", busybox::INIT),
+        ]);
+        let told = judged(archive(&entries), &guest(&release, ALL));
+        let line = |told| format!("error module-compression-unreadable {name}: {told}");
+        let expected = Vec::from_iter(expected.map(line));
+        assert_eq!(found(&told, modules::RULES), expected, "{name}");
+    }
 }

@@ -109,6 +109,36 @@ fn what_keeps_the_first_program_from_its_work_is_found() {
 }
 
 #[test]
+fn carriage_returns_are_told_where_they_do_harm() {
+    let told = |line: &str| {
+        let image = [program("init", format!("#!/bin/sh\n{line}"))];
+        let inspection = judged(archive(&image), &Guest::default());
+        let lines = found(&inspection, init::RULES).into_iter();
+        let lines = lines.filter_map(|line| {
+            let (_, told) = line.split_once("error carriage-returns init: ")?;
+            Some(told.to_owned())
+        });
+        lines.collect::<Vec<String>>().concat()
+    };
+    let one = "1 line that ends with a carriage return";
+    let two = "2 lines that end with a carriage return";
+    for (script, expected) in [
+        ("mount\r\n", one),
+        ("mount\r\n\r\n# words\r\n\tmount\r\n", two),
+        ("# words\r\nmount\n", ""),
+        ("\t# words\r\n\r\n", ""),
+        ("exit\nword\r\n", ""),
+        ("exit\r\nword\r\n", one),
+        ("exec /sbin/init\nword\r\n", ""),
+        ("exec 2>&1 </dev/null\nword\r\n", one),
+        ("if x\n  exit\nfi\nword\r\n", one),
+        ("mount\n\0word\r\n", ""),
+    ] {
+        assert_eq!(told(script), expected, "{script:?}");
+    }
+}
+
+#[test]
 fn microcode_is_first_and_plain_or_nothing() {
     let early = archive(&[
         directory("kernel"),

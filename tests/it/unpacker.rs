@@ -643,6 +643,21 @@ fn an_old_kernel_unpacks_nothing_where_its_check_fails() {
 }
 
 #[test]
+fn what_came_of_a_member_that_is_refused_is_told_where_a_block_is_refused_and_not_the_header() {
+    let entries = [directory("a"), file("a", "was a directory"), trailer()];
+    let told = |format: Format| {
+        let mut unpacker = Unpacker::new(TODAY, false);
+        unpacker.segment(Some(format), 0);
+        unpacker.feed(&plain(&entries).1);
+        unpacker.refuse("for a reason".to_owned());
+        let outcome = unpacker.finish();
+        (!outcome.events.is_empty(), outcome.failed.is_some())
+    };
+    assert_eq!(told(Format::Gzip), (false, true));
+    assert_eq!(told(Format::Lzo), (true, true));
+}
+
+#[test]
 fn what_is_well_is_read_without_a_word() {
     let first = [directory("a"), trailer()];
     let second = [directory("a"), file("a/b", "1"), trailer()];

@@ -1,5 +1,7 @@
 //! Rules about every ELF file of an image: whole, and for the guest's processor.
 
+use std::collections::HashSet;
+
 use crate::arch::{Arch, ElfKind};
 use crate::archive::FileType;
 use crate::elf::ElfFault;
@@ -31,7 +33,8 @@ static WRONG_MACHINE: Rule = Rule {
 static DAMAGED: Rule = Rule {
     name: "elf-damaged",
     severity: Severity::Error,
-    meaning: "An ELF file, or a compressed module, is cut short or damaged, or what is called as a module is none.",
+    meaning: "An ELF file, or a compressed module, is cut short or damaged, or what is called as a module is none, \
+              and lies below lib/modules or is loaded by the init.",
     reason: "The kernel refuses it with ENOEXEC (load_elf_binary in fs/binfmt_elf.c, elf_validity_check \
              in kernel/module/main.c), or it crashes when the missing part is used.",
     cure: "Copy the file anew and make the image again.",
@@ -40,6 +43,8 @@ static DAMAGED: Rule = Rule {
 /// What they find.
 pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let expected = architecture(case.guest, case.tree);
+    let loads = case.boot.loads.iter();
+    let loaded: HashSet<&ImagePath> = loads.filter_map(|load| load.path.as_ref()).collect();
     for (path, item) in case.tree.items() {
         if !is_for_processor(path) {
             continue;
@@ -58,7 +63,10 @@ pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
             }));
         }
         let content = case.tree.content(item);
-        let fault = fault(path, item, content);
+        let is_meant = || {
+            is_module_file(path.file_name()) && (lies_with_modules(path) || loaded.contains(path))
+        };
+        let fault = fault(item, content, is_meant);
         findings.extend(fault.map(|fault| match has_no_modinfo(content) {
             true => no_module(item),
             false => damaged(item, &fault),
@@ -100,26 +108,32 @@ fn emulated(finding: Finding, option: &str) -> Finding {
     Finding { found, ..finding }.weighing(Severity::Warning)
 }
 
-/// What is wrong with an ELF file, or with what is called as a module.
-fn fault(path: &ImagePath, item: &Item, content: &Content) -> Option<String> {
+/// What is wrong with an ELF file, or with what is meant as a module.
+fn fault(item: &Item, content: &Content, is_meant: impl Fn() -> bool) -> Option<String> {
     match content {
         Content::Module(module) => Some(Shown::words(module.as_ref().as_ref().err()?)),
         Content::Program(program) => Some(Shown::words(program.as_ref().as_ref().err()?)),
-        Content::Text(text) if is_module_file(path.file_name()) => Some(match text.is_empty() {
+        Content::Text(text) if is_meant() => Some(match text.is_empty() {
             true => "an empty file".to_owned(),
             false => "a text, not an ELF file".to_owned(),
         }),
-        Content::Opaque if is_opaque_module(path, item) => Some("no ELF file".to_owned()),
+        Content::Opaque if was_looked_into(item) && is_meant() => Some("no ELF file".to_owned()),
         _ => None,
     }
 }
 
-/// Whether a file is called as a module, and is nothing that can be one: larger ones are not looked
-/// into.
-fn is_opaque_module(path: &ImagePath, item: &Item) -> bool {
-    item.file_type() == FileType::Regular
-        && u64::from(item.entry.header.size) <= BINARY_LIMIT
-        && is_module_file(path.file_name())
+/// Whether modules are kept where `path` is: elsewhere the name may say something else, as `ko` that a file's
+/// words are Korean.
+fn lies_with_modules(path: &ImagePath) -> bool {
+    let places: [&[u8]; 2] = [b"lib/modules/", b"usr/lib/modules/"];
+    places
+        .iter()
+        .any(|place| path.as_bytes().starts_with(place))
+}
+
+/// Larger files are not.
+fn was_looked_into(item: &Item) -> bool {
+    item.file_type() == FileType::Regular && u64::from(item.entry.header.size) <= BINARY_LIMIT
 }
 
 /// Whether an object file that is whole lacks what makes a module of it.

@@ -86,9 +86,9 @@ pub const INIT_MODULE_MISSING: Rule = Rule {
     name: "init-module-missing",
     severity: Severity::Error,
     meaning: "/init loads a module that the image does not have.",
-    reason: "The module is not loaded, nor are those that need it, and its devices do not appear. It is a warning where \
-             /init is a script of no known builder, whose conditions are not followed: then it is told of what the \
-             script names in plain words, and nothing known has or is built in.",
+    reason: "The module is not loaded, nor are those that need it, and its devices do not appear. It is a warning \
+             where /init is a script of no known builder, whose conditions are not followed: then it is told of \
+             what the script names in plain words, and nothing known has or is built in.",
     cure: "Put the file in, or take it off the init's list.",
 };
 
@@ -115,8 +115,8 @@ static CARRIAGE_RETURNS: Rule = Rule {
     name: "carriage-returns",
     severity: Severity::Error,
     meaning: "Lines of /init, or of the list of modules that it reads, end with a carriage return.",
-    reason: "To a shell it is part of the last word of the line: `then\\r` is no word it knows, and `ext4.ko\\r` no file. \
-             An editor of another system, or a copy in text mode, puts it there.",
+    reason: "To a shell it is part of the last word of the line: `then\\r` is no word it knows, and `ext4.ko\\r` no \
+             file. An editor of another system, or a copy in text mode, puts it there.",
     cure: "Take them away: sed -i 's/\\r$//'.",
 };
 
@@ -229,9 +229,11 @@ fn cannot_run(case: &Case<'_>, init: &Init, item: &Item) -> Option<Finding> {
 const LIST: &str = "etc/xinitrd/modules";
 
 fn carriage_returns(case: &Case<'_>, init: &Init, item: &Item) -> Option<Finding> {
-    let returns = |text: &[u8]| text.windows(2).filter(|end| end == b"\r\n").count();
-    let told = |count: usize| format!("{count} lines that end with a carriage return");
     let expected = "lines that end with a line feed alone";
+    let told = |lines: usize| match lines {
+        1 => "1 line that ends with a carriage return".to_owned(),
+        _ => format!("{lines} lines that end with a carriage return"),
+    };
     let script = init.script.as_deref().map_or(0, returns);
     if script > 0 {
         return Some(Finding::new(&CARRIAGE_RETURNS, told(script), expected).at(item));
@@ -239,6 +241,33 @@ fn carriage_returns(case: &Case<'_>, init: &Init, item: &Item) -> Option<Finding
     let (_, list) = case.tree.find(&path(LIST)?).ok()?;
     let count = case.tree.text(LIST).map_or(0, returns);
     (count > 0).then(|| Finding::new(&CARRIAGE_RETURNS, told(count), expected).at(list))
+}
+
+/// How many lines end with a carriage return that does harm: not those of comments, nor of the data that a
+/// script may carry behind its end.
+fn returns(text: &[u8]) -> usize {
+    let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
+    let mut is_over = false;
+    let read = text.split_inclusive(|&byte| byte == b'\n');
+    let read = read.take_while(|line| !std::mem::replace(&mut is_over, ends_script(line)));
+    let returned = read.filter_map(|line| line.strip_suffix(b"\r\n"));
+    let says_something = |line: &&[u8]| !line.is_empty() && !line.starts_with(b"#");
+    returned
+        .map(<[u8]>::trim_ascii)
+        .filter(says_something)
+        .count()
+}
+
+/// Whether no shell reads on behind `line`: it is `exit`, or `exec` of a program, and not indented, as in a
+/// condition. `exec` of redirections alone comes back (POSIX, special built-ins).
+fn ends_script(line: &[u8]) -> bool {
+    let mut words = line.split(u8::is_ascii_whitespace);
+    let is_redirection = |word: &[u8]| word.iter().any(|byte| b"<>".contains(byte));
+    match words.next() {
+        Some(b"exit") => true,
+        Some(b"exec") => words.any(|word| !word.is_empty() && !is_redirection(word)),
+        _ => false,
+    }
 }
 
 fn loads_nothing(case: &Case<'_>, item: &Item) -> Option<Finding> {

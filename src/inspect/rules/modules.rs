@@ -6,7 +6,7 @@ use crate::compress::Format;
 use crate::inspect::Case;
 use crate::inspect::boot::Loader;
 use crate::inspect::finding::{Finding, Rule, Severity};
-use crate::inspect::loading::{Loading, Packed};
+use crate::inspect::loading::{Caller, Loading, Packed};
 use crate::inspect::modules::{Member, Modules, Order, Provider, few};
 use crate::kernel_version::KernelVersion;
 use crate::kmod::name::ModuleName;
@@ -85,11 +85,12 @@ static COMPRESSED: Rule = Rule {
     name: "module-compression-unreadable",
     severity: Severity::Error,
     meaning: "A module is compressed as neither the program that loads it nor the kernel can unpack it.",
-    reason: "busybox unpacks gzip and xz; kmod zstd, xz and gzip, each by a library that it was built with. Kernels since 5.17 unpack gzip and xz, since 6.2 zstd, where CONFIG_MODULE_DECOMPRESS and the \
-             one format's CONFIG_MODULE_COMPRESS_... are set, and are asked to by kmod since 31 and busybox since 1.37 \
-             alone: else it is `invalid module format`. It is a warning where it is not certain that the module is \
-             loaded, or where the kernel might unpack it: --root and --kernel name the guest's root, whose \
-             boot/config-RELEASE tells.",
+    reason: "busybox unpacks gzip and xz; kmod, whose library udev loads by, zstd, xz and gzip, each by a library \
+             that it was built with. Kernels since 5.17 unpack gzip and xz (with no check but CRC32), since 6.2 \
+             zstd, where CONFIG_MODULE_DECOMPRESS and the one format's CONFIG_MODULE_COMPRESS_... are set, and are \
+             asked to by kmod since 31 and busybox since 1.37 alone: else it is `invalid module format`. It is a \
+             warning where it is not certain that the module is loaded, or by which program, or where the kernel \
+             might unpack it: --root and --kernel name the guest's root, whose boot/config-RELEASE tells.",
     cure: "Unpack the modules when the image is made: its own compression does as well. Or load them by kmod, \
            with the library that it takes.",
 };
@@ -212,26 +213,26 @@ fn early(
 
 /// The modules that are compressed so that they cannot be loaded.
 fn unreadable(case: &Case<'_>, modules: &Modules<'_>, order: Option<&Order>) -> Vec<Finding> {
-    let shell = case.boot.own_shell();
-    let loading = Loading::of(case.tree, shell);
+    let loading = Loading::of(case.tree, case.boot.own_shell(), case.boot.on_demand);
     let is_certain = case.boot.loads_are_certain();
     let by_file: HashSet<usize> = order.map_or_else(HashSet::new, |order| {
         order.by_file.iter().copied().collect()
     });
+    let is_loaded = |number| order.is_some_and(|order| order.place(number).is_some());
     let members = modules.members.iter().enumerate();
     let unreadable = members.filter_map(|(number, member)| {
         let module = packed(case, member)?;
-        let loader = match by_file.contains(&number) {
-            true => Loader::Insmod,
-            false => Loader::Modprobe,
+        let caller = match (by_file.contains(&number), is_loaded(number)) {
+            (true, _) => Caller::Init(Loader::Insmod),
+            (false, true) => Caller::Init(Loader::Modprobe),
+            (false, false) => Caller::OnDemand,
         };
-        let severity = loading.by(loader).refuses(module, loader)?;
-        let is_loaded = is_certain && order.is_some_and(|order| order.place(number).is_some());
-        let (format, program) = (module.format.name(), loading.by(loader).name());
+        let refusal = loading.refuses(module, caller)?;
+        let (format, program) = (module.format.name(), refusal.program);
         let found = format!("{format}-compressed, and loaded by {program}");
         let finding = Finding::new(&COMPRESSED, found, "a module that is not compressed");
-        let severity = match is_loaded {
-            true => severity,
+        let severity = match is_certain && is_loaded(number) {
+            true => refusal.severity,
             false => Severity::Warning,
         };
         Some(finding.weighing(severity).at(member.item))
@@ -248,8 +249,8 @@ fn packed(case: &Case<'_>, member: &Member<'_>) -> Option<Packed> {
     })
 }
 
-/// Whether the kernel that `member` is of unpacks modules in `format`, as its configuration says; `None` where
-/// that was not found and its version leaves it open.
+/// Whether the kernel that `member` is of unpacks it, as its configuration says, and where that was not found
+/// as its version does; `None` where that leaves it open. A vendor's kernel may unpack what its version does not.
 fn kernel_unpacks(case: &Case<'_>, member: &Member<'_>, format: Format) -> Option<bool> {
     let (first, option) = match format {
         Format::Gzip => (UNPACKS_MODULES, "MODULE_COMPRESS_GZIP"),
@@ -257,13 +258,17 @@ fn kernel_unpacks(case: &Case<'_>, member: &Member<'_>, format: Format) -> Optio
         Format::Zstd => (UNPACKS_ZSTD, "MODULE_COMPRESS_ZSTD"),
         _ => return Some(false),
     };
-    let version: Option<KernelVersion> = member.module.release()?.parse().ok();
-    if version.is_some_and(|version| version < first) {
+    if member.module.has_unread_options {
         return Some(false);
     }
     let kernel = case.guest.root.as_ref();
-    let kernel = kernel.filter(|kernel| member.is_of(&kernel.release))?;
-    Some(kernel.has_option("MODULE_DECOMPRESS")? && kernel.has_option(option)?)
+    let kernel = kernel.filter(|kernel| member.is_of(&kernel.release));
+    let is_set = |option| kernel.and_then(|kernel| kernel.has_option(option));
+    if let (Some(unpacks), Some(knows_format)) = (is_set("MODULE_DECOMPRESS"), is_set(option)) {
+        return Some(unpacks && knows_format);
+    }
+    let version: KernelVersion = member.module.release()?.parse().ok()?;
+    (version < first).then_some(false)
 }
 
 /// Release directories without the index that modprobe goes by.

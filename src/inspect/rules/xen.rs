@@ -46,8 +46,8 @@ pub const WRONG_ISIZE: Rule = Rule {
     name: "xen-wrong-isize",
     severity: Severity::Error,
     meaning: "The last four bytes of a gzip ramdisk are not the size of its content.",
-    reason: "Xen's toolstack before 4.20 inflates into as many bytes as they say: into fewer it fails, and of more it takes the \
-             memory. It is a warning where no --xen says which Xen it is.",
+    reason: "Xen's toolstack before 4.20 inflates into as many bytes as they say: into fewer it fails, and of \
+             more it takes the memory. It is a warning where no --xen says which Xen it is.",
     cure: "Make the image again: it is damaged, or was put together by hand.",
 };
 /// The ramdisk is larger than a toolstack takes.
