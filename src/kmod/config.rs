@@ -15,11 +15,13 @@ pub struct ModprobeConfig {
     pub softdeps: Vec<(ModuleName, Softdep)>,
     /// `weakdep MODULE NAME...`, in order.
     pub weakdeps: Vec<(ModuleName, Vec<String>)>,
+    /// `install NAME COMMAND...`: the names that a command is run for instead, in order.
+    pub installs: Vec<ModuleName>,
 }
 
 impl ModprobeConfig {
     /// Adds what `text` says. Lines ending in a backslash go on in the next; `#` begins a comment
-    /// line; other commands (`install`, `blacklist`) concern running modprobe and are passed over.
+    /// line; other commands (`remove`, `blacklist`) concern running modprobe and are passed over.
     pub fn add(&mut self, text: &[u8]) {
         let text = String::from_utf8_lossy(text)
             .replace("\\\r\n", " ")
@@ -34,6 +36,7 @@ impl ModprobeConfig {
             match command {
                 Some("alias") => self.add_alias(subject, &rest),
                 Some("options") => self.options.push((module, rest.join(" "))),
+                Some("install") => self.installs.push(module),
                 Some("softdep") => self
                     .softdeps
                     .push((module, Softdep::parse(&rest.join(" ")))),
@@ -111,5 +114,6 @@ mod tests {
         assert_eq!(config.aliased(b"eth0"), [ModuleName::new("xennet")]);
         assert_eq!(config.aliased(b"usb-controller"), []);
         assert_eq!(config.softdeps[0].1.pre, ["crc32c"]);
+        assert_eq!(config.installs, [ModuleName::new("x")]);
     }
 }

@@ -146,6 +146,30 @@ def needs():
     yield entry(b"init", EXECUTABLE, b"#!/bin/sh\n" + loads)
 
 
+def init(*lines):
+    return entry(b"init", EXECUTABLE, b"#!/bin/sh\n" + b"".join(lines))
+
+
+def loops():
+    """Loops in loops, and calls whose word may be the variable of any of them."""
+    yield init(b"for a in b\n" * many(90_000), b"insmod $z\n" * many(105_000))
+
+
+def patterns():
+    """A loop through patterns, each of which may stand for any of the files in its directory."""
+    for number in range(many(40_000)):
+        yield entry(b"lib/%d.ko" % number, FILE, b"x")
+    words = b" ".join(b"/lib/*%d.z" % number for number in range(4000))
+    yield init(b"for a in " + words + b"; do\ninsmod $a\ndone\n")
+
+
+def aliases():
+    """Names that any pattern of a module may stand for."""
+    info = b"".join(b"alias=pci:v%08d*\0" % number for number in range(many(300_000)))
+    yield entry(b"m.ko", FILE, module(info))
+    yield init(b"".join(b"modprobe pci:%d\n" % number for number in range(4096)))
+
+
 def packed_module():
     stream = lzma.LZMACompressor(lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, preset=0)
     bomb = b"".join([stream.compress(piece) for piece in zeros(many(1 << 30))] + [stream.flush()])
@@ -410,6 +434,9 @@ IMAGES = {
     "modinfo-of-16-mib-claimed": listed(claims_of_modinfo),
     "modinfo-of-1-mib-each": listed(modinfos),
     "modules-that-need-all": listed(needs),
+    "script-of-loops": listed(loops),
+    "script-of-patterns": listed(patterns),
+    "script-of-names": listed(aliases),
 }
 
 

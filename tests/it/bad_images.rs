@@ -72,6 +72,9 @@ const IMAGES: &[(&str, &str)] = &[
     ("modinfo-of-16-mib-claimed", "elf-damaged"),
     ("modinfo-of-1-mib-each", "no-init"),
     ("modules-that-need-all", "script-interpreter-missing"),
+    ("script-of-loops", "script-interpreter-missing"),
+    ("script-of-patterns", "script-interpreter-missing"),
+    ("script-of-names", "script-interpreter-missing"),
 ];
 
 fn maker() -> PathBuf {

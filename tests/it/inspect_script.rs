@@ -100,6 +100,75 @@ fn what_a_script_loads_in_plain_words_is_there_or_built_in() {
 }
 
 #[test]
+fn a_file_that_is_asked_for_first_may_be_missing() {
+    let missing = "warning init-module-missing init: no /lib/x.ko";
+    let cases: [(&str, &[&str]); 5] = [
+        ("[ -e /lib/x.ko ] && insmod /lib/x.ko", &[]),
+        ("if [ -f /lib/x.ko ]; then\n  insmod /lib/x.ko\nfi", &[]),
+        (
+            "for m in /lib/x.ko; do\n  test -r $m &&\n    insmod $m\ndone",
+            &[],
+        ),
+        ("[ -e /lib/y.ko ] && insmod /lib/x.ko", &[missing]),
+        ("[ -e /lib/x.ko ] && :\ninsmod /lib/x.ko", &[missing]),
+    ];
+    for (lines, expected) in cases {
+        assert_eq!(
+            said_of(script(lines), &[], &Guest::default()),
+            expected,
+            "{lines}"
+        );
+    }
+}
+
+#[test]
+fn a_name_that_the_images_modprobe_configuration_has_is_not_told_as_missing() {
+    let files = [
+        file("etc/modprobe.conf", "alias old-net ext4\n"),
+        file(
+            "etc/modprobe.d/own.conf",
+            "# comment\nalias my-net* \\\n ext4\n",
+        ),
+        file("lib/modprobe.d/own.conf", "install own_thing /bin/true\n"),
+        file("etc/modprobe.d/unread", "alias unread ext4\n"),
+    ];
+    for (name, is_named) in [
+        ("old_net", true),
+        ("mynet", false),
+        ("my_net0", true),
+        ("own-thing", true),
+        ("unread", false),
+    ] {
+        let said = said_of(
+            script(&format!("modprobe {name}")),
+            &files,
+            &Guest::default(),
+        );
+        let missing = format!("warning init-module-missing init: no module {name}");
+        assert_eq!(!said.contains(&missing), is_named, "{name}: {said:?}");
+    }
+}
+
+#[test]
+fn a_module_that_a_condition_loads_is_loaded_where_it_stands() {
+    let files = [
+        "fs/mbcache.ko",
+        "fs/jbd2/jbd2.ko",
+        "lib/crc16.ko",
+        "fs/ext4/ext4.ko",
+    ];
+    let files = files.map(|path| {
+        file(
+            format!("lib/{}", path.rsplit('/').next().unwrap()),
+            module(path),
+        )
+    });
+    let lines = "if insmod /lib/mbcache.ko; then insmod /lib/jbd2.ko; fi\n\
+        while ! insmod /lib/crc16.ko; do :; done\ninsmod /lib/ext4.ko";
+    assert_eq!(said_of(script(lines), &files, &Guest::default()), [""; 0]);
+}
+
+#[test]
 fn a_list_that_lacks_an_ending_is_told_what_is_there() {
     let driver = XZ.run(&["-c"], &module("drivers/block/xen-blkfront.ko"));
     let files = [

@@ -10,7 +10,7 @@ use super::generator::Generator;
 use super::init::{Init, InitKind};
 use super::lists::{self, Asked};
 use super::nash;
-use super::shell;
+use super::shell::{self, Call};
 use super::words::text;
 use super::{Load, Loader};
 
@@ -51,7 +51,7 @@ pub(super) fn of(tree: &Tree, generator: Generator, init: Option<&Init>) -> Vec<
         Generator::Mkinitcpio => lists::mkinitcpio(tree),
         Generator::Booster => lists::booster(tree),
         Generator::Mkinitrd | Generator::URoot | Generator::Unknown => {
-            shell_loads(script.unwrap_or_default())
+            shell_loads(script.unwrap_or_default(), tree)
         }
     };
     asked.truncate(LOADS_LIMIT);
@@ -79,8 +79,15 @@ fn nash_loads(script: &[u8]) -> Vec<Asked> {
     loads.collect()
 }
 
-fn shell_loads(script: &[u8]) -> Vec<Asked> {
+/// What the lines of a script load; a file that they ask for first, and that is not there, they do not load.
+fn shell_loads(script: &[u8], tree: &Tree) -> Vec<Asked> {
+    let is_skipped = |call: &Call| {
+        call.is_tested
+            && shell::pattern(call.module.as_bytes()).is_none()
+            && !tree.has(&call.module)
+    };
     let calls = shell::calls(script).into_iter();
+    let calls = calls.filter(|call| !is_skipped(call));
     let asked = calls.map(|call| Asked {
         module: call.module,
         loader: match call.is_file {
@@ -92,10 +99,17 @@ fn shell_loads(script: &[u8]) -> Vec<Asked> {
     asked.collect()
 }
 
+/// The most names that are held against patterns in all; a script's own ask for a few thousand.
+const NAMES_LIMIT: usize = 1 << 24;
+
 /// Where the modules of an image lie, by name.
 struct Places<'t> {
     tree: &'t Tree,
     by_name: BTreeMap<ModuleName, ImagePath>,
+    /// The sorted names in the directories that were asked for, by where these really lie.
+    listed: BTreeMap<ImagePath, Vec<Vec<u8>>>,
+    /// How many names were held against patterns.
+    compared: usize,
 }
 
 impl<'t> Places<'t> {
@@ -106,17 +120,24 @@ impl<'t> Places<'t> {
                 by_name.entry(name).or_insert_with(|| path.clone());
             }
         }
-        Places { tree, by_name }
+        Places {
+            tree,
+            by_name,
+            listed: BTreeMap::new(),
+            compared: 0,
+        }
     }
 
-    fn find(&self, asked: Vec<Asked>) -> Vec<Load> {
-        let loads = asked.into_iter().flat_map(|asked| {
+    fn find(mut self, asked: Vec<Asked>) -> Vec<Load> {
+        let mut loads = Vec::new();
+        for asked in asked {
             let files = match asked.loader {
                 Loader::Insmod => self.matching(&asked.module),
                 Loader::Modprobe => None,
             };
-            let modules = files.unwrap_or_else(|| vec![asked.module.clone()]);
-            modules.into_iter().map(move |module| Load {
+            let modules = files.unwrap_or_else(|| vec![asked.module]);
+            let left = LOADS_LIMIT.saturating_sub(loads.len());
+            loads.extend(modules.into_iter().take(left).map(|module| Load {
                 path: match asked.loader {
                     Loader::Insmod => self.file(&module),
                     Loader::Modprobe => self.by_name.get(&ModuleName::new(&module)).cloned(),
@@ -124,25 +145,40 @@ impl<'t> Places<'t> {
                 module,
                 loader: asked.loader,
                 options: asked.options.clone(),
-            })
-        });
-        loads.take(LOADS_LIMIT).collect()
+            }));
+        }
+        loads
     }
 
     /// The files that a path with a `*` stands for, in the order in which a shell names them; `None` for any
     /// other path.
-    fn matching(&self, path: &str) -> Option<Vec<String>> {
+    fn matching(&mut self, path: &str) -> Option<Vec<String>> {
         let (directory, start, end) = shell::pattern(path.as_bytes())?;
-        let listed = self.tree.root().list(&ImagePath::new(directory).ok()?);
-        let names = listed.map(|(_, names)| names).unwrap_or_default();
-        let mut names: Vec<Vec<u8>> = names.into_iter().map(|(name, _)| name).collect();
-        names.retain(|name| {
+        let is_spent = self.compared > NAMES_LIMIT;
+        let names = self.names(&ImagePath::new(directory).ok()?);
+        let names = names.filter(|_| !is_spent).unwrap_or_default();
+        let compared = names.len();
+        let matching = names.iter().filter(|name| {
             let rest = name.strip_prefix(start);
             rest.is_some_and(|rest| rest.ends_with(end)) && !name.starts_with(b".")
         });
-        names.sort();
-        let files = names.iter().map(|name| [directory, b"/", name].concat());
-        Some(files.map(|file| text(&file)).collect())
+        let files = matching.map(|name| text(&[directory, b"/", name].concat()));
+        let files = files.take(LOADS_LIMIT).collect();
+        self.compared += compared;
+        Some(files)
+    }
+
+    /// The names in a directory, in their order.
+    fn names(&mut self, directory: &ImagePath) -> Option<&[Vec<u8>]> {
+        let (real, _) = self.tree.root().resolve(directory).ok()?;
+        let names = self.listed.entry(real).or_insert_with_key(|real| {
+            let listed = self.tree.root().list(real);
+            let names = listed.map(|(_, names)| names).unwrap_or_default();
+            let mut names: Vec<Vec<u8>> = names.into_iter().map(|(name, _)| name).collect();
+            names.sort();
+            names
+        });
+        Some(names)
     }
 
     /// An init's working directory is the root.

@@ -8,6 +8,7 @@ mod init;
 mod lists;
 mod loads;
 mod nash;
+mod script;
 mod shebang;
 mod shell;
 mod words;

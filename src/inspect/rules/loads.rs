@@ -1,6 +1,6 @@
 //! What an init loads and the image does not have.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::drivers::is_served;
 use super::init::INIT_MODULE_MISSING;
@@ -11,11 +11,14 @@ use crate::inspect::boot::{Load, Loader, is_made_at_boot};
 use crate::inspect::finding::{Finding, Severity};
 use crate::inspect::modules::Modules;
 use crate::inspect::picture::Item;
+use crate::inspect::tree::Tree;
+use crate::kmod::aliases::AliasIndex;
+use crate::kmod::config::ModprobeConfig;
 use crate::kmod::name::ModuleName;
 use crate::nearest::nearest;
 
-/// How many names that a script asks modprobe for are looked up, and for how many missing files one that is
-/// nearly called so is looked for: each may take a look at all modules.
+/// How many names that a script asks modprobe for are looked up among the patterns of all modules, and for how
+/// many missing files one that is nearly called so is looked for.
 const LOOKED_UP: usize = 32;
 /// Among how many files a nearly equal name is looked for.
 const CANDIDATES: usize = 4096;
@@ -33,8 +36,7 @@ pub(super) fn missing(
         let files = loads.filter(|load| load.loader == Loader::Insmod);
         (Severity::Error, files.collect())
     } else if case.boot.loads_are_of_a_script() {
-        let missing = loads.filter(|load| !is_known_elsewhere(modules, load));
-        (Severity::Warning, missing.collect())
+        (Severity::Warning, missing_of_script(case, modules, loads))
     } else {
         return;
     };
@@ -55,22 +57,103 @@ pub(super) fn missing(
     }
 }
 
-/// Whether what a script loads may be there all the same: in the kernel, in a file that is made or mounted
-/// later, or under another name.
-fn is_known_elsewhere(modules: &Modules<'_>, load: &Load) -> bool {
-    let path = load.module.as_bytes();
-    match load.loader {
-        // The script may have changed its directory.
-        Loader::Insmod if !path.starts_with(b"/") || is_made_at_boot(path) => true,
-        Loader::Insmod => {
-            let name = path
-                .rsplit(|&byte| byte == b'/')
-                .next()
-                .and_then(ModuleName::of_file);
-            name.is_some_and(|name| modules.is_builtin(name.as_bytes()))
-        }
-        Loader::Modprobe => is_served(modules, path, |_| true),
+/// What a script loads and the image does not have. What may be there all the same is left out: in the kernel,
+/// in a file that is made or mounted later, or under another name; and so are names past those that are looked up.
+fn missing_of_script<'l>(
+    case: &Case<'_>,
+    modules: &Modules<'_>,
+    loads: impl Iterator<Item = &'l Load>,
+) -> Vec<&'l Load> {
+    let loads: Vec<&Load> = loads.collect();
+    let asks = |load: &&&Load| {
+        load.loader == Loader::Modprobe && !modules.is_builtin(load.module.as_bytes())
+    };
+    let names: BTreeSet<&str> = loads
+        .iter()
+        .filter(asks)
+        .map(|load| load.module.as_str())
+        .collect();
+    let configured = Configured::of(case);
+    let unserved: BTreeSet<&str> = names
+        .into_iter()
+        .filter(|name| !configured.names(name))
+        .take(LOOKED_UP)
+        .filter(|name| !is_served(modules, name.as_bytes(), |_| true))
+        .collect();
+    let is_missing = |load: &&Load| match load.loader {
+        Loader::Insmod => !is_file_elsewhere(modules, load.module.as_bytes()),
+        Loader::Modprobe => unserved.contains(load.module.as_str()),
+    };
+    loads.into_iter().filter(is_missing).collect()
+}
+
+fn is_file_elsewhere(modules: &Modules<'_>, path: &[u8]) -> bool {
+    // The script may have changed its directory.
+    if !path.starts_with(b"/") || is_made_at_boot(path) {
+        return true;
     }
+    let name = path.rsplit(|&byte| byte == b'/').next();
+    let name = name.and_then(ModuleName::of_file);
+    name.is_some_and(|name| modules.is_builtin(name.as_bytes()))
+}
+
+/// The most bytes of an image's configuration of modprobe that are read: ten times what distributions have.
+const CONFIGURATION_LIMIT: usize = 1 << 20;
+
+/// What the image's own configuration of modprobe names (modprobe.d(5)).
+struct Configured {
+    /// They bound what patterns cost that are made to.
+    aliases: AliasIndex,
+    installs: BTreeSet<ModuleName>,
+    is_whole: bool,
+}
+
+impl Configured {
+    fn of(case: &Case<'_>) -> Configured {
+        let mut config = ModprobeConfig::default();
+        let mut left = Some(CONFIGURATION_LIMIT);
+        for path in configuration_files(case.tree) {
+            let text = case.tree.text(&path).unwrap_or_default();
+            left = left.and_then(|left| left.checked_sub(text.len()));
+            if left.is_none() {
+                break;
+            }
+            config.add(text);
+        }
+        let mut aliases = AliasIndex::default();
+        for alias in &config.aliases {
+            aliases.push(&alias.pattern, &alias.module);
+        }
+        Configured {
+            aliases,
+            installs: config.installs.into_iter().collect(),
+            is_whole: left.is_some(),
+        }
+    }
+
+    /// Whether it says what the name stands for, or is more than can be looked through.
+    fn names(&self, name: &str) -> bool {
+        !self.is_whole
+            || self.installs.contains(&ModuleName::new(name))
+            || self.aliases.matching(name.as_bytes()).next().is_some()
+            || self.aliases.is_spent()
+    }
+}
+
+fn configuration_files(tree: &Tree) -> Vec<String> {
+    let mut files = vec!["etc/modprobe.conf".to_owned()];
+    for directory in ["etc", "lib", "usr/lib", "usr/local/lib"] {
+        let directory = format!("{directory}/modprobe.d");
+        let listed = ImagePath::new(&directory).map(|path| tree.root().list(&path));
+        let Ok(Ok((_, names))) = listed else { continue };
+        let names = names
+            .into_iter()
+            .filter(|(name, _)| name.ends_with(b".conf"));
+        files.extend(
+            names.map(|(name, _)| format!("{directory}/{}", String::from_utf8_lossy(&name))),
+        );
+    }
+    files
 }
 
 /// The files of modules in an image.
