@@ -116,6 +116,12 @@ impl Loading {
     }
 }
 
+/// Whether the shell at `shell` may be a busybox that runs its own programs without their files.
+#[must_use]
+pub fn may_run_its_own(tree: &Tree, shell: &[u8]) -> bool {
+    standalone(tree, shell).is_some()
+}
+
 /// The busybox at `shell`, where it may be built to take its own programs before all others that are called by
 /// their bare names: FEATURE_SH_STANDALONE, which is off where nothing is said, and on in Debian's static one.
 fn standalone(tree: &Tree, shell: &[u8]) -> Option<Program> {

@@ -84,6 +84,17 @@ impl Picture {
     }
 }
 
+impl Content {
+    /// The text, if it is a small one.
+    #[must_use]
+    pub fn text(&self) -> Option<&[u8]> {
+        match self {
+            Content::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
 impl Item {
     /// The type of file.
     #[must_use]

@@ -71,6 +71,9 @@ const VERSION_LIMIT: usize = 80;
 /// What this program's nash scripts say, and those of Red Hat's own mkinitrd do not.
 const OWN_WORDS: &[u8] = b"echo \"Mounted /proc, mounting /sys\"";
 
+/// Where its busybox script reads its list.
+const READS_LIST: &[u8] = b"done </etc/xinitrd/modules";
+
 impl Maker {
     /// Who made the image with these files and this init.
     #[must_use]
@@ -108,10 +111,13 @@ impl Seen<'_> {
         found.next().unwrap_or_default().0
     }
 
+    /// By its list, or, where that is gone, by the words of its scripts.
     fn is_xinitrd(&self) -> bool {
         let script = self.init.and_then(|init| init.script.as_deref());
-        let says_so = || lines(script.unwrap_or_default()).any(|line| line == OWN_WORDS);
-        self.has(crate::init::busybox::MODULES_PATH) || self.is_nash() && says_so()
+        let says = |words: &[u8]| lines(script.unwrap_or_default()).any(|line| line == words);
+        self.has(crate::init::busybox::MODULES_PATH)
+            || says(READS_LIST)
+            || self.is_nash() && says(OWN_WORDS)
     }
 
     /// `parse_config` of its `functions` leaves the configuration; newer ones a version too.

@@ -15,7 +15,7 @@ use super::words::text;
 use super::{Load, Loader};
 
 /// Where udev's daemon lies, in images of any age.
-const UDEV: [&str; 7] = [
+pub(super) const UDEV: [&str; 7] = [
     "usr/lib/systemd/systemd-udevd",
     "lib/systemd/systemd-udevd",
     "usr/lib/udev/udevd",

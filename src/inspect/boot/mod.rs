@@ -8,6 +8,7 @@ mod init;
 mod lists;
 mod loads;
 mod nash;
+mod programs;
 mod script;
 mod shebang;
 mod shell;
@@ -20,6 +21,7 @@ use super::tree::Tree;
 pub use generator::{Generator, Maker};
 pub use init::{Init, InitKind};
 pub use nash::{Missing, missing_in_nash};
+pub use programs::Needed;
 pub use shebang::{Shebang, ShebangFault};
 pub use shell::{is_made_at_boot, sourced};
 
@@ -36,6 +38,8 @@ pub struct Boot {
     pub loads: Vec<Load>,
     /// Whether udev, or an init of its kind, loads further modules for the devices it finds.
     pub on_demand: bool,
+    /// The programs that the init cannot do without, where a known builder wrote it.
+    pub programs: Vec<Needed>,
 }
 
 /// A module that the init loads.
@@ -69,6 +73,7 @@ impl Boot {
         Boot {
             loads: loads::of(tree, generator, init.as_ref()),
             on_demand: loads::on_demand(tree, generator),
+            programs: programs::needed(tree, generator, init.as_ref()),
             generator,
             version,
             init,

@@ -6,12 +6,23 @@ use crate::image_path::ImagePath;
 use crate::inspect::Case;
 use crate::inspect::boot::Loader;
 use crate::inspect::finding::{Finding, Rule, Severity};
+use crate::inspect::loading::{Loading, Program};
 use crate::inspect::modules::{Member, Modules, few};
 use crate::kmod::dep_file::DepFile;
 use crate::kmod::name::ModuleName;
 
 /// The rules, in order.
-pub const RULES: &[&Rule] = &[&STALE];
+pub const RULES: &[&Rule] = &[&INDEX_MISSING, &STALE];
+
+static INDEX_MISSING: Rule = Rule {
+    name: "modules-index-missing",
+    severity: Severity::Error,
+    meaning: "kmod is to load the image's modules, and modules.dep.bin or modules.alias.bin is not there or empty.",
+    reason: "kmod's modprobe, and udev by the same library, finds a module by its name in modules.dep.bin and by what a \
+             device, a file system or the kernel calls it in modules.alias.bin, and never reads modules.dep and \
+             modules.alias (libkmod/libkmod-module.c): without them no driver is loaded for any device.",
+    cure: "Run `depmod -b ROOT RELEASE` over the image's tree before it is packed, and pack what it writes.",
+};
 
 static STALE: Rule = Rule {
     name: "modules-dep-stale",
@@ -27,6 +38,7 @@ static STALE: Rule = Rule {
 
 /// What they find.
 pub fn check(case: &Case<'_>, modules: &Modules<'_>, findings: &mut Vec<Finding>) {
+    findings.extend(missing(case, modules));
     let loads = case.boot.loads.iter();
     let asked: HashSet<&ImagePath> = loads
         .filter(|load| load.loader == Loader::Modprobe)
@@ -39,6 +51,54 @@ pub fn check(case: &Case<'_>, modules: &Modules<'_>, findings: &mut Vec<Finding>
     for release in directories.collect::<BTreeSet<_>>() {
         findings.extend(stale(case, modules, &asked, release));
     }
+}
+
+/// The indexes that kmod goes by and that are missing, of each release that has modules.
+fn missing(case: &Case<'_>, modules: &Modules<'_>) -> Vec<Finding> {
+    let loading = Loading::of(case.tree, case.boot.own_shell(), case.boot.on_demand);
+    let by_name = case
+        .boot
+        .loads
+        .iter()
+        .any(|load| load.loader == Loader::Modprobe);
+    let is_kmod = |program: &Program| matches!(program, Program::Kmod(_));
+    let for_devices =
+        case.boot.on_demand && is_kmod(loading.udev.as_ref().unwrap_or(&loading.modprobe));
+    // A busybox that is the shell may be the modprobe too, and reads texts.
+    let for_names = by_name && is_kmod(&loading.modprobe) && loading.shell.is_none();
+    let own = modules.members.iter().filter(|member| !member.is_weak);
+    let releases: BTreeSet<&[u8]> = own.filter_map(|member| member.directory).collect();
+    let releases = releases.into_iter().filter(|_| for_devices || for_names);
+    let missing = releases.filter_map(|release| {
+        let release = String::from_utf8_lossy(release);
+        let is_there = |name: &str| has_content(case, &release, name);
+        // That there is no index at all is another rule's to tell.
+        let dep = !is_there("modules.dep.bin") && (is_there("modules.dep") || !by_name);
+        let alias = for_devices && !is_there("modules.alias.bin");
+        let names = match (dep, alias) {
+            (true, true) => "modules.dep.bin and modules.alias.bin",
+            (true, false) => "modules.dep.bin",
+            (false, true) => "modules.alias.bin",
+            (false, false) => return None,
+        };
+        let found = format!("/lib/modules/{release} has no {names}");
+        Some(Finding::new(
+            &INDEX_MISSING,
+            found,
+            "the indexes that depmod writes",
+        ))
+    });
+    missing.collect()
+}
+
+/// Whether a release has a file of this name with something in it.
+fn has_content(case: &Case<'_>, release: &str, name: &str) -> bool {
+    ["lib/modules", "usr/lib/modules"].into_iter().any(|place| {
+        let path = ImagePath::new(format!("{place}/{release}/{name}"));
+        let found = path.ok().and_then(|path| case.tree.find(&path).ok());
+        // Of a file with several names one entry alone has the content.
+        found.is_some_and(|(_, item)| item.entry.header.size > 0 || item.entry.header.nlink > 1)
+    })
 }
 
 fn stale(

@@ -1,10 +1,14 @@
 //! Rules about the first program, and what it needs.
 
+mod console;
+mod programs;
+mod script;
+
 use super::loads;
 use crate::archive::FileType;
 use crate::image_path::{ImagePath, Shown};
 use crate::inspect::Case;
-use crate::inspect::boot::{Init, InitKind, Shebang, missing_in_nash, sourced};
+use crate::inspect::boot::{Init, InitKind, Shebang};
 use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::modules::Modules;
 use crate::inspect::picture::{Content, Item};
@@ -54,33 +58,6 @@ pub const INIT_CANNOT_RUN: Rule = Rule {
            path, its lines ended by newlines alone.",
 };
 
-/// No console.
-pub const NO_CONSOLE_NODE: Rule = Rule {
-    name: "no-console-node",
-    severity: Severity::Warning,
-    meaning: "Nothing makes /dev/console before devtmpfs is mounted: the image does not, and the kernel's own archive \
-              does not or is undone.",
-    reason: "The kernel opens it for /init before anything can mount devtmpfs (console_on_rootfs in its \
-             init/main.c), and without it all that /init says is lost: `Warning: unable to open an initial console`. \
-             Kernels have one in the archive that is built into them, over which an image is unpacked \
-             (usr/default_cpio_list), unless they were built with an archive of their own: that is told where \
-             --root has the kernel's configuration, and its CONFIG_INITRAMFS_SOURCE names one.",
-    cure: "Put a character device dev/console, 5:1, mode 0600, into the image.",
-};
-
-/// Something else where the console should be.
-pub const WRONG_CONSOLE_NODE: Rule = Rule {
-    name: "wrong-console-node",
-    severity: Severity::Error,
-    meaning: "/dev/console is not the character device 5:1.",
-    reason: "It takes the place of the node that most kernels bring along, and becomes the input and \
-             output of /init (console_on_rootfs in the kernel's init/main.c): nothing that /init says is \
-             seen. A character device of another number does so only where the kernel brings none \
-             along, and is a warning.",
-    cure: "Make dev/console the character device 5:1, mode 0600; packing a directory takes root, \
-           fakeroot or a list of nodes for that.",
-};
-
 /// The init loads what is not there.
 pub const INIT_MODULE_MISSING: Rule = Rule {
     name: "init-module-missing",
@@ -96,28 +73,14 @@ pub const INIT_MODULE_MISSING: Rule = Rule {
 pub const INIT_PROGRAM_MISSING: Rule = Rule {
     name: "init-program-missing",
     severity: Severity::Error,
-    meaning: "The nash script /init calls a program that the image does not have.",
-    reason: "nash says so and goes on: without insmod no module is loaded, without lvm no volume is there.",
-    cure: "Put the program in, where the script calls it, or in /usr/bin, /bin, /sbin or /usr/sbin.",
-};
-
-/// The init reads what is not there.
-pub const INIT_SOURCE_MISSING: Rule = Rule {
-    name: "init-source-missing",
-    severity: Severity::Error,
-    meaning: "The script /init reads in a file that the image does not have.",
-    reason: "A shell ends when `.` finds no file (POSIX, special built-ins), and when /init ends the \
-             kernel panics: `Attempted to kill init!`.",
-    cure: "Put the file in; make the image again with its builder.",
-};
-
-static CARRIAGE_RETURNS: Rule = Rule {
-    name: "carriage-returns",
-    severity: Severity::Error,
-    meaning: "Lines of /init, or of the list of modules that it reads, end with a carriage return.",
-    reason: "To a shell it is part of the last word of the line: `then\\r` is no word it knows, and `ext4.ko\\r` no \
-             file. An editor of another system, or a copy in text mode, puts it there.",
-    cure: "Take them away: sed -i 's/\\r$//'.",
+    meaning: "An init of a known builder calls a program that the image does not have, or not so that it runs.",
+    reason: "nash and shells say `not found` and go on: without mount there is no /proc, without modprobe no file \
+             system, without udev no device, without switch_root no way to the root. What is looked for are the \
+             programs that every boot takes, by the names that the image's own scripts and units call. It is a \
+             warning where the init's shell is a static busybox, which may run programs of its own without their files \
+             once /proc is mounted (FEATURE_SH_STANDALONE).",
+    cure: "Put the program in, executable, where it is called or in a directory of the init's PATH; make the image \
+           again with its builder.",
 };
 
 static INIT_LOADS_NOTHING: Rule = Rule {
@@ -128,6 +91,9 @@ static INIT_LOADS_NOTHING: Rule = Rule {
              whose driver is a module.",
     cure: "Make the image again with its builder.",
 };
+
+pub use console::{NO_CONSOLE_NODE, WRONG_CONSOLE_NODE};
+pub use script::{CARRIAGE_RETURNS, INIT_SOURCE_MISSING};
 
 /// The rules, in order.
 pub const RULES: &[&Rule] = &[
@@ -153,7 +119,7 @@ pub fn check(case: &Case<'_>, modules: &Modules<'_>, findings: &mut Vec<Finding>
         None => no_init(case, findings),
         Some(init) => check_init(case, modules, init, findings),
     }
-    findings.extend(console(case));
+    findings.extend(console::check(case));
 }
 
 fn no_init(case: &Case<'_>, findings: &mut Vec<Finding>) {
@@ -179,15 +145,16 @@ fn check_init(case: &Case<'_>, modules: &Modules<'_>, init: &Init, findings: &mu
     }
     let cannot_run = cannot_run(case, init, item);
     if cannot_run.is_none() {
-        findings.extend(carriage_returns(case, init, item));
+        script::carriage_returns(case, init, item, findings);
     }
     findings.extend(cannot_run);
     findings.extend(loads_nothing(case, item));
     loads::missing(case, modules, item, findings);
+    programs::of_builder(case, modules, item, findings);
     if let (InitKind::Script(line), Some(script)) = (&init.kind, &init.script) {
         match line.name() {
-            b"nash" => missing_programs(case, script, item, findings),
-            _ => missing_sources(case, script, item, findings),
+            b"nash" => programs::of_nash(case, script, item, findings),
+            _ => script::missing_sources(case, script, item, findings),
         }
     }
 }
@@ -225,51 +192,6 @@ fn cannot_run(case: &Case<'_>, init: &Init, item: &Item) -> Option<Finding> {
     Some(Finding::new(&INIT_CANNOT_RUN, found, expected).at(item))
 }
 
-/// Where this program's own init has its list of modules.
-const LIST: &str = "etc/xinitrd/modules";
-
-fn carriage_returns(case: &Case<'_>, init: &Init, item: &Item) -> Option<Finding> {
-    let expected = "lines that end with a line feed alone";
-    let told = |lines: usize| match lines {
-        1 => "1 line that ends with a carriage return".to_owned(),
-        _ => format!("{lines} lines that end with a carriage return"),
-    };
-    let script = init.script.as_deref().map_or(0, returns);
-    if script > 0 {
-        return Some(Finding::new(&CARRIAGE_RETURNS, told(script), expected).at(item));
-    }
-    let (_, list) = case.tree.find(&path(LIST)?).ok()?;
-    let count = case.tree.text(LIST).map_or(0, returns);
-    (count > 0).then(|| Finding::new(&CARRIAGE_RETURNS, told(count), expected).at(list))
-}
-
-/// How many lines end with a carriage return that does harm: not those of comments, nor of the data that a
-/// script may carry behind its end.
-fn returns(text: &[u8]) -> usize {
-    let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
-    let mut is_over = false;
-    let read = text.split_inclusive(|&byte| byte == b'\n');
-    let read = read.take_while(|line| !std::mem::replace(&mut is_over, ends_script(line)));
-    let returned = read.filter_map(|line| line.strip_suffix(b"\r\n"));
-    let says_something = |line: &&[u8]| !line.is_empty() && !line.starts_with(b"#");
-    returned
-        .map(<[u8]>::trim_ascii)
-        .filter(says_something)
-        .count()
-}
-
-/// Whether no shell reads on behind `line`: it is `exit`, or `exec` of a program, and not indented, as in a
-/// condition. `exec` of redirections alone comes back (POSIX, special built-ins).
-fn ends_script(line: &[u8]) -> bool {
-    let mut words = line.split(u8::is_ascii_whitespace);
-    let is_redirection = |word: &[u8]| word.iter().any(|byte| b"<>".contains(byte));
-    match words.next() {
-        Some(b"exit") => true,
-        Some(b"exec") => words.any(|word| !word.is_empty() && !is_redirection(word)),
-        _ => false,
-    }
-}
-
 fn loads_nothing(case: &Case<'_>, item: &Item) -> Option<Finding> {
     let is_module = |item: &Item| matches!(case.tree.content(item), Content::Module(_));
     let modules = case
@@ -282,57 +204,6 @@ fn loads_nothing(case: &Case<'_>, item: &Item) -> Option<Finding> {
     let found = format!("{modules} modules, and none that it loads");
     (is_idle && modules > 0)
         .then(|| Finding::new(&INIT_LOADS_NOTHING, found, "a list of modules").at(item))
-}
-
-fn missing_programs(case: &Case<'_>, script: &[u8], item: &Item, findings: &mut Vec<Finding>) {
-    let missing = missing_in_nash(script, case.tree).into_iter();
-    findings.extend(missing.map(|missing| {
-        let program = Shown(missing.program.as_bytes());
-        let found = format!("line {} calls {program}, which is not there", missing.line);
-        Finding::new(&INIT_PROGRAM_MISSING, found, "every program that it calls").at(item)
-    }));
-}
-
-fn missing_sources(case: &Case<'_>, script: &[u8], item: &Item, findings: &mut Vec<Finding>) {
-    let is_there = |file: &str| path(file).is_some_and(|file| case.tree.find(&file).is_ok());
-    let missing = sourced(script).filter(|(_, file)| !is_there(file));
-    findings.extend(missing.map(|(line, file)| {
-        let found = format!(
-            "line {line} reads {}, which is not there",
-            Shown(file.as_bytes())
-        );
-        Finding::new(&INIT_SOURCE_MISSING, found, "every file that it reads").at(item)
-    }));
-}
-
-/// What `/dev/console` is to be.
-const CONSOLE: &str = "a character device 5:1";
-
-fn console(case: &Case<'_>) -> Option<Finding> {
-    let Ok((_, item)) = case.tree.find(&path("dev/console")?) else {
-        return no_console(case);
-    };
-    let wrong = |found: String| Finding::new(&WRONG_CONSOLE_NODE, found, CONSOLE).at(item);
-    match (item.file_type(), item.entry.header.rdev) {
-        (FileType::Char, (5, 1)) => None,
-        // What has the name of an entry of no type is removed, and nothing made (do_name in init/initramfs.c).
-        (FileType::Unknown, _) => {
-            let found = "an entry of no type, which takes away the kernel's own";
-            Some(Finding::new(&NO_CONSOLE_NODE, found, CONSOLE).at(item))
-        }
-        (FileType::Char, (major, minor)) => {
-            let found = format!("a character device {major}:{minor}");
-            Some(wrong(found).weighing(Severity::Warning))
-        }
-        (other, _) => Some(wrong(describe(other).to_owned())),
-    }
-}
-
-/// The kernel has a console of its own, but where it was built with another archive than the usual one.
-fn no_console(case: &Case<'_>) -> Option<Finding> {
-    let own = case.guest.root.as_ref()?.rootfs_source()?;
-    let found = format!("no dev/console, and a kernel built with the archive {own}");
-    Some(Finding::new(&NO_CONSOLE_NODE, found, CONSOLE))
 }
 
 fn path(path: &str) -> Option<ImagePath> {

@@ -1,0 +1,152 @@
+//! The text of an init that is a script, and of what it reads.
+
+use std::collections::BTreeSet;
+
+use super::path;
+use crate::image_path::Shown;
+use crate::inspect::Case;
+use crate::inspect::boot::{Generator, Init, sourced};
+use crate::inspect::finding::{Finding, Rule, Severity};
+use crate::inspect::picture::Item;
+use crate::inspect::tree::Tree;
+
+/// The init reads what is not there.
+pub const INIT_SOURCE_MISSING: Rule = Rule {
+    name: "init-source-missing",
+    severity: Severity::Error,
+    meaning: "The script /init reads in a file that the image does not have.",
+    reason: "A shell ends when `.` finds no file (POSIX, special built-ins), and when /init ends the \
+             kernel panics: `Attempted to kill init!`.",
+    cure: "Put the file in; make the image again with its builder.",
+};
+
+/// Lines end as on other systems.
+pub const CARRIAGE_RETURNS: Rule = Rule {
+    name: "carriage-returns",
+    severity: Severity::Error,
+    meaning: "Lines of /init, of the list of modules that it reads, or of a script that it reads in, end with a \
+              carriage return.",
+    reason: "To a shell it is part of the last word of the line: `then\\r` is no word it knows, and `ext4.ko\\r` no \
+             file. An editor of another system, or a copy in text mode, puts it there. It is a warning of a file that \
+             is read in and gives variables alone.",
+    cure: "Take them away: sed -i 's/\\r$//'.",
+};
+
+/// The lists of modules that inits read line by line: this program's, and that of initramfs-tools.
+const LISTS: [(Generator, &str); 2] = [
+    (Generator::Xinitrd, "etc/xinitrd/modules"),
+    (Generator::InitramfsTools, "conf/modules"),
+];
+
+/// The lines with carriage returns of the init, or where it has none of each file that it reads.
+pub(super) fn carriage_returns(
+    case: &Case<'_>,
+    init: &Init,
+    item: &Item,
+    findings: &mut Vec<Finding>,
+) {
+    let script = init.script.as_deref().unwrap_or_default();
+    if let Some(finding) = returned(script, item) {
+        findings.push(finding);
+        return;
+    }
+    let lists = LISTS
+        .iter()
+        .filter(|(generator, _)| *generator == case.boot.generator);
+    for (_, list) in lists {
+        let list = path(list).and_then(|list| case.tree.find(&list).ok());
+        findings.extend(list.and_then(|(_, item)| returned(case.tree.content(item).text()?, item)));
+    }
+    for (text, item) in read_in(case.tree, script) {
+        let severity = match only_assigns(text) {
+            true => Severity::Warning,
+            false => Severity::Error,
+        };
+        findings.extend(returned(text, item).map(|finding| finding.weighing(severity)));
+    }
+}
+
+fn returned(text: &[u8], item: &Item) -> Option<Finding> {
+    let expected = "lines that end with a line feed alone";
+    let found = match harmful(text).count() {
+        0 => return None,
+        1 => "1 line that ends with a carriage return".to_owned(),
+        lines => format!("{lines} lines that end with a carriage return"),
+    };
+    Some(Finding::new(&CARRIAGE_RETURNS, found, expected).at(item))
+}
+
+/// The most files that are followed which a script, or one that it reads in, reads in.
+const FILES_LIMIT: usize = 64;
+
+/// The files that a script reads in whatever happens, and those that these read in.
+fn read_in<'t>(tree: &'t Tree, script: &'t [u8]) -> Vec<(&'t [u8], &'t Item)> {
+    let (mut seen, mut files) = (BTreeSet::new(), Vec::new());
+    let mut waiting = vec![script];
+    while let Some(script) = waiting.pop() {
+        for (_, file) in sourced(script) {
+            let Some((real, item)) = path(&file).and_then(|file| tree.find(&file).ok()) else {
+                continue;
+            };
+            let text = tree.content(item).text();
+            let is_new = seen.len() < FILES_LIMIT && seen.insert(real);
+            if let Some(text) = text.filter(|_| is_new) {
+                files.push((text, item));
+                waiting.push(text);
+            }
+        }
+    }
+    files
+}
+
+/// Whether the lines with carriage returns give variables and do nothing else: each value is wrong by one byte, and
+/// may not matter.
+fn only_assigns(text: &[u8]) -> bool {
+    harmful(text).all(|line| {
+        let is_in_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        let name = line.split(|&byte| byte == b'=').next().unwrap_or_default();
+        name.len() < line.len() && name.iter().all(is_in_name) && !line.contains(&b' ')
+    })
+}
+
+/// The lines that end with a carriage return that does harm, without it: not those of comments, nor of the data that
+/// a script may carry behind its end.
+fn harmful(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
+    let mut is_over = false;
+    let read = text.split_inclusive(|&byte| byte == b'\n');
+    let read = read.take_while(move |line| !std::mem::replace(&mut is_over, ends_script(line)));
+    let returned = read.filter_map(|line| line.strip_suffix(b"\r\n"));
+    let says_something = |line: &&[u8]| !line.is_empty() && !line.starts_with(b"#");
+    returned.map(<[u8]>::trim_ascii).filter(says_something)
+}
+
+/// Whether no shell reads on behind `line`: it is `exit`, or `exec` of a program, and not indented, as in a
+/// condition. `exec` of redirections alone comes back (POSIX, special built-ins).
+fn ends_script(line: &[u8]) -> bool {
+    let mut words = line.split(u8::is_ascii_whitespace);
+    let is_redirection = |word: &[u8]| word.iter().any(|byte| b"<>".contains(byte));
+    match words.next() {
+        Some(b"exit") => true,
+        Some(b"exec") => words.any(|word| !word.is_empty() && !is_redirection(word)),
+        _ => false,
+    }
+}
+
+/// The files that the script reads in and that are missing.
+pub(super) fn missing_sources(
+    case: &Case<'_>,
+    script: &[u8],
+    item: &Item,
+    findings: &mut Vec<Finding>,
+) {
+    let is_there = |file: &str| path(file).is_some_and(|file| case.tree.find(&file).is_ok());
+    let missing = sourced(script).filter(|(_, file)| !is_there(file));
+    findings.extend(missing.map(|(line, file)| {
+        let found = format!(
+            "line {line} reads {}, which is not there",
+            Shown(file.as_bytes())
+        );
+        Finding::new(&INIT_SOURCE_MISSING, found, "every file that it reads").at(item)
+    }));
+}
