@@ -119,8 +119,8 @@ impl fmt::Display for ImagePath {
     }
 }
 
-/// Bytes as a person may read them: UTF-8 as it is; control characters, and bytes that are not
-/// UTF-8, escaped.
+/// Bytes as a person may read them: UTF-8 as it is; what a terminal would obey, or show as nothing, and bytes
+/// that are not UTF-8, escaped.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a>(pub &'a [u8]);
 
@@ -136,10 +136,11 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             for c in chunk.valid().chars() {
-                if c.is_control() {
-                    write!(f, "{}", c.escape_default())?;
-                } else {
-                    write!(f, "{c}")?;
+                match c {
+                    '\n' | '\r' | '\t' => write!(f, "{}", c.escape_default())?,
+                    _ if c.is_ascii_control() => write!(f, "\\x{:02x}", u32::from(c))?,
+                    _ if c.is_control() || is_unseen(c) => write!(f, "{}", c.escape_unicode())?,
+                    _ => write!(f, "{c}")?,
                 }
             }
             for byte in chunk.invalid() {
@@ -148,6 +149,12 @@ impl fmt::Display for Shown<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a character shows nothing, but moves or turns what stands beside it: marks and overrides of
+/// direction (Unicode's annex 9), separators of lines and paragraphs, spaces of no width.
+const fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -175,6 +182,11 @@ mod tests {
     #[test]
     fn a_name_is_shown_without_anything_a_terminal_would_obey() {
         let path = ImagePath::new(b"a b\n\x1b[1m\xff\xc3\xa9").unwrap();
-        assert_eq!(path.to_string(), "/a b\\n\\u{1b}[1m\\xffé");
+        assert_eq!(path.to_string(), "/a b\\n\\x1b[1m\\xffé");
+        let turned = "ok\u{202e}gpj\u{2028}\u{9b}2J\u{feff}".as_bytes();
+        assert_eq!(
+            Shown(turned).to_string(),
+            "ok\\u{202e}gpj\\u{2028}\\u{9b}2J\\u{feff}"
+        );
     }
 }

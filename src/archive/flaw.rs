@@ -145,6 +145,11 @@ impl FlawKind {
     pub const fn cure(&self) -> Option<&'static str> {
         match self {
             FlawKind::Damaged(DecodeError::NeedsMemory { .. }) => Some(LARGE_WINDOW),
+            // A path that leads to an archive is the right one.
+            FlawKind::Junk {
+                what: Some(Foreign::Text),
+                ..
+            } => None,
             _ => match self.foreign() {
                 Some(foreign) => Some(foreign.cure()),
                 None => None,

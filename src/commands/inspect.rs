@@ -184,6 +184,7 @@ fn text(report: &InspectionReport, is_first: bool, json: bool) -> Result<String,
 #[derive(Serialize)]
 struct Unread {
     image: String,
+    verdict: &'static str,
     #[serde(flatten)]
     refusal: RefusalReport,
 }
@@ -191,6 +192,7 @@ struct Unread {
 fn refusal(path: &Path, error: &Error) -> Result<String, Error> {
     let unread = Unread {
         image: name(path),
+        verdict: "unreadable",
         refusal: error.report(),
     };
     json_line(&unread).map_err(output_error)

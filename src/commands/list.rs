@@ -1,6 +1,6 @@
 //! `xinitrd list`: the entries of an image, in its order.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 
 use serde::Serialize;
 
@@ -25,26 +25,52 @@ pub fn run(args: &ListArgs) -> Result<(), Error> {
 }
 
 fn list(args: &ListArgs, image: &mut Image, out: &mut impl Write) -> Result<(), Error> {
+    // As ls does it: a pipeline gets the names as they are, and no terminal is told what to do by one.
+    let spelling = match io::stdout().is_terminal() {
+        true => Spelling::Shown,
+        false => Spelling::AsItIs,
+    };
     while let Some(entry) = image.next_entry()? {
         let has_target = entry.header.file_type() == FileType::Symlink && (args.long || args.json);
         let target = has_target.then(|| image.target()).transpose()?;
         let written = match (args.json, args.long) {
             (true, _) => json(&entry, target.as_deref(), out),
-            (_, true) => long(&entry, target.as_deref(), out),
-            _ => short(&entry, out),
+            (_, true) => long(&entry, target.as_deref(), spelling, out),
+            _ => short(&entry, spelling, out),
         };
         written.map_err(output_error)?;
     }
     Ok(())
 }
 
-fn short(entry: &Entry, out: &mut impl Write) -> io::Result<()> {
-    out.write_all(&entry.name)?;
+/// How names are written.
+#[derive(Clone, Copy)]
+enum Spelling {
+    AsItIs,
+    Shown,
+}
+
+impl Spelling {
+    fn write(self, name: &[u8], out: &mut impl Write) -> io::Result<()> {
+        match self {
+            Spelling::AsItIs => out.write_all(name),
+            Spelling::Shown => write!(out, "{}", Shown(name)),
+        }
+    }
+}
+
+fn short(entry: &Entry, spelling: Spelling, out: &mut impl Write) -> io::Result<()> {
+    spelling.write(&entry.name, out)?;
     out.write_all(b"\n")
 }
 
 /// A line as `ls -l` has it, with owners as numbers: their names are the guest's.
-fn long(entry: &Entry, target: Option<&[u8]>, out: &mut impl Write) -> io::Result<()> {
+fn long(
+    entry: &Entry,
+    target: Option<&[u8]>,
+    spelling: Spelling,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let header = &entry.header;
     let size = match header.file_type() {
         FileType::Char | FileType::Block => format!("{}, {}", header.rdev.0, header.rdev.1),
@@ -59,10 +85,10 @@ fn long(entry: &Entry, target: Option<&[u8]>, out: &mut impl Write) -> io::Resul
         header.gid,
         time(header.mtime),
     )?;
-    out.write_all(&entry.name)?;
+    spelling.write(&entry.name, out)?;
     if let Some(target) = target {
         out.write_all(b" -> ")?;
-        out.write_all(target)?;
+        spelling.write(target, out)?;
     }
     out.write_all(b"\n")
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::Inspection;
-use super::picture::{Content, Item};
+use super::picture::{self, Item};
 use crate::archive::FileType;
 use crate::digest::Digest;
 use crate::image_path::{ImagePath, Shown};
@@ -43,7 +43,7 @@ pub struct Changed {
 /// A property that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// Its name: `type`, `mode`, `owner`, `device`, `target`, `version`, `vermagic`, `content`.
+    /// Its name: `type`, `mode`, `owner`, `device`, `target`, `version`, `vermagic`, `size`, `content`.
     pub what: &'static str,
     /// What it is in the first image.
     pub from: String,
@@ -86,8 +86,9 @@ impl Comparison {
                 self.besides.insert("times");
             }
             let mut changes = changes(before, after);
-            let contents = (content(first, path), content(second, path));
-            changes.extend(change("content", contents));
+            let (before, after) = (Content::of(first, path), Content::of(second, path));
+            changes.extend(change("size", (before.size, after.size)));
+            changes.extend(change("content", (before.digest, after.digest)));
             if !changes.is_empty() {
                 let path = shown(path);
                 self.changed.push(Changed { path, changes });
@@ -160,31 +161,41 @@ fn device(item: &Item) -> String {
 
 fn target(item: &Item) -> String {
     match &item.content {
-        Content::Link(target) => Shown(target).to_string(),
+        picture::Content::Link(target) => Shown(target).to_string(),
         _ => String::new(),
     }
 }
 
-/// A file's size and its digest.
-fn content(inspection: &Inspection, path: &ImagePath) -> String {
-    let number = inspection.tree.number(path);
-    let holder = number.map(|number| inspection.tree.data_number(number));
-    let item = holder.and_then(|number| inspection.picture.items.get(number));
-    match item {
-        Some(item) if item.file_type() == FileType::Regular => {
-            let digest = item
-                .digest
-                .as_ref()
-                .map_or_else(String::new, Digest::to_string);
-            format!("{} bytes, sha256 {digest}", item.entry.header.size)
+/// A file's content, as it is told; empty of what is no file.
+#[derive(Default)]
+struct Content {
+    /// Its size in bytes.
+    size: String,
+    /// Its SHA-256, in hexadecimal.
+    digest: String,
+}
+
+impl Content {
+    fn of(inspection: &Inspection, path: &ImagePath) -> Content {
+        let number = inspection.tree.number(path);
+        let holder = number.map(|number| inspection.tree.data_number(number));
+        let item = holder.and_then(|number| inspection.picture.items.get(number));
+        match item {
+            Some(item) if item.file_type() == FileType::Regular => Content {
+                size: item.entry.header.size.to_string(),
+                digest: item
+                    .digest
+                    .as_ref()
+                    .map_or_else(String::new, Digest::to_string),
+            },
+            _ => Content::default(),
         }
-        _ => String::new(),
     }
 }
 
 fn modinfo(item: &Item, tag: &str) -> String {
     match &item.content {
-        Content::Module(module) => match module.as_ref() {
+        picture::Content::Module(module) => match module.as_ref() {
             Ok(module) => Shown::words(&module.modinfo.text(tag).unwrap_or_default()),
             Err(_) => String::new(),
         },

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use crate::arch::{Arch, ElfKind};
 use crate::archive::{Archive, Limits, ReadError};
-use crate::kernel_version::KernelVersion;
+use crate::kernel_version::{KernelVersion, is_directory_of};
 use crate::unpacker::TODAY;
 use crate::xen_version::XenVersion;
 
@@ -140,7 +140,8 @@ fn unpack(
     Ok((picture, unpacked))
 }
 
-fn judged(picture: Picture, unpacked: Unpacked, guest: &Guest) -> Inspection {
+fn judged(picture: Picture, mut unpacked: Unpacked, guest: &Guest) -> Inspection {
+    unpacked.is_assumed = guest.kernel.is_none() && modules_kernel(&picture).is_none();
     let picture = Arc::new(picture);
     let tree = Tree::new(Arc::clone(&picture));
     let boot = Boot::of(&tree);
@@ -186,6 +187,24 @@ pub struct Case<'c> {
 }
 
 impl Case<'_> {
+    /// The release of the guest's kernel, where all of it was said: by its root, or by itself.
+    #[must_use]
+    pub fn release(&self) -> Option<&str> {
+        let root = self.guest.root.as_ref().map(|root| &root.release);
+        root.or(self.guest.release.as_ref()).map(String::as_str)
+    }
+
+    /// Whether the modules in `directory` are of another kernel than the guest's, as far as that is known: it
+    /// never loads them.
+    #[must_use]
+    pub fn is_idle(&self, directory: &[u8]) -> bool {
+        let is_own = |release: &str| {
+            let release = release.as_bytes();
+            is_directory_of(directory, release) || is_directory_of(release, directory)
+        };
+        self.release().is_some_and(|release| !is_own(release))
+    }
+
     /// The version of the guest's kernel: as it was said, or as its modules have it.
     #[must_use]
     pub fn kernel_version(&self) -> Option<KernelVersion> {

@@ -38,6 +38,8 @@ pub struct Modules<'c> {
     pub members: Vec<Member<'c>>,
     by_name: HashMap<ModuleName, Vec<usize>>,
     by_place: HashMap<Place<'c>, Vec<usize>>,
+    /// Those that are there and cannot be read.
+    unread: HashSet<ModuleName>,
     builtin: Vec<Builtin>,
     kernel: Option<&'c GuestKernel>,
 }
@@ -82,6 +84,7 @@ impl<'c> Modules<'c> {
             at("lib/modules").or_else(|| at("usr/lib/modules"))
         });
         Modules {
+            unread: unread(tree),
             builtin: lists.map(|list| Builtin::parse(Some(list), None)).collect(),
             members,
             by_name,
@@ -102,6 +105,12 @@ impl<'c> Modules<'c> {
             None => (self.by_name.get(name), None),
         };
         own.into_iter().chain(loose).flatten().copied()
+    }
+
+    /// Whether a file of this name is there, though no module could be read from it.
+    #[must_use]
+    pub fn is_unread(&self, name: &ModuleName) -> bool {
+        self.unread.contains(name)
     }
 
     /// Whether module `number` may be of the same kernel as `user`.
@@ -251,6 +260,17 @@ impl<'c> Member<'c> {
             is_weak: borrower.is_some() || lies_in_weak_updates(path),
         })
     }
+}
+
+/// The names of files that lie where modules do, and could not be read as such.
+fn unread(tree: &Tree) -> HashSet<ModuleName> {
+    let unread = tree.items().filter_map(|(path, item)| {
+        let name = ModuleName::of_file(path.file_name())?;
+        release_directory(path)?;
+        let is_read = matches!(tree.content(item), Content::Module(module) if module.is_ok());
+        (item.file_type() == FileType::Regular && !is_read).then_some(name)
+    });
+    unread.collect()
 }
 
 /// The most links in `weak-updates` that are followed: real kernels have some dozen.

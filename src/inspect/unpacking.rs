@@ -14,6 +14,8 @@ use crate::unpacker::{Behaviour, Event, Failure, Outcome, Unpacker, What};
 pub struct Unpacked {
     /// The kernel.
     pub kernel: KernelVersion,
+    /// Whether nobody said which it is, and no module does.
+    pub is_assumed: bool,
     /// What it does without a word that the image's maker may not have meant.
     pub events: Vec<Event>,
     /// What it stops at.
@@ -73,6 +75,7 @@ impl Kernel {
         }
         Unpacked {
             kernel: self.version,
+            is_assumed: false,
             events,
             failed,
         }

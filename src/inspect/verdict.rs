@@ -1,7 +1,7 @@
 //! The verdict: findings weighed by what the user denies and allows.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::finding::{Finding, Severity};
 use super::rules::rank;
@@ -24,22 +24,25 @@ pub struct Policy {
 pub struct Verdict {
     /// What was found, each with what it weighs now.
     pub findings: Vec<Finding>,
-    /// How many findings were allowed.
-    pub allowed: usize,
+    /// The rules whose findings were passed over, and how many of each.
+    pub allowed: BTreeMap<&'static str, usize>,
 }
 
 impl Policy {
     /// Weighs `findings`.
     #[must_use]
     pub fn weigh(&self, findings: Vec<Finding>) -> Verdict {
-        let all = findings.len();
-        let kept = findings.into_iter().filter(|finding| !self.allows(finding));
-        let mut findings: Vec<Finding> = kept.map(|finding| self.weighed(finding)).collect();
-        findings.sort_by_cached_key(|finding| (Reverse(finding.severity), rank(finding.rule)));
-        Verdict {
-            allowed: all - findings.len(),
-            findings,
+        let (passed, kept): (Vec<_>, Vec<_>) = findings
+            .into_iter()
+            .partition(|finding| self.allows(finding));
+        let mut allowed = BTreeMap::new();
+        for finding in passed {
+            *allowed.entry(finding.rule.name).or_default() += 1;
         }
+        let kept = kept.into_iter().map(|finding| self.weighed(finding));
+        let mut findings: Vec<Finding> = kept.collect();
+        findings.sort_by_cached_key(|finding| (Reverse(finding.severity), rank(finding.rule)));
+        Verdict { findings, allowed }
     }
 
     fn allows(&self, finding: &Finding) -> bool {

@@ -7,7 +7,7 @@ use xinitrd::host::directory::DirectoryFiles;
 use xinitrd::inspect::Guest;
 use xinitrd::inspect::finding::Rule;
 use xinitrd::inspect::guest_kernel::GuestKernel;
-use xinitrd::inspect::rules::{drivers, index, kernels, modules, symbols};
+use xinitrd::inspect::rules::{drivers, elf, index, kernels, modules, symbols};
 use xinitrd::kernel_version::{KernelVersion, NamedKernel};
 use xinitrd::root::Root;
 use xinitrd::xen_version::XenVersion;
@@ -230,6 +230,70 @@ fn what_modprobe_loads_needs_an_index_and_no_order() {
     ));
     let expected = format!("warning several-kernels -: modules of {old}, {release}");
     assert_eq!(lines(&entries), [expected]);
+}
+
+#[test]
+fn of_a_kernel_that_the_guest_does_not_boot_nothing_is_missed() {
+    let release = release();
+    let old = release.replacen("6.1", "5.1", 1);
+    let own = real_modules().into_iter();
+    let own = own.map(|(name, bytes)| file(format!("lib/modules/{release}/{name}"), bytes));
+    let mut modules = real_modules().into_iter();
+    let (name, ext4) = modules.find(|(name, _)| name == "ext4.ko").unwrap();
+    let others = [
+        program(
+            "init",
+            "#!/bin/nash\nmodprobe ext4\nmodprobe xen-blkfront\n",
+        ),
+        file(
+            format!("lib/modules/{release}/modules.dep"),
+            "ext4.ko: jbd2.ko\n",
+        ),
+        file(format!("lib/modules/{old}/{name}"), aged(&ext4)),
+    ];
+    let image = archive(&others.into_iter().chain(own).collect::<Vec<_>>());
+    let of = |release: Option<&str>| {
+        let guest = Guest {
+            release: release.map(str::to_owned),
+            ..Guest::default()
+        };
+        found(&judged(image.clone(), &guest), &rules())
+    };
+    let several = format!("warning several-kernels -: modules of {old}, {release}");
+    assert_eq!(of(Some(&release)), [several]);
+    let of_any = of(None);
+    let rules_of_any: Vec<&str> = of_any
+        .iter()
+        .filter_map(|line| line.split(' ').nth(1))
+        .collect();
+    assert_eq!(
+        rules_of_any,
+        [
+            "several-kernels",
+            "module-dependency-missing",
+            "modules-dep-missing"
+        ],
+        "{of_any:?}"
+    );
+}
+
+#[test]
+fn a_module_that_cannot_be_read_is_not_told_to_be_missing() {
+    let release = release();
+    let modules = real_modules().into_iter().map(|(name, bytes)| {
+        let bytes = if name == "jbd2.ko" { Vec::new() } else { bytes };
+        file(format!("lib/modules/{release}/{name}"), bytes)
+    });
+    let image = archive(&modules.collect::<Vec<_>>());
+    let topics = [elf::RULES, &rules()[..]].concat();
+    let lines = found(&judged(image, &Guest::default()), &topics);
+    let [line] = &lines[..] else {
+        panic!("{lines:?}")
+    };
+    assert!(
+        line.starts_with(&format!("error elf-damaged lib/modules/{release}/jbd2.ko")),
+        "{line}"
+    );
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn strangers(tree: &Path) -> Vec<(Vec<u8>, String, &'static str)> {
         (Vec::new(), "an empty file".to_owned(), "Check the path"),
         (
             b"\x01\x02\x03\x04\x05\x06\x07".to_vec(),
-            "7 bytes, neither an archive nor compressed, beginning with `\\u{1}".to_owned(),
+            "7 bytes, neither an archive nor compressed, beginning with `\\x01".to_owned(),
             "Check the path",
         ),
     ]

@@ -111,7 +111,7 @@ fn a_document_a_line_says_all_of_an_entry() {
         (
             7,
             with(
-                entry(1, "d/\\u{1b}[31m", "file", "0644", 0),
+                entry(1, "d/\\x1b[31m", "file", "0644", 0),
                 json!({"name_hex": "642f1b5b33316d"}),
             ),
         ),

@@ -82,7 +82,7 @@ fn a_files_own_words_forge_no_line_and_reach_no_terminal_as_they_are() {
                 words(&output)
             );
             let said = utf8([output.stdout.clone(), output.stderr.clone()].concat());
-            assert!(said.contains("u{1b}[31m"), "{recipe}: {said}");
+            assert!(said.contains("\\x1b[31m"), "{recipe}: {said}");
             let raw = |c: char| c.is_control() && c != '\n';
             assert!(!said.contains(raw), "{recipe}: {said:?}");
             assert!(!said.contains("\n    do:       rm"), "{recipe}: {said}");

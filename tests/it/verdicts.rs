@@ -194,25 +194,25 @@ fn each_broken_image_is_judged_bad_by_the_rule_that_explains_it() {
             "cut-image",
             sound[..sound.len() / 2].to_vec(),
             &DISK,
-            "bad damaged-compression entry-cut kernel-stops-unpacking",
+            "bad damaged-compression",
         ),
         (
             "tail",
             [&sound, &b"bytes that are no archive\n"[..]].concat(),
             &DISK,
-            "bad trailing-bytes kernel-stops-unpacking (xen-bytes-after-member)",
+            "bad trailing-bytes (xen-bytes-after-member)",
         ),
         (
             "old-format",
             [b"070707", &plain[6..]].concat(),
             &[],
-            "bad not-an-image kernel-stops-unpacking",
+            "bad not-an-image",
         ),
         (
             "xen-cut",
             [&sound[..900_000], &[0xff; 4]].concat(),
             &["--xen", "4.17"],
-            "bad damaged-compression entry-cut kernel-stops-unpacking",
+            "bad damaged-compression",
         ),
     ];
     for (name, image, options, expected) in cases {
@@ -245,7 +245,7 @@ fn what_stands_behind_a_gzip_member_weighs_by_what_the_toolstack_makes_of_it() {
     let small = GZIP.run(&["-nc"], &archive(&[directory("small")]));
     let several = "xen-several-members";
     let behind = "xen-bytes-after-member";
-    let junk = "bad trailing-bytes kernel-stops-unpacking";
+    let junk = "bad trailing-bytes";
     let clean = "clean".to_owned();
     let bad = |rule| format!("bad {rule}");
     let warned = |rule| format!("warnings ({rule})");

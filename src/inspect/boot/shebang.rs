@@ -17,6 +17,9 @@ pub enum ShebangFault {
     /// It does not begin with `#!`.
     #[error("no `#!` at its beginning")]
     None,
+    /// A byte order mark stands before it.
+    #[error("a byte order mark (EF BB BF) before its `#!`")]
+    ByteOrderMark,
     /// Nothing stands behind the `#!`.
     #[error("no interpreter behind `#!`")]
     Empty,
@@ -27,6 +30,9 @@ pub enum ShebangFault {
 
 /// Kernels since 5.1 read more of a script, and refuse an interpreter that is cut.
 const LONGER_SINCE: KernelVersion = KernelVersion::new(5, 1, 0);
+
+/// What editors of other systems put before a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How many bytes of a file the kernel looks at (`BINPRM_BUF_SIZE`, less a NUL).
 fn seen_by(kernel: Option<KernelVersion>) -> usize {
@@ -44,6 +50,9 @@ impl Shebang {
     pub fn of(text: &[u8], kernel: Option<KernelVersion>) -> Result<Shebang, ShebangFault> {
         let limit = seen_by(kernel);
         let seen = text.get(..limit).unwrap_or(text);
+        if seen.starts_with(BYTE_ORDER_MARK) {
+            return Err(ShebangFault::ByteOrderMark);
+        }
         let line = seen.strip_prefix(b"#!").ok_or(ShebangFault::None)?;
         let end = line.iter().position(|&byte| byte == b'\n');
         let is_whole = end.is_some() || text.len() <= limit;
@@ -114,6 +123,11 @@ mod tests {
             (b"#!/bin/sh\r\n", None, is("/bin/sh\r", None)),
             (b"# !/bin/sh\n", None, Err(ShebangFault::None)),
             (b"", None, Err(ShebangFault::None)),
+            (
+                b"\xef\xbb\xbf#!/bin/sh\n",
+                None,
+                Err(ShebangFault::ByteOrderMark),
+            ),
             (b"#!  \n/bin/sh", None, Err(ShebangFault::Empty)),
             (&long(255), None, is(&format!("/{}", "i".repeat(251)), None)),
             (&long(257), None, Err(ShebangFault::TooLong(255))),

@@ -41,8 +41,8 @@ pub struct InspectionReport {
     pub errors: usize,
     /// How many are warnings.
     pub warnings: usize,
-    /// How many were passed over, because their rules are allowed.
-    pub allowed: usize,
+    /// The rules whose findings were passed over, because they are allowed, and how many of each.
+    pub allowed: BTreeMap<&'static str, usize>,
     /// Its size in bytes.
     pub size: u64,
     /// Whether it could be read to its end: else nothing is told of what it seems to lack.
@@ -128,6 +128,8 @@ pub struct LoadReport {
 pub struct UnpackingReport {
     /// The kernel whose unpacker this is a model of.
     pub kernel: String,
+    /// Whether nobody said which kernel the guest has, and no module does: it is today's then.
+    pub assumed: bool,
     /// What it stops at, in its own words.
     pub stops: Option<EventReport>,
     /// What it skips, drops or overrides without a word; the first of them.
@@ -198,7 +200,7 @@ impl InspectionReport {
             },
             errors,
             warnings,
-            allowed: verdict.allowed,
+            allowed: verdict.allowed.clone(),
             size: picture.size,
             whole: !picture.is_cut(),
             segments: segments(picture),
@@ -294,6 +296,7 @@ impl From<&Unpacked> for UnpackingReport {
         let first = unpacked.events.iter().take(EVENTS);
         UnpackingReport {
             kernel: unpacked.kernel.to_string(),
+            assumed: unpacked.is_assumed,
             stops,
             silent: first
                 .map(|one| event(&one.place, one.what.to_string()))

@@ -25,9 +25,14 @@ impl fmt::Display for InspectionReport {
             counted(self.errors, "error", "errors"),
             counted(self.warnings, "warning", "warnings"),
         );
-        match self.allowed {
-            0 => writeln!(f, ", {errors}, {warnings}"),
-            allowed => writeln!(f, ", {errors}, {warnings}, {allowed} allowed"),
+        write!(f, ", {errors}, {warnings}")?;
+        let allowed = self.allowed.iter();
+        let allowed: Vec<_> = allowed
+            .map(|(rule, count)| format!("{count} {rule}"))
+            .collect();
+        match allowed.is_empty() {
+            true => writeln!(f),
+            false => writeln!(f, ", allowed: {}", allowed.join(", ")),
         }
     }
 }
@@ -99,10 +104,15 @@ impl InspectionReport {
     fn describe_unpacking(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let UnpackingReport {
             kernel,
+            assumed,
             stops,
             silent,
             silent_count,
         } = &self.unpacking;
+        let kernel = match assumed {
+            true => format!("{kernel} (assumed)"),
+            false => kernel.clone(),
+        };
         if let Some(stops) = stops {
             writeln!(
                 f,

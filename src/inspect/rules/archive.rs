@@ -22,6 +22,15 @@ pub const RULES: &[&Rule] = &[
     &CHECKSUM_MISMATCH,
 ];
 
+/// Those of them that tell why a kernel stops: where one is found, it is not told besides that it does.
+pub const STOPPERS: &[&Rule] = &[
+    &NOT_AN_IMAGE,
+    &DAMAGED_COMPRESSION,
+    &TRAILING_BYTES,
+    &BAD_HEADER,
+    &ENTRY_CUT,
+];
+
 /// There is no segment.
 pub const NOT_AN_IMAGE: Rule = Rule {
     name: "not-an-image",

@@ -112,8 +112,7 @@ impl<'c> Vermagics<'c> {
     /// Holds all of them against the kernel that was named.
     fn of_another_kernel(&self, case: &Case<'_>) -> Option<Finding> {
         let guest = case.guest;
-        let in_root = guest.root.as_ref().map(|root| &root.release);
-        let release = in_root.or(guest.release.as_ref());
+        let release = case.release();
         let is_the_guests = |found: &String| match (release, guest.kernel) {
             (Some(release), _) => is_directory_of(release.as_bytes(), found.as_bytes()),
             (None, Some(version)) => found

@@ -20,7 +20,8 @@ use std::collections::HashSet;
 
 use super::Case;
 use super::finding::{Finding, Rule};
-use super::modules::Modules;
+use super::modules::{Member, Modules};
+use super::picture::Item;
 use crate::archive::FlawKind;
 
 /// Every rule, in the order in which `xinitrd explain` prints them, and findings are told: of the archive,
@@ -67,7 +68,26 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
         unpacking::check_losses(case, &mut findings);
     }
     unpacking::check_stop(case, &mut findings);
+    of_one_cause(&mut findings);
     findings
+}
+
+/// Takes away what another finding explains: that an entry is cut where the compressed data are, and that the
+/// kernel stops in a segment that is no sound archive.
+fn of_one_cause(findings: &mut Vec<Finding>) {
+    let segments = |is_cause: &dyn Fn(&Rule) -> bool| -> HashSet<usize> {
+        let causes = findings.iter().filter(|finding| is_cause(finding.rule));
+        causes.filter_map(|finding| finding.segment).collect()
+    };
+    let damaged = segments(&|rule| *rule == archive::DAMAGED_COMPRESSION);
+    let unsound = segments(&|rule| archive::STOPPERS.contains(&rule));
+    findings.retain(|finding| {
+        let is_in =
+            |causes: &HashSet<usize>| finding.segment.is_some_and(|one| causes.contains(&one));
+        let is_told = *finding.rule == archive::ENTRY_CUT && is_in(&damaged)
+            || *finding.rule == unpacking::KERNEL_STOPS && is_in(&unsound);
+        !is_told
+    });
 }
 
 /// What the files of an image are to each other.
@@ -83,6 +103,21 @@ fn check_contents(case: &Case<'_>, findings: &mut Vec<Finding>) {
     symbols::check(case, &modules, findings);
     drivers::check(case, &modules, order.as_ref(), findings);
     init::check(case, &modules, findings);
+    of_idle_modules(case, &modules, findings);
+}
+
+/// Takes away what ails the modules of other kernels, which the guest never loads: it has its own, and it
+/// was said which those are.
+fn of_idle_modules(case: &Case<'_>, modules: &Modules<'_>, findings: &mut Vec<Finding>) {
+    let is_idle = |member: &&Member<'_>| member.directory.is_some_and(|name| case.is_idle(name));
+    let idle = modules.members.iter().filter(is_idle);
+    let place = |item: &Item| (item.entry.segment, item.entry.name.clone());
+    let idle: HashSet<_> = idle.map(|member| place(member.item)).collect();
+    let ailments = [modules::RULES, symbols::RULES, kernels::RULES].concat();
+    findings.retain(|finding| {
+        let at = finding.segment.zip(finding.entry.clone());
+        at.is_none_or(|at| !idle.contains(&at)) || !ailments.contains(&finding.rule)
+    });
 }
 
 /// Takes away what is said of entries of which the end is not there, but for that.

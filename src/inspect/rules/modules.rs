@@ -134,7 +134,9 @@ pub fn check(
 }
 
 fn missing_needs(modules: &Modules<'_>, member: &Member<'_>) -> Option<Finding> {
-    let missing = missing_names(modules, member);
+    let mut missing = missing_names(modules, member);
+    // Of one that cannot be read that is told.
+    missing.retain(|name| !modules.is_unread(name));
     (!missing.is_empty()).then(|| {
         let names = few(missing.iter().map(ModuleName::as_bytes));
         let found = format!("it needs {names}, not in the image");
@@ -143,7 +145,7 @@ fn missing_needs(modules: &Modules<'_>, member: &Member<'_>) -> Option<Finding> 
     })
 }
 
-/// The modules that `member` says it needs and that are nowhere.
+/// The modules that `member` says it needs and of which nothing is known.
 pub(super) fn missing_names(modules: &Modules<'_>, member: &Member<'_>) -> Vec<ModuleName> {
     let mut missing = member.module.modinfo.depends();
     missing.retain(|name| {
@@ -285,6 +287,7 @@ fn dep_missing(case: &Case<'_>, modules: &Modules<'_>) -> Vec<Finding> {
         .members
         .iter()
         .filter_map(|member| member.directory)
+        .filter(|directory| !case.is_idle(directory))
         .collect();
     let indexed = |release: &str| {
         let places = ["lib/modules", "usr/lib/modules"];

@@ -132,10 +132,11 @@ fn late_microcode(case: &Case<'_>) -> Option<Finding> {
 pub fn check_stop(case: &Case<'_>, findings: &mut Vec<Finding>) {
     if let Some(failure) = &case.unpacked.failed {
         let found = format!("{}: {} ({})", failure.place, failure.fault, failure.message);
-        let expected = format!(
-            "an image that kernel {} unpacks to its end",
-            case.unpacked.kernel
-        );
+        let kernel = case.unpacked.kernel;
+        let expected = match case.unpacked.is_assumed {
+            true => format!("an image that a kernel of today ({kernel}) unpacks to its end"),
+            false => format!("an image that kernel {kernel} unpacks to its end"),
+        };
         findings
             .push(Finding::new(&KERNEL_STOPS, found, expected).in_segment(failure.place.segment));
     }

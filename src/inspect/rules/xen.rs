@@ -165,8 +165,20 @@ impl fmt::Display for Fate {
                 let said = Size(*said);
                 write!(f, "the first member is unpacked, alone, into {said}")
             }
-            Fate::Refused(said) => write!(f, "the first member does not fit into {}", Size(*said)),
-            Fate::Passed(said) => write!(f, "{} are taken for no size", Size(*said)),
+            Fate::Refused(said) => {
+                let said = Size(*said);
+                write!(
+                    f,
+                    "the last four bytes say {said}, and the first member is larger"
+                )
+            }
+            Fate::Passed(said) => {
+                write!(
+                    f,
+                    "the last four bytes say {}, which is taken for no size",
+                    Size(*said)
+                )
+            }
             Fate::Unknown => f.write_str("its end was not read"),
         }
     }

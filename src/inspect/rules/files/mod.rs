@@ -94,7 +94,8 @@ pub const SETUID_FILE: Rule = Rule {
     meaning: "A file runs with the rights of its owner or group, whoever starts it.",
     reason: "All that runs before the switch to the root is root's: the bit serves nobody there, and what \
              unpacks the image on a host may keep it.",
-    cure: "Take the bits away: chmod u-s,g-s.",
+    cure: "Take the bits away: chmod u-s,g-s. Where the builder copies them, as dracut does, pass over it: \
+           --allow setuid-file.",
 };
 /// Writable by everybody.
 pub const WORLD_WRITABLE: Rule = Rule {
