@@ -232,7 +232,8 @@ enum Look {
 fn program(name: &[u8], bytes: &[u8]) -> Result<ProgramFacts, ElfFault> {
     let mut facts = ProgramFacts::parse(bytes)?;
     let name = name.rsplit(|&byte| byte == b'/').next().unwrap_or(name);
-    if matches!(name, b"insmod" | b"modprobe" | b"sh" | b"ash") || name.starts_with(b"busybox") {
+    let may_be = matches!(name, b"init" | b"insmod" | b"modprobe" | b"sh" | b"ash");
+    if may_be || name.starts_with(b"busybox") {
         facts.look_for_busybox(bytes);
     }
     Ok(facts)

@@ -8,7 +8,7 @@ use xinitrd::inspect::Guest;
 use xinitrd::inspect::rules::{drivers, init, modules, scripts, unpacking};
 use xinitrd::xen_version::XenVersion;
 
-use crate::judged::{Made, archive, directory, file, found, judged, made, program};
+use crate::judged::{Made, applets, archive, directory, file, found, judged, link, program};
 use crate::support::{Tool, fetched, kernel_of};
 
 const STRIP: Tool = Tool::of("strip", "binutils");
@@ -30,9 +30,7 @@ fn stripped(module: &[u8]) -> Vec<u8> {
 
 /// The files that vary: the interpreter's mode, the list, the module, the init.
 fn image(interpreter: u32, list: &str, module: &[u8], init: &str) -> Vec<Made> {
-    vec![
-        directory("bin"),
-        made("bin/busybox", interpreter, ""),
+    let files = [
         directory("etc"),
         directory("etc/xinitrd"),
         file("etc/xinitrd/modules", list),
@@ -40,7 +38,8 @@ fn image(interpreter: u32, list: &str, module: &[u8], init: &str) -> Vec<Made> {
         file("lib/xen-blkfront.ko", module),
         file("lib/other.ko", module),
         program("init", init),
-    ]
+    ];
+    [applets(interpreter), files.to_vec()].concat()
 }
 
 fn names(entries: &[Made]) -> Vec<String> {
@@ -106,6 +105,176 @@ fn what_keeps_the_first_program_from_its_work_is_found() {
     for (entries, expected) in cases {
         assert_eq!(names(&entries), expected);
     }
+}
+
+#[test]
+fn carriage_returns_are_told_in_what_the_init_reads_in() {
+    let told = |functions: &str, more: &str, conf: &str| {
+        let image = [
+            program("init", "#!/bin/sh\n. /functions\n. /conf\n"),
+            file("functions", functions),
+            file("more", more),
+            file("conf", conf),
+        ];
+        let lines = found(&judged(archive(&image), &Guest::default()), init::RULES);
+        let told = lines
+            .iter()
+            .filter(|line| line.contains("carriage-returns"));
+        let short = told.map(|line| line.split(": ").next().unwrap().to_owned());
+        short.collect::<Vec<String>>()
+    };
+    let nothing: [&str; 0] = [];
+    assert_eq!(told("f() {\n}\n", "g\r\n", "A=1\n"), nothing);
+    assert_eq!(
+        told("f() {\r\n}\r\n", "", ""),
+        ["error carriage-returns functions"]
+    );
+    assert_eq!(
+        told(". /more\n", "g\r\n", ""),
+        ["error carriage-returns more"]
+    );
+    assert_eq!(
+        told("", "", "A=1\r\nB='x'\r\n"),
+        ["warning carriage-returns conf"]
+    );
+    assert_eq!(
+        told("", "", "A=1\r\nmount x\r\n"),
+        ["error carriage-returns conf"]
+    );
+    // Two that read each other in.
+    assert_eq!(
+        told(". /more\n", ". /functions\ng\r\n", ""),
+        ["error carriage-returns more"]
+    );
+}
+
+#[test]
+fn an_image_is_this_programs_own_without_its_list_too() {
+    let module = module();
+    let mut entries = image(0o100_755, "", &module, busybox::INIT);
+    entries.retain(|entry| !entry.is_called("etc/xinitrd/modules"));
+    assert_eq!(names(&entries), ["error init-loads-nothing init"]);
+}
+
+#[test]
+fn a_busybox_for_an_init_needs_to_be_told_its_work() {
+    let busybox = fs::read(fetched("busybox-amd64").join("bin/busybox")).unwrap();
+    let module = module();
+    let with = |more: &[Made]| {
+        let entries = [
+            program("bin/busybox", &busybox),
+            link("init", "sbin/init"),
+            file("lib/modules/6.1/xen-blkfront.ko", &module),
+        ];
+        let entries = [&entries[..], more].concat();
+        let inspection = judged(archive(&entries), &Guest::default());
+        assert_eq!(inspection.boot.loads, []);
+        found(&inspection, init::RULES)
+    };
+    let sbin = link("sbin/init", "../bin/busybox");
+    let copied = program("sbin/init", &busybox);
+    let idle = "init-without-work";
+    let has = "busybox, and neither /etc/inittab nor /etc/init.d/rcS";
+    let list = file("etc/xinitrd/modules", "lib/xen-blkfront.ko\n");
+    let rc = program("etc/init.d/rcS", "#!/bin/sh\n");
+    assert_eq!(
+        with(&[sbin.clone()]),
+        [format!("warning {idle} bin/busybox: {has}")]
+    );
+    assert_eq!(
+        with(&[copied]),
+        [format!("warning {idle} sbin/init: {has}")]
+    );
+    assert_eq!(
+        with(&[sbin.clone(), list]),
+        [format!("error {idle} bin/busybox: {has}")]
+    );
+    assert_eq!(with(&[sbin.clone(), rc]), [""; 0]);
+    assert_eq!(
+        with(&[sbin, file("etc/inittab", "::sysinit:/x\n")]),
+        [""; 0]
+    );
+}
+
+#[test]
+fn a_script_that_loads_nothing_is_told_of_the_modules_it_leaves() {
+    let module = module();
+    let said = |script: &str, more: &[Made]| {
+        let entries = [
+            program("init", format!("#!/bin/sh\n{script}")),
+            program("bin/sh", ""),
+            file("lib/modules/6.1/xen-blkfront.ko", &module),
+        ];
+        names(&[&entries[..], more].concat())
+    };
+    let nothing: [&str; 0] = [];
+    let idle = ["warning init-loads-nothing init"];
+    let mount =
+        "mount -t devtmpfs dev /dev\nmount /dev/xvda1 /mnt\nexec switch_root /mnt /sbin/init\n";
+    let modprobe = program("sbin/modprobe", "");
+    assert_eq!(said(mount, &[]), idle);
+    assert_eq!(said(mount, &[modprobe]), idle);
+    assert_eq!(said(mount, &[program("sbin/hotplug", "")]), nothing);
+    assert_eq!(said(mount, &[program("sbin/udevd", "")]), nothing);
+    for unknown in [
+        ". /load",
+        "/load",
+        "sh /load",
+        "mdev -s",
+        "$x",
+        "x=$(/load)",
+    ] {
+        assert_eq!(
+            said(&format!("{unknown}\n{mount}"), &[]),
+            nothing,
+            "{unknown}"
+        );
+    }
+}
+
+#[test]
+fn a_driver_that_the_init_never_loads_serves_no_device() {
+    let module = module();
+    let said = |list: &str, device: &str| {
+        let guest = Guest {
+            devices: vec![device.to_owned()],
+            ..Guest::default()
+        };
+        let image = archive(&image(0o100_755, list, &module, busybox::INIT));
+        let lines = found(&judged(image, &guest), drivers::RULES).into_iter();
+        let lines = lines.filter(|line| line.contains("no-driver-for-device"));
+        lines.collect::<Vec<String>>()
+    };
+    let (driver, other) = ("lib/xen-blkfront.ko\n", "lib/other.ko\n");
+    let never = |file: &str| {
+        let why = "it is there, and the init never loads it";
+        [format!("error no-driver-for-device lib/{file}.ko: {why}")]
+    };
+    let none = "error no-driver-for-device -: 2 modules, none of them for virtio_blk";
+    assert_eq!(said(driver, "xen_blkfront"), [""; 0]);
+    assert_eq!(said(driver, "xen:vbd"), [""; 0]);
+    // The same driver under another name.
+    assert_eq!(said(other, "xen:vbd"), [""; 0]);
+    assert_eq!(said(other, "xen-blkfront"), never("xen-blkfront"));
+    assert_eq!(said(driver, "other"), never("other"));
+    assert_eq!(said(driver, "virtio_blk"), [none]);
+}
+
+#[test]
+fn what_to_do_without_an_interpreter_is_said_of_the_one_that_is_missing() {
+    let cure = |interpreter: &str, more: &[Made]| {
+        let init = program("init", format!("#!{interpreter}\n"));
+        let inspection = judged(archive(&[&[init], more].concat()), &Guest::default());
+        let mut findings = inspection.findings.iter();
+        let missing = findings.find(|finding| finding.rule.name == "script-interpreter-missing");
+        missing.unwrap().cure
+    };
+    let sh = program("bin/sh", "");
+    assert!(cure("/bin/sh", &[]).contains("for /bin/sh a link to busybox"));
+    assert!(cure("/bin/bash", &[]).contains("Put bash in"));
+    assert!(cure("/bin/bash", &[sh]).contains("/bin/sh, which is there"));
+    assert!(cure("/bin/busybox", &[]).contains("Put a busybox in"));
+    assert!(cure("/usr/bin/python3", &[]).contains("Put that program in"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use xinitrd::inspect::guest_kernel::GuestKernel;
 use xinitrd::inspect::rules::{init, modules};
 use xinitrd::root::Root;
 
-use crate::judged::{Made, archive, file, found, judged, program};
+use crate::judged::{Made, applets, archive, file, found, judged, program};
 use crate::readers::Tree;
 use crate::support::{Tool, fetched, kernel_of};
 
@@ -175,6 +175,7 @@ fn a_list_that_lacks_an_ending_is_told_what_is_there() {
         file("lib/xen-blkfront.ko.xz", driver),
         file("etc/xinitrd/modules", "lib/xen-blkfront.ko\n"),
     ];
+    let files = [applets(0o100_755), files.to_vec()].concat();
     let init = program("init", xinitrd::init::busybox::INIT);
     let expected =
         "error init-module-missing init: no lib/xen-blkfront.ko, but lib/xen-blkfront.ko.xz";

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use xinitrd::archive::Limits;
 use xinitrd::image_path::Shown;
+use xinitrd::init::busybox;
 use xinitrd::inspect::finding::{Finding, Rule};
 use xinitrd::inspect::read::Depth;
 use xinitrd::inspect::{Guest, Inspection, inspect};
@@ -59,11 +60,23 @@ pub fn device(name: &str, major: u32, minor: u32) -> Made {
     }
 }
 
+/// What this program's busybox init calls: a busybox of which there is nothing but the mode, and links to it.
+pub fn applets(mode: u32) -> Vec<Made> {
+    let links = busybox::APPLETS.iter();
+    let links = links.map(|applet| link(format!("bin/{applet}"), "busybox"));
+    let busybox = [directory("bin"), made(busybox::BUSYBOX, mode, "")];
+    busybox.into_iter().chain(links).collect()
+}
+
 impl Made {
     /// One of two names of a file.
     pub fn numbered(self, ino: u32) -> Made {
         let nlink = 2;
         Made { ino, nlink, ..self }
+    }
+
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name.as_bytes()
     }
 
     pub fn owned(self, uid: u32) -> Made {

@@ -25,6 +25,12 @@ pub struct Init {
 pub enum InitKind {
     /// systemd, whose units say the rest.
     Systemd,
+    /// busybox, which as `/init` is its own init, whatever its file is called.
+    Busybox {
+        /// Whether there is an `/etc/inittab` or `/etc/init.d/rcS`, without which it asks for a shell
+        /// (`parse_inittab` in its `init/init.c`).
+        has_work: bool,
+    },
     /// Another program.
     Program {
         /// Whether it needs neither a loader nor libraries.
@@ -42,13 +48,26 @@ impl Init {
     pub fn of(tree: &Tree) -> Option<Init> {
         let (path, item) = tree.find(&ImagePath::new("init").ok()?).ok()?;
         let content = tree.content(item);
-        let kind = kind(&path, item, content);
+        let kind = match is_busybox(&path, content) {
+            true => InitKind::Busybox {
+                has_work: tree.has("etc/inittab") || tree.has("etc/init.d/rcS"),
+            },
+            false => kind(&path, item, content),
+        };
         let script = match (&kind, content) {
             (InitKind::Script(_), Content::Text(text)) => Some(text.clone()),
             _ => None,
         };
         Some(Init { path, kind, script })
     }
+}
+
+fn is_busybox(path: &ImagePath, content: &Content) -> bool {
+    let Content::Program(facts) = content else {
+        return false;
+    };
+    let facts = facts.as_ref().as_ref().ok();
+    facts.is_some_and(|facts| facts.busybox.is_some() || path.file_name() == b"busybox")
 }
 
 fn kind(path: &ImagePath, item: &Item, content: &Content) -> InitKind {
@@ -74,6 +93,7 @@ impl fmt::Display for InitKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             InitKind::Systemd => f.write_str("systemd"),
+            InitKind::Busybox { .. } => f.write_str("busybox's own init"),
             InitKind::Program { is_static: true } => f.write_str("a static program"),
             InitKind::Program { is_static: false } => f.write_str("a program"),
             InitKind::Script(line) => match line.name() {

@@ -4,6 +4,7 @@
 //! is looked for; nothing is run, and what an init finds out only when it runs stays untold.
 
 mod generator;
+mod idle;
 mod init;
 mod lists;
 mod loads;
@@ -19,6 +20,7 @@ use crate::image_path::ImagePath;
 use super::tree::Tree;
 
 pub use generator::{Generator, Maker};
+pub use idle::loads_no_module;
 pub use init::{Init, InitKind};
 pub use nash::{Missing, missing_in_nash};
 pub use programs::Needed;
@@ -70,9 +72,13 @@ impl Boot {
     pub fn of(tree: &Tree) -> Boot {
         let init = Init::of(tree);
         let Maker { generator, version } = Maker::of(tree, init.as_ref());
+        // What a builder leaves for its own init nobody reads where that is another, or none.
+        let builders = init
+            .as_ref()
+            .filter(|init| !matches!(init.kind, InitKind::Busybox { .. }));
         Boot {
-            loads: loads::of(tree, generator, init.as_ref()),
-            on_demand: loads::on_demand(tree, generator),
+            loads: builders.map_or_else(Vec::new, |init| loads::of(tree, generator, Some(init))),
+            on_demand: builders.is_some() && loads::on_demand(tree, generator),
             programs: programs::needed(tree, generator, init.as_ref()),
             generator,
             version,
@@ -99,7 +105,9 @@ impl Boot {
     /// or is a script without conditions.
     #[must_use]
     pub fn loads_are_certain(&self) -> bool {
+        let kind = self.init.as_ref().map(|init| &init.kind);
         match self.generator {
+            _ if matches!(kind, None | Some(InitKind::Busybox { .. })) => false,
             Generator::Xinitrd | Generator::Mkinitrd | Generator::TinyInitramfs => true,
             Generator::Dracut
             | Generator::InitramfsTools

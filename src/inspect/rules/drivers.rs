@@ -24,7 +24,8 @@ static NO_BLOCK_DRIVER: Rule = Rule {
 static NO_DRIVER: Rule = Rule {
     name: "no-driver-for-device",
     severity: Severity::Error,
-    meaning: "Neither the image nor the kernel, as far as is known, has a driver for a device that was named.",
+    meaning: "Neither the image nor the kernel, as far as is known, has a driver for a device that was named; or the \
+              init never loads it.",
     reason: "A device announces itself by its modalias, and a module has patterns of those it serves \
              (Documentation/driver-api/driver-model/binding.rst): where none matches, nobody serves it.",
     cure: "Put the driver into the image. Where it is built in, --root and --kernel name the guest's root, \
@@ -43,15 +44,29 @@ pub fn check(
     order: Option<&Order>,
     findings: &mut Vec<Finding>,
 ) {
-    // That an init loads nothing at all is told by a rule about the init.
-    let never_loaded = || never_loaded(case, modules, order?);
-    findings.extend(no_block_driver(case, modules).or_else(never_loaded));
+    findings.extend(
+        no_block_driver(case, modules).or_else(|| block_driver_unloaded(case, modules, order)),
+    );
     let devices = case.guest.devices.iter();
-    let unserved = devices.filter(|device| !is_served(modules, device.as_bytes(), |_| true));
-    findings.extend(unserved.map(|device| {
-        let expected = format!("a driver for {device}");
-        Finding::new(&NO_DRIVER, count(modules, device), expected)
-    }));
+    findings.extend(devices.filter_map(|device| no_driver(case, modules, order, device)));
+}
+
+fn no_driver(
+    case: &Case<'_>,
+    modules: &Modules<'_>,
+    order: Option<&Order>,
+    device: &str,
+) -> Option<Finding> {
+    if modules.is_builtin(device.as_bytes()) {
+        return None;
+    }
+    let (name, alias) = (ModuleName::new(device), normalise(device.as_bytes()));
+    let serves = |member: &Member<'_>| serves(member, &name, &alias, |_| true);
+    if modules.members.iter().any(serves) {
+        return never_loaded(case, modules, order, &NO_DRIVER, serves);
+    }
+    let expected = format!("a driver for {device}");
+    Some(Finding::new(&NO_DRIVER, count(modules, device), expected))
 }
 
 fn no_block_driver(case: &Case<'_>, modules: &Modules<'_>) -> Option<Finding> {
@@ -68,30 +83,42 @@ fn no_block_driver(case: &Case<'_>, modules: &Modules<'_>) -> Option<Finding> {
 /// What to do where it is there.
 const NOT_LISTED: &str = "Put the driver into the list of what the init loads, behind what it needs; make the image again.";
 
-/// A driver that is there does nothing where an init that loads those of a list has it not.
-fn never_loaded(case: &Case<'_>, modules: &Modules<'_>, order: &Order) -> Option<Finding> {
-    let is_certain = case.boot.loads_are_certain() && !case.boot.on_demand;
-    let is_builtin = |driver: &&str| modules.is_builtin(driver.as_bytes());
-    if !is_certain || DRIVERS.iter().any(is_builtin) {
-        return None;
-    }
-    let names = DRIVERS.map(ModuleName::new);
-    let members = modules.members.iter().enumerate();
-    let drivers: Vec<_> = members
-        .filter(|(_, member)| names.contains(&member.name))
-        .collect();
-    if drivers
+fn block_driver_unloaded(
+    case: &Case<'_>,
+    modules: &Modules<'_>,
+    order: Option<&Order>,
+) -> Option<Finding> {
+    if DRIVERS
         .iter()
-        .any(|(number, _)| order.place(*number).is_some())
+        .any(|driver| modules.is_builtin(driver.as_bytes()))
     {
         return None;
     }
-    let (_, driver) = drivers.first()?;
+    let names = DRIVERS.map(ModuleName::new);
+    let is_driver = |member: &Member<'_>| names.contains(&member.name);
+    let finding = never_loaded(case, modules, order, &NO_BLOCK_DRIVER, is_driver)?;
+    Some(finding.weighing(severity(case)))
+}
+
+/// A driver that is there does nothing where an init that loads those of a list has none of them. That an init
+/// loads nothing at all is told by a rule about the init.
+fn never_loaded(
+    case: &Case<'_>,
+    modules: &Modules<'_>,
+    order: Option<&Order>,
+    rule: &'static Rule,
+    is_driver: impl Fn(&Member<'_>) -> bool,
+) -> Option<Finding> {
+    let is_certain = case.boot.loads_are_certain() && !case.boot.on_demand;
+    let order = order.filter(|_| is_certain)?;
+    let members = modules.members.iter().enumerate();
+    let drivers: Vec<_> = members.filter(|(_, member)| is_driver(member)).collect();
+    let is_loaded = |(number, _): &(usize, &Member<'_>)| order.place(*number).is_some();
+    let (_, driver) = drivers.first().filter(|_| !drivers.iter().any(is_loaded))?;
     let found = "it is there, and the init never loads it";
     let expected = "it in the list of what the init loads";
-    let finding = Finding::new(&NO_BLOCK_DRIVER, found, expected);
-    let finding = finding.cured_by(NOT_LISTED).at(driver.item);
-    Some(finding.weighing(severity(case)))
+    let finding = Finding::new(rule, found, expected);
+    Some(finding.cured_by(NOT_LISTED).at(driver.item))
 }
 
 /// Without Xen no guest needs its drivers.
@@ -110,12 +137,20 @@ pub(super) fn is_served(
     counts: impl Fn(&[u8]) -> bool,
 ) -> bool {
     let (name, alias) = (ModuleName::new(device), normalise(device));
-    let serves = |member: &Member<'_>| {
-        let mut patterns = member.module.modinfo.all("alias");
-        let matches = |pattern| Alias::new(pattern, name.clone()).matches(&alias);
-        member.name == name || patterns.any(|pattern| counts(pattern) && matches(pattern))
-    };
+    let serves = |member: &Member<'_>| serves(member, &name, &alias, &counts);
     modules.is_builtin(device) || modules.members.iter().any(serves)
+}
+
+/// Whether a module has this name, or a pattern that `counts` and matches what a device is called.
+fn serves(
+    member: &Member<'_>,
+    name: &ModuleName,
+    device: &[u8],
+    counts: impl Fn(&[u8]) -> bool,
+) -> bool {
+    let mut patterns = member.module.modinfo.all("alias");
+    let matches = |pattern| Alias::new(pattern, name.clone()).matches(device);
+    member.name == *name || patterns.any(|pattern| counts(pattern) && matches(pattern))
 }
 
 fn count(modules: &Modules<'_>, device: &str) -> String {

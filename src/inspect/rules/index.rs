@@ -68,7 +68,9 @@ fn missing(case: &Case<'_>, modules: &Modules<'_>) -> Vec<Finding> {
     let for_names = by_name && is_kmod(&loading.modprobe) && loading.shell.is_none();
     let own = modules.members.iter().filter(|member| !member.is_weak);
     let releases: BTreeSet<&[u8]> = own.filter_map(|member| member.directory).collect();
-    let releases = releases.into_iter().filter(|_| for_devices || for_names);
+    let releases = releases
+        .into_iter()
+        .filter(|release| (for_devices || for_names) && !case.is_idle(release));
     let missing = releases.filter_map(|release| {
         let release = String::from_utf8_lossy(release);
         let is_there = |name: &str| has_content(case, &release, name);

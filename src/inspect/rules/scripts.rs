@@ -19,7 +19,7 @@ static INTERPRETER_MISSING: Rule = Rule {
              and /init with `Failed to execute /init (error -2)`. It is an error of /init, and a \
              warning of any other script.",
     cure: "Put the interpreter in at that path: for /bin/sh a link to busybox does. Or leave the script \
-           out.",
+           out, if it is not /init.",
 };
 
 static INTERPRETER_NOT_EXECUTABLE: Rule = Rule {
@@ -73,12 +73,34 @@ fn not_executable(tree: &Tree, line: &Shebang) -> Option<Finding> {
 fn not_there(tree: &Tree, line: Shebang) -> Option<Finding> {
     let missing = missing(tree, line)?;
     let found = format!("it is run by {}, not in the image", Shown(&missing));
-    Some(Finding::new(
-        &INTERPRETER_MISSING,
-        found,
-        "its interpreter in the image",
-    ))
+    let expected = "its interpreter in the image";
+    let finding = Finding::new(&INTERPRETER_MISSING, found, expected);
+    Some(match cure(tree, &missing) {
+        Some(cure) => finding.cured_by(cure),
+        None => finding,
+    })
 }
+
+/// What to do about the shell that is missing; what the rule says is for those that any busybox is.
+fn cure(tree: &Tree, interpreter: &[u8]) -> Option<&'static str> {
+    let name = interpreter.rsplit(|&byte| byte == b'/').next()?;
+    match name {
+        b"bash" if has(tree, b"/bin/sh") => Some(BASH_OR_SH),
+        b"bash" => Some(BASH),
+        b"sh" | b"ash" | b"hush" => None,
+        b"busybox" => {
+            Some("Put a busybox in at that path, a static one, or with its loader and libraries.")
+        }
+        _ => Some(OTHER),
+    }
+}
+
+const BASH_OR_SH: &str = "Put bash in at that path, with its loader and libraries; or, where the script keeps to the \
+                          words of POSIX, have its first line name /bin/sh, which is there.";
+const BASH: &str = "Put bash in at that path, with its loader and libraries; or, where the script keeps to the words \
+                    of POSIX, have its first line name a shell that is put in: a link to busybox does for /bin/sh.";
+const OTHER: &str = "Put that program in at that path, with all that it takes; or leave the script out, if it is not \
+                     /init.";
 
 /// The interpreter of a script, or the program that env(1) is to start, where it is missing.
 fn missing(tree: &Tree, line: Shebang) -> Option<Vec<u8>> {

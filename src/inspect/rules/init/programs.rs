@@ -33,10 +33,16 @@ pub(super) fn of_builder(
     init: &Item,
     findings: &mut Vec<Finding>,
 ) {
-    let has_own = match case.boot.init.as_ref().map(|init| &init.kind) {
-        Some(InitKind::Script(line)) => may_run_its_own(case.tree, &line.interpreter),
-        _ => false,
+    let shell = match case.boot.init.as_ref().map(|init| &init.kind) {
+        Some(InitKind::Script(line)) => Some(&line.interpreter),
+        _ => None,
     };
+    let place = shell.and_then(|shell| ImagePath::new(shell).ok());
+    // Without its shell an init calls nothing: that is told with all scripts.
+    if place.is_some_and(|shell| fault(case.tree, &[shell]).is_some()) {
+        return;
+    }
+    let has_own = shell.is_some_and(|shell| may_run_its_own(case.tree, shell));
     let is_of_use = |needed: &&Needed| !needed.loads_modules || !modules.members.is_empty();
     let mut seen = HashSet::new();
     for needed in case.boot.programs.iter().filter(is_of_use) {

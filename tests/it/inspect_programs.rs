@@ -1,0 +1,179 @@
+//! What the inits of known builders cannot do without: programs, and the indexes that modules are found by. Real
+//! images of each builder, with files called otherwise; tests/boot boots three of them.
+
+use memchr::memmem;
+use xinitrd::init::busybox;
+use xinitrd::inspect::Guest;
+use xinitrd::inspect::finding::Rule;
+use xinitrd::inspect::rules::{index, init};
+
+use crate::guest::{GZIP, Guest as Source};
+use crate::judged::{
+    Made, applets, archive, directory, file, found, judged, link, made_by_others, program,
+};
+use crate::support::{fetched, kernel_of};
+
+/// The bytes of a header of a cpio archive (newc).
+const HEADER: usize = 110;
+
+/// An archive in which the entry at `path` is called otherwise.
+fn without(archive: &mut [u8], path: &str) {
+    let name = format!("{path}\0").into_bytes();
+    let is_name = |at: &usize| *at >= HEADER && archive[at - HEADER..].starts_with(b"070701");
+    let at = memmem::find_iter(archive, &name).find(is_name);
+    let at = at.unwrap_or_else(|| panic!("no {path}"));
+    archive[at + path.len() - 1] ^= 1;
+}
+
+fn rules() -> Vec<&'static Rule> {
+    [index::RULES, init::RULES].concat()
+}
+
+fn found_without(image: &[u8], paths: &[&str]) -> Vec<String> {
+    let mut image = image.to_vec();
+    paths.iter().for_each(|path| without(&mut image, path));
+    found(&judged(image, &Guest::default()), &rules())
+}
+
+fn missing(at: &str, calls: &[&str]) -> Vec<String> {
+    let line = |call: &&str| format!("error init-program-missing {at}: {call}, which is not there");
+    calls.iter().map(line).collect()
+}
+
+fn plain(name: &str) -> Vec<u8> {
+    GZIP.run(&["-dc"], &made_by_others(name))
+}
+
+#[test]
+fn the_programs_of_initramfs_tools_are_missed() {
+    let image = plain("initramfs-tools-list-gzip");
+    assert_eq!(found_without(&image, &[]), [""; 0]);
+    let paths = [
+        "usr/sbin/modprobe",
+        "usr/bin/udevadm",
+        "usr/lib/systemd/systemd-udevd",
+        "usr/sbin/run-init",
+        "usr/bin/mount",
+    ];
+    let calls = [
+        "/init calls mount",
+        "/scripts/functions calls modprobe",
+        "/scripts/init-top/udev calls systemd-udevd",
+        "/scripts/init-top/udev calls udevadm",
+        "/init calls run-init",
+    ];
+    assert_eq!(found_without(&image, &paths), missing("init", &calls));
+}
+
+#[test]
+fn the_programs_of_dracut_are_missed_whichever_init_it_has() {
+    let image = plain("dracut-list-gzip");
+    assert_eq!(found_without(&image, &[]), [""; 0]);
+    let paths = [
+        "usr/bin/mount",
+        "usr/bin/udevadm",
+        "usr/lib/systemd/systemd-udevd",
+        "usr/sbin/switch_root",
+        "usr/sbin/modprobe",
+    ];
+    let calls = [
+        "/init calls mount",
+        "/init calls systemd-udevd",
+        "/init calls udevadm",
+        "/init calls switch_root",
+        "the kernel calls modprobe",
+    ];
+    assert_eq!(found_without(&image, &paths), missing("init", &calls));
+    let image = plain("dracut-gzip");
+    let paths = [
+        "usr/bin/udevadm",
+        "usr/lib/systemd/systemd-udevd",
+        "usr/bin/systemctl",
+        "usr/sbin/modprobe",
+    ];
+    let calls = [
+        "systemd-udevd.service calls systemd-udevd",
+        "systemd-udev-trigger.service calls udevadm",
+        "initrd-cleanup.service calls systemctl",
+        "the kernel calls modprobe",
+    ];
+    let at = "usr/lib/systemd/systemd";
+    assert_eq!(found_without(&image, &paths), missing(at, &calls));
+}
+
+#[test]
+fn the_indexes_that_kmod_finds_modules_by_are_missed() {
+    let release = kernel_of(&fetched("kernel-6.1-amd64"));
+    let index = |name: &str| format!("usr/lib/modules/{release}/{name}");
+    let (dep, alias) = (index("modules.dep.bin"), index("modules.alias.bin"));
+    let said = |names: &str| {
+        [format!(
+            "error modules-index-missing -: /lib/modules/{release} has no {names}"
+        )]
+    };
+    for image in ["initramfs-tools-list-gzip", "dracut-list-gzip"] {
+        let image = plain(image);
+        assert_eq!(found_without(&image, &[&alias]), said("modules.alias.bin"));
+        assert_eq!(found_without(&image, &[&dep]), said("modules.dep.bin"));
+        let both = said("modules.dep.bin and modules.alias.bin");
+        assert_eq!(found_without(&image, &[&dep, &alias]), both);
+        // The texts kmod does not read.
+        let texts = [index("modules.alias"), index("modules.symbols")];
+        assert_eq!(
+            found_without(&image, &texts.each_ref().map(String::as_str)),
+            [""; 0]
+        );
+    }
+}
+
+#[test]
+fn a_static_busybox_may_run_its_own_programs_once_proc_is_mounted() {
+    let image = Source::of_debian().archive();
+    let said = |path: &str| found_without(&image, &[path]);
+    let line = |severity: &str, program: &str| {
+        [format!(
+            "{severity} init-program-missing init: /init calls {program}, which is not there"
+        )]
+    };
+    assert_eq!(said("bin/mount"), line("error", "mount"));
+    for program in ["cat", "insmod", "readlink"] {
+        assert_eq!(said(&format!("bin/{program}")), line("warning", program));
+    }
+    // Called as a word of busybox; and for nobody's root.
+    for program in ["switch_root", "poweroff"] {
+        assert_eq!(said(&format!("bin/{program}")), [""; 0]);
+    }
+    let list = said("etc/xinitrd/modules");
+    let rules: Vec<&str> = list
+        .iter()
+        .map(|line| line.split(": ").next().unwrap())
+        .collect();
+    assert_eq!(rules, ["error init-loads-nothing init"]);
+}
+
+#[test]
+fn a_program_that_is_there_and_cannot_be_started_is_told_what_it_is() {
+    let with = |mount: Made| {
+        let mut entries = applets(0o100_755);
+        entries.retain(|entry| !entry.is_called("bin/mount"));
+        let init = program("init", busybox::INIT);
+        entries.extend([mount, init, directory("etc"), directory("etc/xinitrd")]);
+        entries.push(file("etc/xinitrd/modules", ""));
+        found(&judged(archive(&entries), &Guest::default()), &rules())
+    };
+    let told = |what: &str| {
+        [format!(
+            "error init-program-missing init: /init calls mount, {what}"
+        )]
+    };
+    assert_eq!(with(program("bin/mount", "")), [""; 0]);
+    assert_eq!(with(program("sbin/mount", "")), [""; 0]);
+    assert_eq!(
+        with(program("usr/bin/mount", "")),
+        told("which is not there")
+    );
+    assert_eq!(with(file("bin/mount", "")), told("which has mode 0644"));
+    assert_eq!(with(directory("bin/mount")), told("which is a directory"));
+    let dangling = "but the symbolic link /bin/mount -> bysybox leads nowhere inside the root";
+    assert_eq!(with(link("bin/mount", "bysybox")), told(dangling));
+}
