@@ -10,6 +10,9 @@ zstd-module   a module in zstd, which busybox does not know
 zstd-for-xz   the same, and a kernel that unpacks modules itself, but in xz
 list-ending   a list that calls a module by the name it would have compressed
 stray-32-bit  a 32-bit program, and a kernel that runs none
+no-mount      the link gone by which busybox mounts /proc
+no-modprobe   initramfs-tools without modprobe, which its init calls
+no-index      initramfs-tools without the index by which kmod finds what a file system takes
 no-init       no /init: the kernel looks for a root itself
 cut-image     a gzip member cut short
 tail          bytes after the gzip member
@@ -102,12 +105,43 @@ case_stray-32-bit() {
     never_reached 'Failed to execute /init \(error -8\)' 'Kernel panic - not syncing: No working init found.'
 }
 
+# without PATH: the archive of $image, PATH under another name of the same length: it stands alone, between a
+# header, whose last field is 0, and its padding.
+without() {
+    unpacked | LC_ALL=C sed "s|\(0\{8\}${1%?}\)${1#"${1%?}"}\x00|\1Z\x00|" >"$work/$current.img"
+    image=$work/$current.img
+}
+
+case_no-mount() {
+    local faults=init-program-missing
+    kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
+    without bin/mount
+    boot root=/dev/vda rootwait=2
+    never_reached '/init: line [0-9]+: mount: not found'
+}
+
+case_no-modprobe() {
+    local faults=init-program-missing
+    kernel 6.1 && disk ext4
+    image=$("$top/testdata/images/make.sh" initramfs-tools-list-gzip)
+    without usr/sbin/modprobe
+    boot root=/dev/vda ro quiet
+    never_reached '/init: line [0-9]+: /sbin/modprobe: not found' 'Failed to mount /dev/vda as root file system'
+}
+
+case_no-index() {
+    local faults=modules-index-missing
+    kernel 6.1 && disk ext4
+    image=$("$top/testdata/images/make.sh" initramfs-tools-list-gzip)
+    without "usr/lib/modules/$version/modules.alias.bin"
+    boot root=/dev/vda ro quiet
+    never_reached 'EXT4-fs \(vda\): Cannot load crc32c driver' 'Failed to mount /dev/vda as root file system'
+}
+
 case_no-init() {
     local faults=no-init
     kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
-    # Under another name, of the same length: it stands alone, between a header and its padding.
-    unpacked | LC_ALL=C sed 's/\(0\{8\}\)init\x00/\1inix\x00/' >"$work/no-init.img"
-    image=$work/no-init.img
+    without init
     boot root=/dev/vda
     never_reached 'Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block\(0,0\)'
 }

@@ -21,7 +21,7 @@ UNPACKING = re.compile(r'Initramfs unpacking failed: [^\n]*')
 # Without numbers that are of one kernel's build or one guest's memory.
 FAILED = [UNPACKING] + [re.compile(regex) for regex in (
     r'segment module0 too large', r'xinitrd: no root: [^\n]*',
-    r'Kernel panic - not syncing: [^\n]*?(?= exitcode=|\.  |\n|$)')]
+    r'Kernel panic - not syncing: [^\n]*?(?= exitcode=|\.  |\n|$)', r'mount: mounting [^\n]*')]
 # The toolstack tries, and hands the file over as it is.
 COMPLAINT = re.compile(r'xc_dom_do_gunzip: inflate failed')
 AGREES, DISAGREES = 'agrees', 'DISAGREES'

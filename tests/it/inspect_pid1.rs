@@ -2,6 +2,7 @@
 //! program's own kind, one change, and what is found then.
 
 use std::fs;
+use std::slice;
 
 use xinitrd::init::busybox;
 use xinitrd::inspect::Guest;
@@ -178,7 +179,7 @@ fn a_busybox_for_an_init_needs_to_be_told_its_work() {
     let list = file("etc/xinitrd/modules", "lib/xen-blkfront.ko\n");
     let rc = program("etc/init.d/rcS", "#!/bin/sh\n");
     assert_eq!(
-        with(&[sbin.clone()]),
+        with(slice::from_ref(&sbin)),
         [format!("warning {idle} bin/busybox: {has}")]
     );
     assert_eq!(

@@ -1,11 +1,14 @@
 //! What the inits of known builders cannot do without: programs, and the indexes that modules are found by. Real
 //! images of each builder, with files called otherwise; tests/boot boots three of them.
 
+use std::fs;
+use std::slice;
+
 use memchr::memmem;
 use xinitrd::init::busybox;
 use xinitrd::inspect::Guest;
 use xinitrd::inspect::finding::Rule;
-use xinitrd::inspect::rules::{index, init};
+use xinitrd::inspect::rules::{empty, index, init};
 
 use crate::guest::{GZIP, Guest as Source};
 use crate::judged::{
@@ -55,6 +58,9 @@ fn the_programs_of_initramfs_tools_are_missed() {
         "usr/sbin/run-init",
         "usr/bin/mount",
     ];
+    let script = "scripts/init-top/udev";
+    let without_script = missing("init", &["/scripts/init-top/ORDER calls udev"]);
+    assert_eq!(found_without(&image, &[script]), without_script);
     let calls = [
         "/init calls mount",
         "/scripts/functions calls modprobe",
@@ -99,6 +105,74 @@ fn the_programs_of_dracut_are_missed_whichever_init_it_has() {
     ];
     let at = "usr/lib/systemd/systemd";
     assert_eq!(found_without(&image, &paths), missing(at, &calls));
+}
+
+#[test]
+fn the_programs_of_mkinitcpio_are_missed() {
+    let kernel = fetched("kernel-6.1-amd64");
+    let release = kernel_of(&kernel);
+    let driver = format!("lib/modules/{release}/kernel/drivers/block/xen-blkfront.ko");
+    let module = file(&driver, fs::read(kernel.join(&driver)).unwrap());
+    let entries = [
+        file("buildconfig", ""),
+        file("config", "MODULES=\"\"\n"),
+        program(
+            "init",
+            "#!/usr/bin/ash\n. /init_functions\nmodprobe -qab a\nexec /usr/bin/switch_root /new_root\n",
+        ),
+        file(
+            "init_functions",
+            "mount_setup() {\n    mount -t proc proc /proc\n}\n",
+        ),
+        program(
+            "hooks/udev",
+            "#!/usr/bin/ash\nsystemd-udevd --daemon\nudevadm trigger\n",
+        ),
+        program("usr/bin/ash", ""),
+    ];
+    let programs = [
+        "usr/bin/mount",
+        "usr/bin/modprobe",
+        "usr/lib/systemd/systemd-udevd",
+    ]
+    .into_iter()
+    .chain(["usr/bin/udevadm", "usr/bin/switch_root"]);
+    let programs: Vec<Made> = programs.map(|path| program(path, "")).collect();
+    let said = |more: &[Made]| {
+        let image = archive(&[&entries[..], more].concat());
+        found(&judged(image, &Guest::default()), init::RULES)
+    };
+    let calls = [
+        "/init_functions calls mount",
+        "/init calls modprobe",
+        "/hooks/udev calls systemd-udevd",
+        "/hooks/udev calls udevadm",
+        "/init calls switch_root",
+    ];
+    assert_eq!(
+        said(&[&programs[..], slice::from_ref(&module)].concat()),
+        [""; 0]
+    );
+    assert_eq!(said(&[module]), missing("init", &calls));
+    // Without modules nobody misses what loads them.
+    let calls = calls.into_iter().filter(|call| !call.contains("modprobe"));
+    assert_eq!(said(&[]), missing("init", &calls.collect::<Vec<_>>()));
+}
+
+#[test]
+fn an_empty_program_is_an_error_where_the_init_needs_it() {
+    let image = plain("initramfs-tools-list-gzip");
+    let with = |path: &str| {
+        let image = [&image[..], &archive(&[program(path, "")])].concat();
+        found(&judged(image, &Guest::default()), empty::RULES)
+    };
+    let empty =
+        |severity: &str, path: &str| [format!("{severity} empty-program {path}: an empty file")];
+    assert_eq!(
+        with("usr/sbin/run-init"),
+        empty("error", "usr/sbin/run-init")
+    );
+    assert_eq!(with("usr/bin/less"), empty("warning", "usr/bin/less"));
 }
 
 #[test]

@@ -92,13 +92,20 @@ impl Boot {
         self.own_shell().is_some()
     }
 
+    /// What runs the init, where that is a script.
+    #[must_use]
+    pub fn shell(&self) -> Option<&[u8]> {
+        match &self.init.as_ref()?.kind {
+            InitKind::Script(line) => Some(&line.interpreter),
+            _ => None,
+        }
+    }
+
     /// What runs the init, where that is a script that nobody known has written.
     #[must_use]
     pub fn own_shell(&self) -> Option<&[u8]> {
-        match (self.generator, &self.init.as_ref()?.kind) {
-            (Generator::Unknown, InitKind::Script(line)) => Some(&line.interpreter),
-            _ => None,
-        }
+        self.shell()
+            .filter(|_| self.generator == Generator::Unknown)
     }
 
     /// Whether each of [`Boot::loads`] is loaded for certain, whatever the guest: the init has a list,

@@ -59,6 +59,7 @@ const fn call(file: &'static str, program: &'static str, role: Role) -> Call {
 const INITRAMFS_TOOLS: &[Call] = &[
     call("init", "mount", Role::First),
     call("scripts/functions", "modprobe", Role::Loads),
+    call("scripts/init-top/ORDER", "udev", Role::Later),
     call("scripts/init-top/udev", UDEVD, Role::Later),
     call("scripts/init-top/udev", "udevadm", Role::Later),
     call("init", "run-init", Role::Later),

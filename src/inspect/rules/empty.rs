@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use crate::archive::FileType;
 use crate::image_path::ImagePath;
 use crate::inspect::Case;
-use crate::inspect::boot::{InitKind, Shebang};
+use crate::inspect::boot::{InitKind, Needed, Shebang};
 use crate::inspect::finding::{Finding, Rule, Severity};
+use crate::inspect::loading::may_run_its_own;
 use crate::inspect::picture::{Content, Item};
 use crate::inspect::tree::Tree;
 
@@ -19,8 +20,8 @@ static EMPTY_PROGRAM: Rule = Rule {
     meaning: "A program or library is an empty file.",
     reason: "A disk that was full when the image was made, or a copy that broke off, leaves the name and no content: the \
              kernel refuses it (ENOEXEC), and the loader says `file too short`. It is an error of what others need, an \
-             interpreter, a loader or a library, and a warning of any other program, for to a shell an empty file is a \
-             script that does nothing.",
+             interpreter, a loader, a library, or a program that the init of a known builder cannot do without, and a \
+             warning of any other program, for to a shell an empty file is a script that does nothing.",
     cure: "Put the file in whole; make the image again, with room on the disk.",
 };
 
@@ -56,7 +57,7 @@ fn is_program(path: &ImagePath, item: &Item) -> bool {
 const FOLLOWED: usize = 4096;
 
 /// Where that really lies which other files cannot do without: libraries and loaders, by their file names,
-/// and the interpreter of the init.
+/// the interpreter of the init, and what that calls.
 fn needed(case: &Case<'_>) -> HashSet<ImagePath> {
     let programs = case
         .picture
@@ -80,7 +81,19 @@ fn needed(case: &Case<'_>) -> HashSet<ImagePath> {
         .filter_map(|path| case.tree.find(path).ok());
     real.map(|(path, _)| path)
         .chain(interpreter(case))
+        .chain(called_by_init(case))
         .collect()
+}
+
+fn called_by_init<'c>(case: &'c Case<'_>) -> impl Iterator<Item = ImagePath> + 'c {
+    let shell = case.boot.shell();
+    let has_own = shell.is_some_and(|shell| may_run_its_own(case.tree, shell));
+    let is_needed = move |program: &&Needed| !has_own || !program.may_be_shells_own;
+    let programs = case.boot.programs.iter().filter(is_needed);
+    programs.filter_map(|program| {
+        let mut places = program.places.iter();
+        places.find_map(|place| Some(case.tree.find(place).ok()?.0))
+    })
 }
 
 fn interpreter(case: &Case<'_>) -> Option<ImagePath> {

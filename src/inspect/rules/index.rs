@@ -55,12 +55,12 @@ pub fn check(case: &Case<'_>, modules: &Modules<'_>, findings: &mut Vec<Finding>
 
 /// The indexes that kmod goes by and that are missing, of each release that has modules.
 fn missing(case: &Case<'_>, modules: &Modules<'_>) -> Vec<Finding> {
+    let loads = &case.boot.loads;
+    let by_name = loads.iter().any(|load| load.loader == Loader::Modprobe);
+    if !by_name && !case.boot.on_demand {
+        return Vec::new();
+    }
     let loading = Loading::of(case.tree, case.boot.own_shell(), case.boot.on_demand);
-    let by_name = case
-        .boot
-        .loads
-        .iter()
-        .any(|load| load.loader == Loader::Modprobe);
     let is_kmod = |program: &Program| matches!(program, Program::Kmod(_));
     let for_devices =
         case.boot.on_demand && is_kmod(loading.udev.as_ref().unwrap_or(&loading.modprobe));

@@ -6,7 +6,7 @@ use super::INIT_PROGRAM_MISSING;
 use crate::archive::FileType;
 use crate::image_path::{ImagePath, Shown};
 use crate::inspect::Case;
-use crate::inspect::boot::{InitKind, Needed, missing_in_nash};
+use crate::inspect::boot::{Needed, missing_in_nash};
 use crate::inspect::finding::{Finding, Severity};
 use crate::inspect::loading::may_run_its_own;
 use crate::inspect::modules::Modules;
@@ -33,10 +33,7 @@ pub(super) fn of_builder(
     init: &Item,
     findings: &mut Vec<Finding>,
 ) {
-    let shell = match case.boot.init.as_ref().map(|init| &init.kind) {
-        Some(InitKind::Script(line)) => Some(&line.interpreter),
-        _ => None,
-    };
+    let shell = case.boot.shell();
     let place = shell.and_then(|shell| ImagePath::new(shell).ok());
     // Without its shell an init calls nothing: that is told with all scripts.
     if place.is_some_and(|shell| fault(case.tree, &[shell]).is_some()) {
