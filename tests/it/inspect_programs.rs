@@ -129,6 +129,10 @@ fn the_programs_of_mkinitcpio_are_missed() {
             "#!/usr/bin/ash\nsystemd-udevd --daemon\nudevadm trigger\n",
         ),
         program("usr/bin/ash", ""),
+        file(
+            "usr/lib/udev/rules.d/80-drivers.rules",
+            "ENV{MODALIAS}==\"?*\", RUN{builtin}+=\"kmod load\"\n",
+        ),
     ];
     let programs = [
         "usr/bin/mount",
@@ -198,6 +202,18 @@ fn the_indexes_that_kmod_finds_modules_by_are_missed() {
             [""; 0]
         );
     }
+}
+
+#[test]
+fn a_udev_without_a_rule_that_loads_modules_loads_none() {
+    let said =
+        |image: &str| found_without(&plain(image), &["usr/lib/udev/rules.d/80-drivers.rules"]);
+    let why = "and no rule of udev's has one loaded";
+    // dracut has no list of its own.
+    let error = format!("error init-loads-nothing init: 16 modules, {why}");
+    assert_eq!(said("dracut-list-gzip"), [error]);
+    let warning = format!("warning init-loads-nothing init: 17 modules, {why}");
+    assert_eq!(said("initramfs-tools-list-gzip"), [warning]);
 }
 
 #[test]

@@ -4,118 +4,21 @@
 
 use std::collections::HashSet;
 
+use memchr::memmem;
+
 use super::script::{Command, commands};
 
 /// What makes a script load modules, wherever it is said.
-const LOADERS: [&[u8]; 9] = [
-    b"eval",
-    b"hotplug",
-    b"insmod",
-    b"kmod",
-    b"mdev",
-    b"modprobe",
-    b"modules",
-    b"udev",
-    b"uevent",
-];
+const LOADERS: &str = "eval hotplug insmod kmod mdev modprobe modules udev uevent";
 /// What may stand before a command's name.
-const PREFIXES: [&[u8]; 19] = [
-    b"!",
-    b"busybox",
-    b"command",
-    b"cttyhack",
-    b"do",
-    b"done",
-    b"elif",
-    b"else",
-    b"esac",
-    b"exec",
-    b"fi",
-    b"if",
-    b"nohup",
-    b"setsid",
-    b"then",
-    b"time",
-    b"until",
-    b"while",
-    b"{",
-];
+const PREFIXES: &str = "! busybox command cttyhack do done elif else esac exec fi if nohup setsid then time until while {";
 /// Programs, and a shell's own words, that start nothing else that the image has.
-const HARMLESS: [&[u8]; 71] = [
-    b"*",
-    b":",
-    b"[",
-    b"[[",
-    b"awk",
-    b"basename",
-    b"blkid",
-    b"break",
-    b"case",
-    b"cat",
-    b"cd",
-    b"chmod",
-    b"chown",
-    b"clear",
-    b"continue",
-    b"cp",
-    b"cut",
-    b"date",
-    b"dd",
-    b"df",
-    b"dirname",
-    b"dmesg",
-    b"echo",
-    b"exit",
-    b"export",
-    b"false",
-    b"findfs",
-    b"for",
-    b"fsck",
-    b"grep",
-    b"halt",
-    b"head",
-    b"hexdump",
-    b"hostname",
-    b"kill",
-    b"ln",
-    b"local",
-    b"ls",
-    b"mkdir",
-    b"mknod",
-    b"mount",
-    b"mountpoint",
-    b"mv",
-    b"pivot_root",
-    b"poweroff",
-    b"printf",
-    b"ps",
-    b"pwd",
-    b"read",
-    b"readlink",
-    b"readonly",
-    b"reboot",
-    b"return",
-    b"rm",
-    b"rmdir",
-    b"run-init",
-    b"sed",
-    b"set",
-    b"shift",
-    b"sleep",
-    b"stat",
-    b"switch_root",
-    b"sync",
-    b"test",
-    b"touch",
-    b"tr",
-    b"trap",
-    b"true",
-    b"umask",
-    b"umount",
-    b"}",
-];
+const HARMLESS: &str = "* : [ [[ awk basename blkid break case cat cd chmod chown clear continue cp cut date dd df dirname \
+    dmesg echo exit export false findfs for fsck grep halt head hexdump hostname kill ln local ls mkdir \
+    mknod mount mountpoint mv pivot_root poweroff printf ps pwd read readlink readonly reboot return rm \
+    rmdir run-init sed set shift sleep stat switch_root sync test touch tr trap true umask umount }";
 /// Shells: by themselves they ask on the console.
-const SHELLS: [&[u8]; 4] = [b"ash", b"bash", b"dash", b"sh"];
+const SHELLS: &str = "ash bash dash sh";
 /// Where a program is the one of its name.
 const DIRECTORIES: [&[u8]; 4] = [b"/bin/", b"/sbin/", b"/usr/bin/", b"/usr/sbin/"];
 /// The most commands that are looked at: scripts that are longer do more than they say.
@@ -126,9 +29,9 @@ const DEPTH: usize = 3;
 /// Whether nothing that `script` may do loads a module.
 #[must_use]
 pub fn loads_no_module(script: &[u8]) -> bool {
-    let says = |word: &&[u8]| script.windows(word.len()).any(|window| window == *word);
+    let says = |word: &str| memmem::find(script, word.as_bytes()).is_some();
     let mut left = LIMIT;
-    !LOADERS.iter().any(says) && is_idle(script, &functions(script), DEPTH, &mut left)
+    !LOADERS.split(' ').any(says) && is_idle(script, &functions(script), DEPTH, &mut left)
 }
 
 /// The names of the functions that a script has: what these do stands in it too.
@@ -158,7 +61,7 @@ fn is_idle(script: &[u8], functions: &HashSet<&[u8]>, depth: usize, left: &mut u
 /// Whether the command itself is one that loads nothing.
 fn starts_nothing(command: &Command, functions: &HashSet<&[u8]>) -> bool {
     let mut words = command.words.iter().map(Vec::as_slice);
-    let is_before = |word: &&[u8]| PREFIXES.contains(&base(word)) || is_assignment(word);
+    let is_before = |word: &&[u8]| is_among(PREFIXES, base(word)) || is_assignment(word);
     let Some(head) = words.find(|word| !is_before(word)) else {
         return true;
     };
@@ -167,9 +70,13 @@ fn starts_nothing(command: &Command, functions: &HashSet<&[u8]>) -> bool {
         !head.contains(&b'/') || DIRECTORIES.contains(&head.strip_suffix(name).unwrap_or_default());
     match name {
         _ if !is_in_place => false,
-        shell if SHELLS.contains(&shell) => words.all(|word| matches!(word, b"-i" | b"-l")),
-        name => HARMLESS.contains(&name) || functions.contains(name),
+        shell if is_among(SHELLS, shell) => words.all(|word| matches!(word, b"-i" | b"-l")),
+        name => is_among(HARMLESS, name) || functions.contains(name),
     }
+}
+
+fn is_among(words: &str, word: &[u8]) -> bool {
+    words.split(' ').any(|other| other.as_bytes() == word)
 }
 
 /// Whether what a word takes from other commands loads nothing.

@@ -1,6 +1,7 @@
 //! Rules about the first program, and what it needs.
 
 mod console;
+mod idle;
 mod programs;
 mod script;
 
@@ -8,11 +9,10 @@ use super::loads;
 use crate::archive::FileType;
 use crate::image_path::{ImagePath, Shown};
 use crate::inspect::Case;
-use crate::inspect::boot::{Generator, Init, InitKind, Shebang, loads_no_module};
+use crate::inspect::boot::{Generator, Init, InitKind, Shebang};
 use crate::inspect::finding::{Finding, Rule, Severity};
-use crate::inspect::modules::{Member, Modules};
+use crate::inspect::modules::Modules;
 use crate::inspect::picture::{Content, Item};
-use crate::inspect::tree::Tree;
 
 /// There is no init.
 pub const NO_INIT: Rule = Rule {
@@ -84,20 +84,6 @@ pub const INIT_PROGRAM_MISSING: Rule = Rule {
            again with its builder.",
 };
 
-static INIT_LOADS_NOTHING: Rule = Rule {
-    name: "init-loads-nothing",
-    severity: Severity::Error,
-    meaning: "The image has modules, and its init, which loads those of a list, has none to load; or is a script that \
-              loads none.",
-    reason: "The list is gone or empty; this init loads nothing for the devices it finds, so that no disk appears \
-             whose driver is a module. It is a warning of a script of no known builder, all of whose commands are \
-             known to load none: the kernel may have the drivers built in.",
-    cure: "Make the image again with its builder.",
-};
-
-pub use console::{NO_CONSOLE_NODE, WRONG_CONSOLE_NODE};
-pub use script::{CARRIAGE_RETURNS, INIT_SOURCE_MISSING};
-
 /// The init has nothing to do.
 pub const INIT_WITHOUT_WORK: Rule = Rule {
     name: "init-without-work",
@@ -109,6 +95,10 @@ pub const INIT_WITHOUT_WORK: Rule = Rule {
     cure: "Make /init a script that loads the drivers, mounts the root and ends by switch_root; or put /etc/inittab or \
            an executable /etc/init.d/rcS in.",
 };
+
+pub use console::{NO_CONSOLE_NODE, WRONG_CONSOLE_NODE};
+pub use idle::INIT_LOADS_NOTHING;
+pub use script::{CARRIAGE_RETURNS, INIT_SOURCE_MISSING};
 
 /// The rules, in order.
 pub const RULES: &[&Rule] = &[
@@ -165,7 +155,7 @@ fn check_init(case: &Case<'_>, modules: &Modules<'_>, init: &Init, findings: &mu
     }
     findings.extend(cannot_run);
     findings.extend(without_work(case, init, item));
-    findings.extend(loads_nothing(case, modules, init, item));
+    findings.extend(idle::check(case, modules, init, item));
     loads::missing(case, modules, item, findings);
     programs::of_builder(case, modules, item, findings);
     if let (InitKind::Script(line), Some(script)) = (&init.kind, &init.script) {
@@ -219,50 +209,6 @@ fn without_work(case: &Case<'_>, init: &Init, item: &Item) -> Option<Finding> {
     let finding =
         || Finding::new(&INIT_WITHOUT_WORK, found, "an init that mounts the root").at(item);
     is_idle.then(|| finding().weighing(severity))
-}
-
-fn loads_nothing(
-    case: &Case<'_>,
-    modules: &Modules<'_>,
-    init: &Init,
-    item: &Item,
-) -> Option<Finding> {
-    if case.boot.on_demand || !case.boot.loads.is_empty() || modules.members.is_empty() {
-        return None;
-    }
-    let count = modules.members.len();
-    if case.boot.loads_are_certain() {
-        let found = format!("{count} modules, and none that it loads");
-        return Some(Finding::new(&INIT_LOADS_NOTHING, found, "a list of modules").at(item));
-    }
-    let script = init
-        .script
-        .as_deref()
-        .filter(|_| case.boot.loads_are_of_a_script())?;
-    let needs_loading = || modules.members.iter().any(serves_a_device) || !asks_modprobe(case.tree);
-    let is_idle = loads_no_module(script) && !case.tree.has("sbin/hotplug") && needs_loading();
-    let found = format!("{count} modules, and no line of the script loads one");
-    let finding =
-        Finding::new(&INIT_LOADS_NOTHING, found, "a line for each module").cured_by(NO_LINE);
-    is_idle.then(|| finding.weighing(Severity::Warning).at(item))
-}
-
-/// What to do about a script.
-const NO_LINE: &str = "Have /init load the drivers before it mounts the root: insmod with each file in its order, or \
-                       modprobe with each name.";
-
-/// Whether it is a driver of devices, whose patterns begin with their bus (`scripts/mod/file2alias.c`): those nobody
-/// loads for a mount that is asked for. What is for some processors alone has another to stand in for it.
-fn serves_a_device(member: &Member<'_>) -> bool {
-    let mut patterns = member.module.modinfo.all("alias");
-    patterns.any(|pattern| pattern.contains(&b':') && !pattern.starts_with(b"cpu:"))
-}
-
-/// Whether the kernel has a program to ask for a file system that it lacks.
-fn asks_modprobe(tree: &Tree) -> bool {
-    ["sbin/modprobe", "usr/sbin/modprobe"]
-        .into_iter()
-        .any(|path| tree.has(path))
 }
 
 fn path(path: &str) -> Option<ImagePath> {
