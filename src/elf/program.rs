@@ -198,6 +198,8 @@ fn segments(bytes: &[u8], head: &Head) -> Result<Vec<ProgramHeader>, ElfFault> {
     Ok(segments)
 }
 
+/// The path in `PT_INTERP`, which ends at its first NUL: linkers of MIPS pad it with more of them. The kernel
+/// wants one at the segment's end (`load_elf_binary` in fs/binfmt_elf.c).
 fn interpreter(bytes: &[u8], segments: &[ProgramHeader]) -> Result<Option<String>, ElfFault> {
     let Some(segment) = segments.iter().find(|segment| segment.p_type == PT_INTERP) else {
         return Ok(None);
@@ -206,9 +208,10 @@ fn interpreter(bytes: &[u8], segments: &[ProgramHeader]) -> Result<Option<String
     let path = bytes
         .get(from..from + segment.p_filesz as usize)
         .unwrap_or_default();
-    let path = path.strip_suffix(b"\0").unwrap_or(path);
+    let path = path.strip_suffix(b"\0").unwrap_or_default();
+    let path = path.split(|&byte| byte == 0).next().unwrap_or_default();
     match std::str::from_utf8(path) {
-        Ok(path) if !path.is_empty() && !path.contains('\0') => Ok(Some(path.to_owned())),
+        Ok(path) if !path.is_empty() => Ok(Some(path.to_owned())),
         _ => Err(ElfFault::Malformed("its interpreter is no path".to_owned())),
     }
 }

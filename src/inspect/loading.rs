@@ -49,10 +49,19 @@ pub struct Refusal {
 pub enum Program {
     /// busybox, as far as it says its version: `(1, 35)`.
     Busybox(Option<(u16, u16)>),
-    /// kmod, or its library, and the formats that it unpacks itself.
-    Kmod(Vec<Format>),
+    /// kmod, or its library.
+    Kmod(Kmod),
     /// Another, or none: nothing is known of what it reads.
     Other,
+}
+
+/// kmod, as far as compressed modules are concerned.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Kmod {
+    /// The formats that it unpacks itself.
+    pub formats: Vec<Format>,
+    /// Whether it is linked to none of the libraries that it unpacks by, and looks for them when it needs them.
+    pub looks_for_libraries: bool,
 }
 
 /// A compressed module, as far as loading it is concerned.
@@ -84,7 +93,7 @@ impl Loading {
     /// whether udev loads modules.
     #[must_use]
     pub fn of(tree: &Tree, shell: Option<&[u8]>, has_udev: bool) -> Loading {
-        let udev = || kmod_formats(tree, None).map(Program::Kmod);
+        let udev = || Kmod::of(tree, None).map(Program::Kmod);
         Loading {
             insmod: Program::called("insmod", tree),
             modprobe: Program::called("modprobe", tree),
@@ -135,8 +144,7 @@ impl Program {
     fn called(name: &str, tree: &Tree) -> Program {
         match program(tree, name) {
             Some((path, facts)) if path.file_name() == b"kmod" => {
-                let formats = kmod_formats(tree, Some(facts));
-                Program::Kmod(formats.unwrap_or_default())
+                Program::Kmod(Kmod::of(tree, Some(facts)).unwrap_or_default())
             }
             Some(other) => Program::of(other),
             None => {
@@ -176,7 +184,11 @@ impl Program {
             }
             Program::Busybox(None) => by_kernel.or(Some(Severity::Warning)),
             Program::Busybox(Some(_)) => by_kernel,
-            Program::Kmod(formats) if formats.contains(&module.format) => None,
+            Program::Kmod(kmod) if kmod.formats.contains(&module.format) => None,
+            // It is younger than what it asks of the kernel, and so are the kernels that it comes with.
+            Program::Kmod(kmod) if kmod.looks_for_libraries => {
+                by_kernel.filter(|severity| *severity == Severity::Error)
+            }
             Program::Kmod(_) => by_kernel,
             // No insmod but these two knows zstd.
             Program::Other => {
@@ -220,30 +232,34 @@ fn facts(content: &Content) -> Option<&ProgramFacts> {
     }
 }
 
-/// The formats that `kmod`, or where none is given what else loads by its library, unpacks; `None` where there is
-/// neither. They are linked to what they unpack by; since 33 they may, for each format, look for that when they
-/// need it, and then what is in the image counts. What a static one was built with is not known: all is taken
-/// to be read.
-fn kmod_formats(tree: &Tree, kmod: Option<&ProgramFacts>) -> Option<Vec<Format>> {
-    let libraries = || tree.items().filter(|(path, _)| is_library(path));
-    let own = libraries().filter(|(path, _)| path.file_name().starts_with(b"libkmod.so."));
-    let own = own.filter_map(|(_, item)| facts(tree.content(item)));
-    let linked: Vec<&ProgramFacts> = own.chain(kmod).collect();
-    if linked.is_empty() {
-        return None;
+impl Kmod {
+    /// What `kmod` can unpack, or where none is given what else loads by its library; `None` where there is
+    /// neither. They are linked to what they unpack by; since 33 they may, for each format, look for that when they
+    /// need it, and then what is in the image counts. What a static one was built with is not known: all is taken
+    /// to be read.
+    fn of(tree: &Tree, kmod: Option<&ProgramFacts>) -> Option<Kmod> {
+        let libraries = || tree.items().filter(|(path, _)| is_library(path));
+        let own = libraries().filter(|(path, _)| path.file_name().starts_with(b"libkmod.so."));
+        let own = own.filter_map(|(_, item)| facts(tree.content(item)));
+        let linked: Vec<&ProgramFacts> = own.chain(kmod).collect();
+        if linked.is_empty() {
+            return None;
+        }
+        let needed = |name: &str| {
+            let mut needed = linked.iter().flat_map(|facts| &facts.needed);
+            needed.any(|own| own == name)
+        };
+        // The file's own name may have more numbers than the link to it.
+        let is_there =
+            |name: &str| libraries().any(|(path, _)| path.file_name().starts_with(name.as_bytes()));
+        let is_static = kmod.is_some_and(|kmod| !kmod.is_dynamic());
+        let read = UNPACKERS.into_iter();
+        let read = read.filter(|(_, name)| is_static || needed(name) || is_there(name));
+        Some(Kmod {
+            formats: read.map(|(format, _)| format).collect(),
+            looks_for_libraries: !is_static && !UNPACKERS.iter().any(|(_, name)| needed(name)),
+        })
     }
-    let needed = |name: &str| {
-        linked
-            .iter()
-            .any(|facts| facts.needed.iter().any(|own| own == name))
-    };
-    // The file's own name may have more numbers than the link to it.
-    let is_there =
-        |name: &str| libraries().any(|(path, _)| path.file_name().starts_with(name.as_bytes()));
-    let is_static = kmod.is_some_and(|kmod| !kmod.is_dynamic());
-    let read = UNPACKERS.into_iter();
-    let read = read.filter(|(_, name)| is_static || needed(name) || is_there(name));
-    Some(read.map(|(format, _)| format).collect())
 }
 
 fn is_library(path: &ImagePath) -> bool {

@@ -289,6 +289,36 @@ fn a_file_of_which_only_the_name_is_left_is_no_program() {
     assert_eq!(emptied("etc/hooks", vec![]), [""; 0]);
 }
 
+#[test]
+fn an_interpreters_path_ends_at_its_first_nul_and_its_segment_at_one() {
+    let mount = built("usr/bin/mount");
+    let path = b"/lib64/ld-linux-x86-64.so.2\0";
+    let asking_for = |interpreter: &[u8]| {
+        let at = memchr::memmem::find(&mount, path).unwrap();
+        let mut bytes = mount.clone();
+        bytes[at..at + path.len()].copy_from_slice(interpreter);
+        vec![program("bin/mount", bytes)]
+    };
+    let mut padded = [0; 28];
+    padded[..7].copy_from_slice(b"/lib/ld");
+    for (interpreter, expected) in [
+        (
+            &padded,
+            vec!["error interpreter-missing bin/mount: its loader is /lib/ld, not in the image"],
+        ),
+        (path, vec![]),
+        (
+            b"/lib64/ld-linux-x86-64.so.22",
+            vec!["error elf-damaged bin/mount: a damaged ELF file: its interpreter is no path"],
+        ),
+    ] {
+        assert_eq!(
+            lines(image(&["bin/mount"], asking_for(interpreter))),
+            expected
+        );
+    }
+}
+
 /// The processor of another machine.
 fn of_machine(program: &[u8], machine: u8) -> Vec<u8> {
     let mut program = program.to_vec();

@@ -144,13 +144,7 @@ fn a_compressed_module_is_held_against_what_loads_it_and_the_kernels_configurati
         ),
         (old, "zst", "kmod and libzstd", None, None),
         (old, "zst", "kmod static", None, None),
-        (
-            new,
-            "zst",
-            "kmod apart",
-            None,
-            warning("zstd-compressed, and loaded by kmod"),
-        ),
+        (new, "zst", "kmod apart", None, None),
         (new, "zst", "kmod apart", Some(ZSTD_TOO), None),
         (
             new,

@@ -90,7 +90,8 @@ static COMPRESSED: Rule = Rule {
              zstd, where CONFIG_MODULE_DECOMPRESS and the one format's CONFIG_MODULE_COMPRESS_... are set, and are \
              asked to by kmod since 31 and busybox since 1.37 alone: else it is `invalid module format`. It is a \
              warning where it is not certain that the module is loaded, or by which program, or where the kernel \
-             might unpack it: --root and --kernel name the guest's root, whose boot/config-RELEASE tells.",
+             might unpack it: --root and --kernel name the guest's root, whose boot/config-RELEASE tells. Of a kmod \
+             that is linked to no such library, as since 33 it may be, nothing is said where the kernel might.",
     cure: "Unpack the modules when the image is made: its own compression does as well. Or load them by kmod, \
            with the library that it takes.",
 };
