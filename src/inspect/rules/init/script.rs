@@ -76,7 +76,7 @@ fn returned(text: &[u8], item: &Item) -> Option<Finding> {
     Some(Finding::new(&CARRIAGE_RETURNS, found, expected).at(item))
 }
 
-/// The most files that are followed which a script, or one that it reads in, reads in.
+/// The most files that are followed which a script and those that it reads in read in, of each and of all.
 const FILES_LIMIT: usize = 64;
 
 /// The files that a script reads in whatever happens, and those that these read in.
@@ -84,7 +84,7 @@ fn read_in<'t>(tree: &'t Tree, script: &'t [u8]) -> Vec<(&'t [u8], &'t Item)> {
     let (mut seen, mut files) = (BTreeSet::new(), Vec::new());
     let mut waiting = vec![script];
     while let Some(script) = waiting.pop() {
-        for (_, file) in sourced(script) {
+        for (_, file) in sourced(script).take(FILES_LIMIT) {
             let Some((real, item)) = path(&file).and_then(|file| tree.find(&file).ok()) else {
                 continue;
             };
