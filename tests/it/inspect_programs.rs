@@ -105,6 +105,13 @@ fn the_programs_of_dracut_are_missed_whichever_init_it_has() {
     ];
     let at = "usr/lib/systemd/systemd";
     assert_eq!(found_without(&image, &paths), missing(at, &calls));
+    let units = ["initrd.target", "initrd-switch-root.service"];
+    let paths = units.map(|unit| format!("usr/lib/systemd/system/{unit}"));
+    let lines = units.map(|unit| format!("error init-source-missing {at}: {unit} is not there"));
+    assert_eq!(
+        found_without(&image, &paths.each_ref().map(String::as_str)),
+        lines
+    );
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub use generator::{Generator, Maker};
 pub use idle::loads_no_module;
 pub use init::{Init, InitKind};
 pub use nash::{Missing, missing_in_nash};
-pub use programs::Needed;
+pub use programs::{Needed, missing_units};
 pub use shebang::{Shebang, ShebangFault};
 pub use shell::{is_made_at_boot, sourced};
 

@@ -103,6 +103,30 @@ const UNIT_DIRECTORIES: [&str; 3] = [
     "lib/systemd/system",
 ];
 
+/// What systemd goes by from its start in an image to the root's own (bootup(7)), since version 189.
+const WAY: [&str; 4] = [
+    "initrd.target",
+    "initrd-cleanup.service",
+    "initrd-switch-root.target",
+    "initrd-switch-root.service",
+];
+
+/// The units without which a known builder's systemd never comes to the root's own, and that `tree` does not have.
+/// Where none is there, it is of an age that goes another way.
+#[must_use]
+pub fn missing_units(tree: &Tree, generator: Generator, init: &Init) -> Vec<&'static str> {
+    let is_known = matches!(generator, Generator::Dracut | Generator::Mkinitcpio);
+    let is_there = |unit: &&str| {
+        let mut directories = UNIT_DIRECTORIES.iter();
+        directories.any(|directory| tree.has(&format!("{directory}/{unit}")))
+    };
+    let (found, missing): (Vec<&str>, Vec<&str>) = WAY.iter().copied().partition(is_there);
+    match is_known && init.kind == InitKind::Systemd && !found.is_empty() {
+        true => missing,
+        false => Vec::new(),
+    }
+}
+
 /// Where programs are looked for by who does not say where.
 const DIRECTORIES: [&[u8]; 6] = [
     b"/usr/local/sbin",

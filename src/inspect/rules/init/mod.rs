@@ -158,6 +158,7 @@ fn check_init(case: &Case<'_>, modules: &Modules<'_>, init: &Init, findings: &mu
     findings.extend(idle::check(case, modules, init, item));
     loads::missing(case, modules, item, findings);
     programs::of_builder(case, modules, item, findings);
+    script::missing_units(case, init, item, findings);
     if let (InitKind::Script(line), Some(script)) = (&init.kind, &init.script) {
         match line.name() {
             b"nash" => programs::of_nash(case, script, item, findings),

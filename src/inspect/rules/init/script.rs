@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::path;
 use crate::image_path::Shown;
 use crate::inspect::Case;
-use crate::inspect::boot::{Generator, Init, sourced};
+use crate::inspect::boot::{self, Generator, Init, sourced};
 use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::picture::Item;
 use crate::inspect::tree::Tree;
@@ -14,9 +14,10 @@ use crate::inspect::tree::Tree;
 pub const INIT_SOURCE_MISSING: Rule = Rule {
     name: "init-source-missing",
     severity: Severity::Error,
-    meaning: "The script /init reads in a file that the image does not have.",
+    meaning: "The script /init reads in a file, or systemd goes by a unit, that the image does not have.",
     reason: "A shell ends when `.` finds no file (POSIX, special built-ins), and when /init ends the \
-             kernel panics: `Attempted to kill init!`.",
+             kernel panics: `Attempted to kill init!`. Without the units of bootup(7) the systemd of a known \
+             builder's image never changes to the root's own.",
     cure: "Put the file in; make the image again with its builder.",
 };
 
@@ -131,6 +132,25 @@ fn ends_script(line: &[u8]) -> bool {
         Some(b"exec") => words.any(|word| !word.is_empty() && !is_redirection(word)),
         _ => false,
     }
+}
+
+/// The units that systemd needs on its way to the root, and that are missing.
+pub(super) fn missing_units(
+    case: &Case<'_>,
+    init: &Init,
+    item: &Item,
+    findings: &mut Vec<Finding>,
+) {
+    let missing = boot::missing_units(case.tree, case.boot.generator, init).into_iter();
+    findings.extend(missing.map(|unit| {
+        let found = format!("{unit} is not there");
+        Finding::new(
+            &INIT_SOURCE_MISSING,
+            found,
+            "every unit on the way to the root",
+        )
+        .at(item)
+    }));
 }
 
 /// The files that the script reads in and that are missing.
