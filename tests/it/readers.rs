@@ -25,7 +25,7 @@ use xinitrd::inspect::report::InspectionReport;
 use xinitrd::inspect::verdict::Policy;
 use xinitrd::inspect::{Guest, Inspection};
 use xinitrd::kernel_version::KernelVersion;
-use xinitrd::kmod::aliases::{Alias, AliasIndex, normalise};
+use xinitrd::kmod::aliases::{Alias, AliasIndex, Cost, normalise};
 use xinitrd::kmod::builtin::Builtin;
 use xinitrd::kmod::config::ModprobeConfig;
 use xinitrd::kmod::dep_file::DepFile;
@@ -128,7 +128,8 @@ pub fn index(bytes: &[u8]) {
     dep_file(bytes);
     let lines = bytes.split(|&b| b == b'\n').count();
     let aliases = AliasIndex::new(bytes.to_vec());
-    let builtin = Builtin::parse(Some(bytes), Some(bytes));
+    let builtin = Builtin::parse([bytes], Some(bytes));
+    let cost = Cost::default();
     assert!(builtin.names().count() <= lines);
     let mut config = ModprobeConfig::default();
     config.add(bytes);
@@ -149,7 +150,7 @@ pub fn index(bytes: &[u8]) {
         assert!(config.aliased(word).len() <= config.aliases.len());
         let options = config.options_of(&ModuleName::new(word));
         assert!(options.len() <= 4 * bytes.len());
-        if let Some(found) = builtin.find(word) {
+        if let Some(found) = builtin.find(word, &cost) {
             assert!(found == ModuleName::new(word) || bytes.contains(&b'='));
         }
     }
@@ -328,7 +329,7 @@ pub fn order(bytes: &[u8]) {
     let Ok(mut tree) = ModuleTree::open(&root, &directory, config, NonZeroUsize::MIN) else {
         return;
     };
-    let names: Vec<String> = tree.names().map(ToString::to_string).collect();
+    let names: Vec<String> = tree.names().map(|name| name.to_string()).collect();
     let mut resolver = Resolver::new(&mut tree);
     for name in names.iter().take(LOOKUPS) {
         resolver.require(name);
