@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use xinitrd::arch::Arch;
-use xinitrd::archive::{Archive, Event, FlawKind, LimitMet, Limits, ReadError, SegmentStart, Tap};
+use xinitrd::archive::{Archive, Event, LimitMet, Limits, ReadError, SegmentStart, Tap};
 use xinitrd::compress::decode::{DecodeError, Decoder, Member};
 use xinitrd::compress::source::Source;
 use xinitrd::compress::{Compression, Encoding, Format, UnpackError, detect, encode, unpack};
@@ -680,20 +680,12 @@ fn read(archive: &mut Archive<Tapped>, account: &mut Account) -> Result<(), Read
     Ok(())
 }
 
-/// An event, but for how far a decoder came that met a fault, and the library's words for that.
+/// An event, but for how far a decoder came that met a fault.
 fn in_words(mut event: Event) -> String {
-    match &mut event {
-        Event::SegmentEnd(end) => {
-            if let Some(member) = end.member.as_mut().filter(|member| !member.is_whole) {
-                (end.size, member.packed) = (0, 0);
-            }
-        }
-        Event::Flaw(flaw) => {
-            if let FlawKind::Damaged(DecodeError::Corrupt { reason }) = &mut flaw.kind {
-                reason.clear();
-            }
-        }
-        _ => {}
+    if let Event::SegmentEnd(end) = &mut event
+        && let Some(member) = end.member.as_mut().filter(|member| !member.is_whole)
+    {
+        (end.size, member.packed) = (0, 0);
     }
     format!("{event:?}")
 }
