@@ -22,7 +22,7 @@ HEAD = """# Images made to hurt
 
 Made by `benches/hostile.py`. Each image of `testdata/images/hostile.py` is judged by
 `xinitrd inspect IMAGE`, with the limits that it has when none is named: 100,000 entries, 4,096 segments,
-4 GiB unpacked, 1 GiB of unpacked modules, 250 times the size, 48 MiB of names and facts and of what they
+4 GiB unpacked, 1 GiB of unpacked modules, 250 times the size from 1 GiB on, 48 MiB of names and facts and of what they
 become in passing. The rule is that of the first error. Images without an end come by a pipe, and their time
 is that of whoever makes them, too. `tests/it/bad_images.rs` holds smaller ones of them all to it, and `list`,
 `extract` and `diff` too; diff holds two images, and takes twice the memory.

@@ -350,6 +350,14 @@ fn a_window_beyond_the_kernels_is_told_whose_bound_it_meets_and_what_to_do() {
 }
 
 #[test]
+fn a_dictionary_beyond_this_programs_own_bound_is_no_fault_of_the_kernels() {
+    // The kernel takes any dictionary of xz: XZ_DYNALLOC in lib/decompress_unxz.c.
+    let options = ["-c", "--check=crc32", "--lzma2=dict=256MiB"];
+    let image = XZ.run(&options, &judged::archive(&sound()));
+    assert_eq!(of_bytes(&image, &Guest::default()), ["error limit-met -"]);
+}
+
+#[test]
 fn what_may_lie_behind_a_cut_is_not_missed() {
     let init = judged::program("init", "#!/bin/sh\n");
     let whole = judged::archive(&[init, directory("bin"), file("bin/sh", vec![1; 999])]);
