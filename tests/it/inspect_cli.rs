@@ -788,3 +788,18 @@ fn a_pipe_is_read_twice_only_where_its_kernel_is_an_old_one_and_not_named() {
     let (code, out, said) = piped(&old, "true", &[]);
     assert_eq!((code, said.as_str()), (0, ""), "{out}");
 }
+
+#[test]
+fn what_comes_by_a_pipe_and_is_no_image_takes_no_room() {
+    let script = "ulimit -f 32768; head -c 64M /dev/zero | tr '\\0' j | \"$0\" cat - path";
+    let output = Command::new(BASH.path())
+        .args(["-c", script, env!("CARGO_BIN_EXE_xinitrd")])
+        .output()
+        .unwrap();
+    let said = utf8(output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("found:    a text, more than 16 MiB"),
+        "{said}"
+    );
+}
