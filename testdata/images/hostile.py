@@ -163,6 +163,13 @@ def patterns():
     yield init(b"for a in " + words + b"; do\ninsmod $a\ndone\n")
 
 
+def nash_patterns():
+    """A pattern that stands for many files, and parameters for each of them."""
+    for number in range(many(16_000)):
+        yield entry(b"lib/%d.ko" % number, FILE, b"x")
+    yield entry(b"init", EXECUTABLE, b"#!/bin/nash\ninsmod /lib/*.ko " + b"x" * 1_000_000 + b"\n")
+
+
 def aliases():
     """Names that any pattern of a module may stand for."""
     info = b"".join(b"alias=pci:v%08d*\0" % number for number in range(many(300_000)))
@@ -437,6 +444,7 @@ IMAGES = {
     "script-of-loops": listed(loops),
     "script-of-patterns": listed(patterns),
     "script-of-names": listed(aliases),
+    "script-of-nash": listed(nash_patterns),
 }
 
 

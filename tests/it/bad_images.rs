@@ -75,6 +75,7 @@ const IMAGES: &[(&str, &str)] = &[
     ("script-of-loops", "script-interpreter-missing"),
     ("script-of-patterns", "script-interpreter-missing"),
     ("script-of-names", "script-interpreter-missing"),
+    ("script-of-nash", "missing-parent"),
 ];
 
 /// Guests' roots that are made to hurt, and what is said of each: of what is refused that, else the rule that

@@ -5,7 +5,8 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::{fmt, io};
+use std::fmt;
+use std::io;
 
 use super::MODULE_PLACES;
 use crate::compress::{detect, unpack};
