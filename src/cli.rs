@@ -100,7 +100,7 @@ pub struct LimitArgs {
     /// Refuse an image that is larger unpacked; K, M and G may follow the number
     #[arg(long, value_name = "SIZE", default_value = "4G", value_parser = size, hide_short_help = true)]
     pub max_size: u64,
-    /// Refuse an image that unpacks to more than so many times its size, above 16M
+    /// Refuse an image that unpacks to more than so many times its size, above a quarter of the largest
     #[arg(long, value_name = "N", default_value_t = Limits::default().ratio, hide_short_help = true)]
     pub max_ratio: u64,
     /// Refuse what takes more memory: a decoder's window; three eighths of it for the names and facts of an image

@@ -206,7 +206,7 @@ impl Explain for Fault {
         match self {
             Fault::Lookup(error)
             | Fault::Module(ModuleFault::Lookup(error))
-            | Fault::Order(OrderFault::Lookup(error)) => !error.is_io(),
+            | Fault::Order(OrderFault::Lookup(error)) => !error.is_io() && !error.is_too_large(),
             Fault::Module(ModuleFault::Module(ModuleError::Io(_))) => false,
             _ => true,
         }
@@ -377,7 +377,10 @@ fn lookup_advice(error: &LookupError) -> &'static str {
             "mend the link; its target is looked up inside the root, as in a chroot"
         }
         LookupError::Missing => "check the path, and the root that was given",
-        LookupError::WrongKind { .. } | LookupError::TooLarge { .. } => {
+        LookupError::WrongKind { .. }
+        | LookupError::TooLarge { .. }
+        | LookupError::UnpacksTooLarge { .. }
+        | LookupError::TooMany { .. } => {
             "take it away, and unpack the package it should come from again"
         }
         LookupError::BadTarget(_) => "give it a shorter name, without `..`",

@@ -136,6 +136,20 @@ pub enum LookupError {
         /// The most that is read.
         limit: u64,
     },
+    /// It is compressed, and larger than any such file is.
+    #[error("unpacked more than the {limit} bytes that this program reads of such a file")]
+    UnpacksTooLarge {
+        /// The most that is read.
+        limit: usize,
+    },
+    /// It lists more than any such file does.
+    #[error("more than the {limit} {what} that this program keeps of such files")]
+    TooMany {
+        /// What it lists.
+        what: &'static str,
+        /// The most that are kept.
+        limit: usize,
+    },
     /// A link's target is no path.
     #[error("a symbolic link's target is no path: {0}")]
     BadTarget(#[from] BadPath),
@@ -165,6 +179,18 @@ impl LookupError {
         match self {
             LookupError::Io(_) => true,
             LookupError::At { source, .. } => source.is_io(),
+            _ => false,
+        }
+    }
+
+    /// Whether there is more of the file than of any such, so that what it says is not known.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        match self {
+            LookupError::TooLarge { .. }
+            | LookupError::UnpacksTooLarge { .. }
+            | LookupError::TooMany { .. } => true,
+            LookupError::At { source, .. } => source.is_too_large(),
             _ => false,
         }
     }

@@ -78,12 +78,14 @@ pub enum FlawKind {
         what: Option<Foreign>,
     },
     /// The file begins with no segment.
-    #[error("{}", junk(found, *length, *what))]
+    #[error("{}", no_image(found, *length, *is_all, *what))]
     NoImage {
         /// The first of its bytes, six at most.
         found: Vec<u8>,
-        /// How many there are.
+        /// How many were read.
         length: u64,
+        /// Whether there are no more.
+        is_all: bool,
         /// What it is, where that can be told.
         what: Option<Foreign>,
     },
@@ -125,11 +127,22 @@ fn no_header(found: &[u8], what: Option<Foreign>) -> String {
 }
 
 fn junk(found: &[u8], length: u64, what: Option<Foreign>) -> String {
+    sized(found, &Size(length).to_string(), what)
+}
+
+fn no_image(found: &[u8], length: u64, is_all: bool, what: Option<Foreign>) -> String {
+    let size = Size(length);
+    match is_all {
+        true => sized(found, &size.to_string(), what),
+        false => sized(found, &format!("more than {size}"), what),
+    }
+}
+
+fn sized(found: &[u8], size: &str, what: Option<Foreign>) -> String {
     match what {
-        Some(what) => format!("{what}, {}", Size(length)),
+        Some(what) => format!("{what}, {size}"),
         None => format!(
-            "{}, neither an archive nor compressed, beginning with `{}`",
-            Size(length),
+            "{size}, neither an archive nor compressed, beginning with `{}`",
             Shown(found)
         ),
     }

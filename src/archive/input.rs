@@ -84,7 +84,11 @@ impl Unpacking {
 impl Pieces for Unpacking {
     fn next(&mut self, piece: &mut Piece) -> Result<(), ReadError> {
         match self {
-            Unpacking::Here(decoder) => Ok(fill(decoder, piece)?),
+            // The decoder tells its fault again when what came before it has been seen.
+            Unpacking::Here(decoder) => match fill(decoder, piece) {
+                Err(_) if !piece.is_empty() => Ok(()),
+                filled => Ok(filled?),
+            },
             Unpacking::Apart(worker) => {
                 // Without a thread at the other end the member is over.
                 let Ok(filled) = worker.full.recv() else {

@@ -13,16 +13,17 @@ pub struct Limits {
     pub name: u64,
     /// The most bytes of the whole, unpacked.
     pub size: u64,
-    /// The most bytes that one byte of the image may become, on the average since its beginning.
+    /// The most bytes that one byte of the image may become, on the average since its beginning; above a quarter
+    /// of `size`.
     pub ratio: u64,
     /// The most bytes that a decoder may take for its window or dictionary; of which three
     /// eighths are the most that may be kept of what is in the image.
     pub memory: u64,
 }
 
-/// Below this many unpacked bytes the ratio says nothing: an empty file system is packed a
-/// thousandfold.
-const RATIO_FROM: u64 = 16 << 20;
+/// The part of [`Limits::size`] below which the ratio says nothing: an empty file system is packed a thousandfold,
+/// and a gigabyte of it is read in three seconds at most.
+const RATIO_FROM: u64 = 4;
 
 impl Default for Limits {
     /// Above every image a guest could boot from: 4 GiB, a hundred thousand entries, where the largest
@@ -80,7 +81,7 @@ impl Limits {
         if unpacked > self.size {
             return Err(LimitMet::Size(self.size));
         }
-        if unpacked > RATIO_FROM && unpacked / self.ratio.max(1) > packed {
+        if unpacked > self.size / RATIO_FROM && unpacked / self.ratio.max(1) > packed {
             return Err(LimitMet::Ratio(self.ratio));
         }
         Ok(())

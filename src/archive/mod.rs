@@ -29,7 +29,7 @@ pub use limits::{LimitMet, Limits};
 pub use reader::Archive;
 
 /// What is met next.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Event {
     /// A segment begins.
     Segment(SegmentStart),

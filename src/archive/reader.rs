@@ -31,6 +31,9 @@ pub struct Archive<T = ()> {
     entries: u64,
 }
 
+/// How much is read of what is no image, in bytes: of a kernel, say, all.
+const NO_IMAGE_LIMIT: u64 = 16 << 20;
+
 /// Where the reader stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -42,6 +45,8 @@ enum State {
     Behind,
     /// At the end.
     Over,
+    /// Where nothing more is read.
+    Left,
 }
 
 /// The segment that is being read.
@@ -140,6 +145,7 @@ impl<T: Tap> Archive<T> {
                     self.stream.pass_rest()?;
                     return Ok(None);
                 }
+                State::Left => return Ok(None),
             }
         }
     }
@@ -267,21 +273,30 @@ impl<T: Tap> Archive<T> {
 
     /// What stands here is no segment, and where the next one begins cannot be told.
     fn end_in_junk(&mut self, offset: u64, start: &[u8]) -> Result<(), ReadError> {
+        if self.segments == 0 {
+            return self.leave(offset, start);
+        }
         self.state = State::Over;
         self.stream.pass_junk(offset)?;
-        let (found, end) = (shown(start), self.stream.position());
-        let kind = match self.segments {
+        let kind = FlawKind::Junk {
+            found: shown(start),
+            length: self.stream.position() - offset,
+            what: Foreign::of(start, 0),
+        };
+        self.push_flaw(offset, None, kind);
+        Ok(())
+    }
+
+    /// What begins so is no image. All of it may be a disk, or have no end.
+    fn leave(&mut self, offset: u64, start: &[u8]) -> Result<(), ReadError> {
+        self.state = State::Left;
+        let is_all = self.stream.pass_some_junk(offset, NO_IMAGE_LIMIT)?;
+        let kind = FlawKind::NoImage {
+            found: shown(start),
             // The zeros before it are its own.
-            0 => FlawKind::NoImage {
-                found,
-                length: end,
-                what: Foreign::of(start, offset),
-            },
-            _ => FlawKind::Junk {
-                found,
-                length: end - offset,
-                what: Foreign::of(start, 0),
-            },
+            length: self.stream.position(),
+            is_all,
+            what: Foreign::of(start, offset),
         };
         self.push_flaw(offset, None, kind);
         Ok(())

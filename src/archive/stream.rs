@@ -121,6 +121,24 @@ impl<T: Tap> Stream<T> {
         self.pass_rest()
     }
 
+    /// At `offset` stands what is no image: passes over `count` bytes of it, and says whether they are all.
+    pub(super) fn pass_some_junk(&mut self, offset: u64, count: u64) -> Result<bool, ReadError> {
+        self.tap.junk(offset);
+        let Some(input) = &mut self.input else {
+            return Ok(true);
+        };
+        let mut left = count;
+        loop {
+            let there = input.fill_buf()?.len() as u64;
+            let step = there.min(left);
+            if step == 0 {
+                return Ok(there == 0);
+            }
+            input.consume(step as usize);
+            left -= step;
+        }
+    }
+
     /// Begins the segment that the image stands at.
     pub(super) fn begin(&mut self, start: &SegmentStart) {
         self.tap.segment(start);

@@ -21,10 +21,10 @@ use crate::root::LookupError;
 pub fn run(args: &CatArgs) -> Result<(), Error> {
     let limits = args.limits.limits();
     let unreadable = |source| Error::one(name(&args.image), Obstacle::Unreadable(source));
-    let again = Again::open(&args.image, limits.size).map_err(unreadable)?;
-    let open = || Image::of(&args.image, again.reader(), limits);
-    let number = find(args, open())?;
-    print(open(), number)
+    let (source, kept) = Again::behind(&args.image).map_err(unreadable)?;
+    let number = find(args, Image::of(&args.image, source, limits))?;
+    let again = kept.reader().map_err(unreadable)?;
+    print(Image::of(&args.image, again, limits), number)
 }
 
 /// The number of the entry that holds the file's data.

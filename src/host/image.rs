@@ -119,33 +119,12 @@ impl Again {
         Ok((Box::new(reader), Kept(kept)))
     }
 
-    /// The image at `path`; `-` is standard input. What cannot be read twice, as a pipe, is laid in a file
-    /// without a name, `limit` bytes of it and one more at most, by which a reader with the same limit
-    /// knows.
-    ///
-    /// # Errors
-    /// As [`open`]; and when it cannot be copied.
-    pub fn open(path: &Path, limit: u64) -> io::Result<Again> {
-        let file = match Source::at(path)? {
-            Source::File(file) => file,
-            Source::Stream(stream) => copy(stream, limit).map_err(|error| not_kept(&error))?,
-        };
-        Ok(Again(Arc::new(file)))
-    }
-
     /// Its bytes, from the first on; readers do not disturb each other.
     #[must_use]
     pub fn reader(&self) -> Box<dyn Read + Send> {
         let file = Arc::clone(&self.0);
         Box::new(Reader { file, at: 0 })
     }
-}
-
-fn copy(stream: impl Read, limit: u64) -> io::Result<File> {
-    outlive_size_limit()?;
-    let mut copy = tempfile::tempfile()?;
-    io::copy(&mut stream.take(limit.saturating_add(1)), &mut copy)?;
-    Ok(copy)
 }
 
 /// A reader with a place of its own in the file.

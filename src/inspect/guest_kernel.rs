@@ -7,17 +7,20 @@
 //! (`Documentation/kbuild/kbuild.rst`), `Module.symvers` (`Documentation/kbuild/modules.rst`),
 //! `System.map` (`nm`'s output), `modules.symbols` (depmod's).
 
+mod exports;
 mod own_modules;
 
-use std::collections::HashMap;
-
-use super::module::InspectedModule;
-use crate::compress::{detect, unpack};
+use crate::compress::{UnpackError, detect, unpack};
 use crate::image_path::ImagePath;
 use crate::kmod::builtin::Builtin;
+use crate::kmod::line_index::LineIndex;
 use crate::kmod::name::ModuleName;
 use crate::root::{LookupError, Root};
 
+pub use exports::Export;
+pub use own_modules::{Budget, OwnModule};
+
+use exports::{Exports, Line};
 use own_modules::OwnModules;
 
 /// A kernel of the guest, as far as its root tells.
@@ -28,36 +31,29 @@ pub struct GuestKernel {
     /// What is built in.
     pub builtin: Builtin,
     /// The options that are set, without `CONFIG_`; `None` where no configuration was found.
-    options: Option<HashMap<Vec<u8>, Vec<u8>>>,
+    options: Option<LineIndex>,
     /// Its modules, where they may be looked into.
     modules: Option<OwnModules>,
-    exports: HashMap<Vec<u8>, Export>,
-    /// Whether every symbol the kernel itself exports is known.
-    is_complete: bool,
-}
-
-/// An exported symbol.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Export {
-    /// The CRC of its type, where it is told.
-    pub crc: Option<u32>,
-    /// The module that exports it; `None` for the kernel itself.
-    pub module: Option<ModuleName>,
+    exports: Exports,
 }
 
 /// What is known of a symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exported<'k> {
     /// It is exported.
-    By(&'k Export),
+    By(Export<'k>),
     /// Neither the kernel nor a module of its package exports it.
     ByNobody,
     /// It cannot be told: the root has no list of the kernel's symbols.
     Unknown,
 }
 
-/// The largest list that is read, in bytes, compressed or not: real ones stay under 16 MiB.
-const LIST_LIMIT: usize = 64 << 20;
+/// The largest list of symbols that is read, in bytes, compressed or not: real ones stay under 16 MiB.
+const SYMBOLS_LIMIT: usize = 32 << 20;
+/// The largest configuration and list of what is built in: real ones stay under 1 MiB.
+const LIST_LIMIT: usize = 4 << 20;
+/// The largest `modules.builtin.modinfo`: that of a kernel with everything built in.
+const MODINFO_LIMIT: usize = 16 << 20;
 /// Where kernels have their modules, the strongest first.
 const MODULE_PLACES: [&str; 2] = ["lib/modules", "usr/lib/modules"];
 /// Where lists of symbols lie, of the best kind first; RELEASE stands for itself. Debian's and Red
@@ -91,7 +87,7 @@ impl GuestKernel {
     /// Reads what `root` says of the kernel with this release. What is not there is not known.
     ///
     /// # Errors
-    /// When the medium fails.
+    /// When the medium fails, and when a file is larger than any such, or lists more.
     pub fn read(root: &Root, release: &str) -> Result<GuestKernel, LookupError> {
         let mut kernel = GuestKernel {
             release: release.to_owned(),
@@ -100,88 +96,80 @@ impl GuestKernel {
         kernel.read_options(root)?;
         kernel.read_symbols(root)?;
         for place in MODULE_PLACES {
-            let index = |name: &str| read(root, &format!("{place}/{release}/{name}"));
-            if let Some(builtin) = index("modules.builtin")? {
-                let modinfo = index("modules.builtin.modinfo")?;
-                kernel.builtin = Builtin::parse(Some(&builtin), modinfo.as_deref());
-                kernel.add_modules_symbols(&index("modules.symbols")?.unwrap_or_default());
+            if kernel.read_indexes(root, &format!("{place}/{release}"))? {
                 break;
             }
         }
         Ok(kernel)
     }
 
+    /// What the index files in a module directory say; whether there are any.
+    fn read_indexes(&mut self, root: &Root, directory: &str) -> Result<bool, LookupError> {
+        let path = |name: &str| format!("{directory}/{name}");
+        let Some(builtin) = read(root, &path("modules.builtin"), LIST_LIMIT)? else {
+            return Ok(false);
+        };
+        let modinfo = read(root, &path("modules.builtin.modinfo"), MODINFO_LIMIT)?;
+        self.builtin = Builtin::parse([builtin.as_slice()], modinfo.as_deref());
+        drop((builtin, modinfo));
+        let symbols = path("modules.symbols");
+        if let Some(text) = read(root, &symbols, SYMBOLS_LIMIT)? {
+            let lines = lines(&text).filter_map(modules_symbol);
+            let added = self.exports.add_unknown(lines);
+            root.at(&ImagePath::new(symbols)?, added)?;
+        }
+        Ok(true)
+    }
+
     fn read_options(&mut self, root: &Root) -> Result<(), LookupError> {
         for place in CONFIGURATIONS {
-            if let Some(text) = read(root, &place.replace("RELEASE", &self.release))? {
-                let lines = text.split(|&b| b == b'\n');
-                self.options = Some(lines.filter_map(option).collect());
+            if let Some(text) = read(root, &self.path(place), LIST_LIMIT)? {
+                self.options = Some(LineIndex::new(text, b'='));
                 break;
             }
         }
         Ok(())
+    }
+
+    /// One of the places above, of this kernel.
+    fn path(&self, place: &str) -> String {
+        place.replace("RELEASE", &self.release)
     }
 
     /// Whether the option `CONFIG_`*name* is `y`; `None` where the root has no configuration of the kernel.
     #[must_use]
     pub fn has_option(&self, name: &str) -> Option<bool> {
         let options = self.options.as_ref()?;
-        Some(
-            options
-                .get(name.as_bytes())
-                .is_some_and(|value| value == b"y"),
-        )
+        let value = options.find(format!("CONFIG_{name}").as_bytes());
+        Some(value == Some(b"y"))
     }
 
     /// What the archive that is built into it was made of, where its configuration names something: it has
     /// no /dev/console then but where that has one.
     #[must_use]
     pub fn rootfs_source(&self) -> Option<String> {
-        let value = self.options.as_ref()?.get(b"INITRAMFS_SOURCE".as_slice())?;
+        let value = self.options.as_ref()?.find(b"CONFIG_INITRAMFS_SOURCE")?;
         let value = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
         (!value.is_empty()).then(|| String::from_utf8_lossy(value).into_owned())
     }
 
-    /// Takes the first list that names any symbol: some packages hold a map of one line that only
-    /// points to another package.
+    /// Takes the first list that names any symbol of the kernel: some packages hold a map of one line that
+    /// only points to another package.
     fn read_symbols(&mut self, root: &Root) -> Result<(), LookupError> {
-        type Line = fn(&[u8]) -> Option<(&[u8], Export)>;
-        let symvers = SYMVERS.iter().map(|place| (place, symvers_line as Line));
-        let maps = SYSTEM_MAPS.iter().map(|place| (place, map_line as Line));
+        type Parser = fn(&[u8]) -> Option<Line<'_>>;
+        let symvers = SYMVERS.iter().map(|place| (place, symvers_line as Parser));
+        let maps = SYSTEM_MAPS.iter().map(|place| (place, map_line as Parser));
         for (place, line) in symvers.chain(maps) {
-            let text = read(root, &place.replace("RELEASE", &self.release))?;
-            self.add(&text.unwrap_or_default(), line);
-            if self.exports.values().any(|export| export.module.is_none()) {
-                self.is_complete = true;
+            let path = self.path(place);
+            if let Some(text) = read(root, &path, SYMBOLS_LIMIT)? {
+                let added = self.exports.add(lines(&text).filter_map(line));
+                root.at(&ImagePath::new(path)?, added)?;
+            }
+            if self.exports.has_own() {
                 break;
             }
         }
         Ok(())
-    }
-
-    fn add(&mut self, text: &[u8], line: impl Fn(&[u8]) -> Option<(&[u8], Export)>) {
-        for (name, export) in text.split(|&b| b == b'\n').filter_map(line) {
-            let known = self.exports.entry(name.to_vec()).or_default();
-            *known = Export {
-                crc: export.crc.or(known.crc),
-                module: export.module,
-            };
-        }
-    }
-
-    /// `alias symbol:NAME MODULE` a line: where a symbol comes from that no list told.
-    fn add_modules_symbols(&mut self, text: &[u8]) {
-        for line in text.split(|&b| b == b'\n') {
-            let words = line.strip_prefix(b"alias symbol:").unwrap_or_default();
-            let mut words = words.split(u8::is_ascii_whitespace);
-            if let (Some(name), Some(module)) = (words.next(), words.next()) {
-                let unknown = || Export {
-                    crc: None,
-                    module: Some(ModuleName::new(module)),
-                };
-                self.exports.entry(name.to_vec()).or_insert_with(unknown);
-            }
-        }
     }
 
     /// The same, with its modules in `root`, so that those of an image can be held against them.
@@ -194,13 +182,17 @@ impl GuestKernel {
         Ok(self)
     }
 
-    /// The modules called `name` in the root, each with where it lies; of those that can be read. An image is
-    /// judged without the others: that they differ cannot be said, and a root that cannot be read is told when
-    /// its lists are ([`GuestKernel::read`]).
+    /// The modules called `name` in the root, each with where it lies; of those that can be read, and that
+    /// `budget` allows. An image is judged without the others: that they differ cannot be said, and a root
+    /// that cannot be read is told when its lists are ([`GuestKernel::read`]).
     #[must_use]
-    pub fn modules_called(&self, name: &ModuleName) -> Vec<(&ImagePath, InspectedModule)> {
+    pub fn modules_called(
+        &self,
+        name: &ModuleName,
+        budget: &Budget,
+    ) -> Vec<(&ImagePath, OwnModule)> {
         let modules = self.modules.as_ref();
-        modules.map_or_else(Vec::new, |modules| modules.called(name))
+        modules.map_or_else(Vec::new, |modules| modules.called(name, budget))
     }
 
     /// What is known of the symbol `name`.
@@ -208,61 +200,68 @@ impl GuestKernel {
     pub fn exported(&self, name: &[u8]) -> Exported<'_> {
         match self.exports.get(name) {
             Some(export) => Exported::By(export),
-            None if self.is_complete => Exported::ByNobody,
+            None if self.exports.has_own() => Exported::ByNobody,
             None => Exported::Unknown,
         }
     }
 }
 
-/// A file of the root, unpacked where it is compressed; nothing where there is no such file, or
-/// none that can be used: links to a kernel's build tree often lead nowhere.
-fn read(root: &Root, path: &str) -> Result<Option<Vec<u8>>, LookupError> {
-    let bytes = match root.read_at_most(&ImagePath::new(path)?, LIST_LIMIT as u64) {
+/// A file of the root of `limit` bytes at most, unpacked where it is compressed; nothing where there is no
+/// such file, or none that can be used: links to a kernel's build tree often lead nowhere.
+fn read(root: &Root, path: &str, limit: usize) -> Result<Option<Vec<u8>>, LookupError> {
+    let path = ImagePath::new(path)?;
+    let bytes = match root.read_at_most(&path, limit as u64) {
         Ok(bytes) => bytes,
-        Err(error) if error.is_io() => return Err(error),
+        Err(error) if error.is_io() || error.is_too_large() => return root.at(&path, Err(error)),
         Err(_) => return Ok(None),
     };
-    Ok(match detect(&bytes) {
-        Some(_) => unpack(&bytes, LIST_LIMIT).ok(),
-        None => Some(bytes),
-    })
+    if detect(&bytes).is_none() {
+        return Ok(Some(bytes));
+    }
+    match unpack(&bytes, limit) {
+        Err(UnpackError::TooLarge { limit }) => {
+            root.at(&path, Err(LookupError::UnpacksTooLarge { limit }))
+        }
+        unpacked => Ok(unpacked.ok()),
+    }
+}
+
+/// The lines of a text.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|&byte| byte == b'\n')
 }
 
 /// `CRC NAME MODULE EXPORT_TYPE`, the module `vmlinux` for the kernel itself.
-fn symvers_line(line: &[u8]) -> Option<(&[u8], Export)> {
+fn symvers_line(line: &[u8]) -> Option<Line<'_>> {
     let mut words = line.split(u8::is_ascii_whitespace);
     let crc = words.next()?.strip_prefix(b"0x")?;
     let crc = u32::from_str_radix(std::str::from_utf8(crc).ok()?, 16).ok()?;
     let name = words.next()?;
     let file = words.next()?.rsplit(|&b| b == b'/').next()?;
-    let export = Export {
-        // A kernel without versions has zeros throughout.
-        crc: (crc != 0).then_some(crc),
-        module: (file != b"vmlinux").then(|| ModuleName::new(file)),
-    };
-    Some((name, export))
-}
-
-/// `CONFIG_NAME=VALUE`.
-fn option(line: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let line = line.strip_prefix(b"CONFIG_")?;
-    let end = memchr::memchr(b'=', line)?;
-    let (name, value) = line.split_at_checked(end)?;
-    Some((name.to_vec(), value.get(1..)?.to_vec()))
+    // A kernel without versions has zeros throughout.
+    let crc = (crc != 0).then_some(crc);
+    Some((name, crc, (file != b"vmlinux").then_some(file)))
 }
 
 /// `ADDRESS TYPE NAME`: an exported symbol is marked by another, and its CRC, in old kernels, is the
 /// address of a third.
-fn map_line(line: &[u8]) -> Option<(&[u8], Export)> {
+fn map_line(line: &[u8]) -> Option<Line<'_>> {
     let mut words = line.split(u8::is_ascii_whitespace);
     let (address, kind, name) = (words.next()?, words.next()?, words.next()?);
-    let mut export = Export::default();
     if let Some(name) = name.strip_prefix(b"__crc_") {
         let address = u64::from_str_radix(std::str::from_utf8(address).ok()?, 16).ok()?;
-        export.crc = Some(address as u32);
-        return kind.eq_ignore_ascii_case(b"a").then_some((name, export));
+        let crc = Some(address as u32);
+        return kind.eq_ignore_ascii_case(b"a").then_some((name, crc, None));
     }
-    Some((name.strip_prefix(b"__ksymtab_")?, export))
+    Some((name.strip_prefix(b"__ksymtab_")?, None, None))
+}
+
+/// `alias symbol:NAME MODULE`: where a symbol comes from that no list told.
+fn modules_symbol(line: &[u8]) -> Option<Line<'_>> {
+    let mut words = line
+        .strip_prefix(b"alias symbol:")?
+        .split(u8::is_ascii_whitespace);
+    Some((words.next()?, None, Some(words.next()?)))
 }
 
 #[cfg(test)]
@@ -346,6 +345,6 @@ mod tests {
         assert!(told(&files, "jbd2_x").starts_with("None Some("));
         let root = memory::root(&files, &[]);
         let kernel = GuestKernel::read(&root, "1").unwrap();
-        assert!(kernel.builtin.find(b"ext4").is_some());
+        assert!(kernel.builtin.has(&ModuleName::new("ext4")));
     }
 }

@@ -1,9 +1,12 @@
 //! A module of an image, as far as judging it takes.
 
+use std::fmt;
+
 use super::compression::unread;
 use crate::arch::ElfKind;
 use crate::compress::{Format, detect, unpack_with_facts};
 use crate::elf::symbols::{self, ModuleSymbols};
+use crate::image_path::Shown;
 use crate::kmod::modinfo::Modinfo;
 use crate::kmod::module_file::{ModuleFault, bounded};
 
@@ -17,7 +20,7 @@ pub struct InspectedModule {
     /// What it needs of the kernel and of other modules, and what it offers them.
     pub symbols: ModuleSymbols,
     /// The note of its build; empty where it has none.
-    pub build_note: Vec<u8>,
+    build_note: Vec<u8>,
     /// Whether a signature follows it.
     pub signed: bool,
     /// How the file is compressed; `None` for a plain one.
@@ -29,7 +32,7 @@ pub struct InspectedModule {
 /// The largest module that is unpacked, in bytes.
 const UNPACKED_LIMIT: usize = 48 << 20;
 /// What ends a signed module (`MODULE_SIG_STRING` in `include/linux/module_signature.h`).
-const SIGNATURE_END: &[u8] = b"~Module signature appended~\n";
+pub(super) const SIGNATURE_END: &[u8] = b"~Module signature appended~\n";
 
 impl InspectedModule {
     /// Reads a module's file, compressed or not. The bytes that unpacking it comes to are taken off
@@ -75,38 +78,10 @@ impl InspectedModule {
         (!release.is_empty()).then(|| release.to_owned())
     }
 
-    /// Whether `other` is the same module of the same build, as far as both say it: by the note of their
-    /// builds, else by the version of their source, else by all that they say of themselves.
+    /// What tells its build.
     #[must_use]
-    pub fn is_same_build(&self, other: &InspectedModule) -> bool {
-        let sources = || {
-            Some((
-                self.modinfo.text("srcversion")?,
-                other.modinfo.text("srcversion")?,
-            ))
-        };
-        match (self.build_note.is_empty(), other.build_note.is_empty()) {
-            (false, false) => self.build_note == other.build_note,
-            _ => match sources() {
-                Some((own, other)) => own == other,
-                None => self.modinfo == other.modinfo,
-            },
-        }
-    }
-
-    /// What tells its build, for people: the number in its note (`elf(5)`: behind three lengths and the
-    /// name `GNU`), or the version of its source.
-    #[must_use]
-    pub fn build(&self) -> String {
-        const NOTE_HEAD: usize = 16;
-        const SHOWN: usize = 8;
-        let id = self.build_note.get(NOTE_HEAD..).unwrap_or_default();
-        let shown = id.iter().take(SHOWN).map(|byte| format!("{byte:02x}"));
-        match (id.is_empty(), self.modinfo.text("srcversion")) {
-            (false, _) => format!("build {}", shown.collect::<String>()),
-            (true, Some(version)) => format!("source {version}"),
-            (true, None) => "another .modinfo".to_owned(),
-        }
+    pub fn build(&self) -> Build {
+        Build::new(self.build_note.clone(), self.modinfo.clone())
     }
 
     /// The bytes of memory that what is known of it takes, about.
@@ -116,5 +91,55 @@ impl InspectedModule {
             + self.modinfo.len()
             + self.symbols.needs.weight()
             + self.symbols.exports.weight()
+    }
+}
+
+/// What tells builds of one module apart.
+pub struct Build {
+    note: Vec<u8>,
+    source: Option<String>,
+    modinfo: Modinfo,
+}
+
+impl Build {
+    /// That of a module with this note of its build, empty where it has none, and this `.modinfo`.
+    #[must_use]
+    pub fn new(note: Vec<u8>, modinfo: Modinfo) -> Build {
+        Build {
+            note,
+            source: modinfo.text("srcversion"),
+            modinfo,
+        }
+    }
+
+    /// Whether `other` is the same, as far as both say it: by the note of their builds, else by the version
+    /// of their source, else by all that they say of themselves.
+    #[must_use]
+    pub fn is_same(&self, other: &Build) -> bool {
+        match (&self.source, &other.source) {
+            _ if !self.note.is_empty() && !other.note.is_empty() => self.note == other.note,
+            (Some(own), Some(other)) => own == other,
+            _ => self.modinfo == other.modinfo,
+        }
+    }
+}
+
+impl fmt::Display for Build {
+    /// The number in its note (`elf(5)`: behind three lengths and the name `GNU`), or the version of its source.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NOTE_HEAD: usize = 16;
+        const SHOWN: usize = 8;
+        const LONGEST: usize = 80;
+        let id = self.note.get(NOTE_HEAD..).unwrap_or_default();
+        let shown = id.iter().take(SHOWN).map(|byte| format!("{byte:02x}"));
+        match (id.is_empty(), &self.source) {
+            (false, _) => write!(f, "build {}", shown.collect::<String>()),
+            (true, Some(version)) => {
+                let version = version.as_bytes();
+                let version = version.get(..LONGEST).unwrap_or(version);
+                write!(f, "source {}", Shown(version))
+            }
+            (true, None) => f.write_str("another .modinfo"),
+        }
     }
 }

@@ -13,6 +13,7 @@ use super::tree::Tree;
 use crate::archive::FileType;
 use crate::image_path::{ImagePath, Shown};
 use crate::kernel_version::is_directory_of;
+use crate::kmod::aliases::Cost;
 use crate::kmod::builtin::Builtin;
 use crate::kmod::name::ModuleName;
 
@@ -40,8 +41,11 @@ pub struct Modules<'c> {
     by_place: HashMap<Place<'c>, Vec<usize>>,
     /// Those that are there and cannot be read.
     unread: HashSet<ModuleName>,
-    builtin: Vec<Builtin>,
+    /// What all lists of the image say.
+    builtin: Builtin,
     kernel: Option<&'c GuestKernel>,
+    /// What looking through aliases of what is built in has cost.
+    cost: Cost,
 }
 
 /// A module's name, and the release whose directory it lies in.
@@ -85,11 +89,12 @@ impl<'c> Modules<'c> {
         });
         Modules {
             unread: unread(tree),
-            builtin: lists.map(|list| Builtin::parse(Some(list), None)).collect(),
+            builtin: Builtin::parse(lists, None),
             members,
             by_name,
             by_place,
             kernel,
+            cost: Cost::default(),
         }
     }
 
@@ -127,8 +132,8 @@ impl<'c> Modules<'c> {
     #[must_use]
     pub fn is_builtin(&self, name: &[u8]) -> bool {
         let guest = self.kernel.map(|kernel| &kernel.builtin);
-        let mut lists = self.builtin.iter().chain(guest);
-        lists.any(|list| list.find(name).is_some())
+        let mut lists = [&self.builtin].into_iter().chain(guest);
+        lists.any(|list| list.find(name, &self.cost).is_some())
     }
 
     /// Which modules export each symbol, by number.

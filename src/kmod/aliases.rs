@@ -31,61 +31,86 @@ impl Alias {
     }
 }
 
-/// The aliases of a whole tree, in the form of a `modules.alias`: `alias PATTERN MODULE` a line, `#`
-/// begins a comment.
-///
-/// They stay text: a distribution's kernel has twenty thousand, of which an image asks for a few.
+/// What look-ups of aliases have cost so far, in comparisons of bytes. Whoever makes them keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AliasIndex {
-    text: Vec<u8>,
-    /// What all look-ups so far have cost.
-    steps: Cell<u64>,
-}
+pub struct Cost(Cell<u64>);
 
 /// What all look-ups together may cost, in comparisons of bytes: a second or two. All modules of a
 /// distribution's kernel cost a twentieth of it; patterns and names can be made that cost more.
 const STEP_LIMIT: u64 = 1 << 29;
+
+impl Cost {
+    /// Whether it is so much that no more look-ups are made: the aliases are hostile, or who asks.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.0.get() > STEP_LIMIT
+    }
+}
+
+/// Aliases in the form of a `modules.alias`: `alias PATTERN MODULE` a line, `#` begins a comment.
+///
+/// They stay text: a distribution's kernel has twenty thousand, of which an image asks for a few.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Aliases(Vec<u8>);
+
+impl Aliases {
+    /// Adds an alias; one that would not be a line of its own is none.
+    pub fn push(&mut self, pattern: &[u8], module: &ModuleName) {
+        if pattern.contains(&b'\n') {
+            return;
+        }
+        let line = [ALIAS, pattern, b" ", module.as_bytes(), b"\n"];
+        line.iter().for_each(|part| self.0.extend_from_slice(part));
+    }
+
+    /// The modules that `name` may stand for, in the order of the lines; none once all look-ups
+    /// together have cost too much.
+    pub fn matching(&self, name: &[u8], cost: &Cost) -> impl Iterator<Item = ModuleName> {
+        let name = normalise(name);
+        let lines = lines(&self.0).take_while(|_| !cost.is_spent());
+        lines.filter_map(move |line| {
+            let mut steps = cost.0.get() + 1;
+            let matching = may_match(line, &name)
+                .then(|| alias(line))
+                .flatten()
+                .filter(|(pattern, _)| glob(pattern, &name, &mut steps));
+            cost.0.set(steps);
+            matching.map(|(_, module)| ModuleName::new(module))
+        })
+    }
+}
+
+/// The aliases of a whole tree, and what all look-ups in them have cost.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AliasIndex {
+    aliases: Aliases,
+    cost: Cost,
+}
 
 impl AliasIndex {
     /// The index with this text. Lines of another form are passed over, as modprobe does.
     #[must_use]
     pub fn new(text: Vec<u8>) -> AliasIndex {
         AliasIndex {
-            text,
-            steps: Cell::default(),
+            aliases: Aliases(text),
+            cost: Cost::default(),
         }
     }
 
-    /// Adds an alias; one that would not be a line of its own is none.
+    /// As [`Aliases::push`].
     pub fn push(&mut self, pattern: &[u8], module: &ModuleName) {
-        if pattern.contains(&b'\n') {
-            return;
-        }
-        let line = [b"alias ", pattern, b" ", module.as_bytes(), b"\n"];
-        line.iter()
-            .for_each(|part| self.text.extend_from_slice(part));
+        self.aliases.push(pattern, module);
     }
 
-    /// The modules that `name` may stand for, in the order of the lines; none once all look-ups
-    /// together have cost too much (see [`AliasIndex::is_spent`]).
+    /// As [`Aliases::matching`].
     pub fn matching(&self, name: &[u8]) -> impl Iterator<Item = ModuleName> {
-        let name = normalise(name);
-        let lines = lines(&self.text).take_while(|_| !self.is_spent());
-        lines.filter_map(move |line| {
-            let mut steps = self.steps.get() + 1;
-            let matching = may_match(line, &name)
-                .then(|| alias(line))
-                .flatten()
-                .filter(|(pattern, _)| glob(pattern, &name, &mut steps));
-            self.steps.set(steps);
-            matching.map(|(_, module)| ModuleName::new(module))
-        })
+        self.aliases.matching(name, &self.cost)
     }
 
-    /// Whether look-ups have cost so much that no more are made: the index is hostile, or who asks.
+    /// As [`Cost::is_spent`].
     #[must_use]
     pub fn is_spent(&self) -> bool {
-        self.steps.get() > STEP_LIMIT
+        self.cost.is_spent()
     }
 }
 

@@ -1,62 +1,73 @@
 //! What is built into the kernel: `modules.builtin` and `modules.builtin.modinfo`.
 
-use std::collections::HashSet;
-
-use super::aliases::{Alias, normalise};
+use super::aliases::{Aliases, Cost};
+use super::line_index::LineIndex;
+use super::lines::lines;
 use super::name::ModuleName;
 
-/// The modules a kernel has built in, by name and by alias.
+/// The modules a kernel has built in, by name and by alias. It takes little more memory than the files did.
 #[derive(Debug, Default)]
 pub struct Builtin {
-    names: HashSet<ModuleName>,
-    aliases: Vec<Alias>,
+    /// Normalised, a line each.
+    names: LineIndex,
+    aliases: Aliases,
 }
 
 impl Builtin {
-    /// Reads both files; either may be missing, as the second is before 5.2 and both before 2.6.33.
+    /// Reads both files, of the first as many as there are; each may be missing, as the second is before 5.2
+    /// and both before 2.6.33.
     #[must_use]
-    pub fn parse(builtin: Option<&[u8]>, modinfo: Option<&[u8]>) -> Builtin {
-        let mut found = Builtin::default();
-        for line in builtin.unwrap_or_default().split(|&b| b == b'\n') {
-            let file_name = line
-                .trim_ascii()
-                .rsplit(|&b| b == b'/')
-                .next()
-                .unwrap_or_default();
-            found.names.extend(ModuleName::of_file(file_name));
+    pub fn parse<'l>(lists: impl IntoIterator<Item = &'l [u8]>, modinfo: Option<&[u8]>) -> Builtin {
+        let mut names = Vec::new();
+        for line in lists.into_iter().flat_map(lines) {
+            let file_name = line.trim_ascii().rsplit(|&b| b == b'/').next();
+            if let Some(name) = file_name.and_then(ModuleName::of_file) {
+                names.extend_from_slice(name.as_bytes());
+                names.push(b'\n');
+            }
         }
+        names.shrink_to_fit();
+        let mut aliases = Aliases::default();
         for field in modinfo.unwrap_or_default().split(|&b| b == 0) {
-            found.aliases.extend(alias(field));
+            if let Some((pattern, module)) = alias(field) {
+                aliases.push(pattern, &module);
+            }
         }
-        found
+        Builtin {
+            names: LineIndex::new(names, b'\n'),
+            aliases,
+        }
     }
 
-    /// The built-in module called `name`, or that `name` is an alias of.
+    /// Whether a built-in module is called `name`.
     #[must_use]
-    pub fn find(&self, name: &[u8]) -> Option<ModuleName> {
-        let as_name = ModuleName::new(name);
-        if self.names.contains(&as_name) {
-            return Some(as_name);
-        }
-        let normalised = normalise(name);
-        self.aliases
-            .iter()
-            .find(|alias| alias.matches(&normalised))
-            .map(|alias| alias.module.clone())
+    pub fn has(&self, name: &ModuleName) -> bool {
+        self.names.find(name.as_bytes()).is_some()
     }
 
-    /// Every name, in no order.
-    pub fn names(&self) -> impl Iterator<Item = &ModuleName> {
-        self.names.iter()
+    /// The built-in module called `name`, or that `name` is an alias of; aliases are looked through as far
+    /// as `cost` allows.
+    #[must_use]
+    pub fn find(&self, name: &[u8], cost: &Cost) -> Option<ModuleName> {
+        let as_name = ModuleName::new(name);
+        match self.has(&as_name) {
+            true => Some(as_name),
+            false => self.aliases.matching(name, cost).next(),
+        }
+    }
+
+    /// Every name, sorted.
+    pub fn names(&self) -> impl Iterator<Item = ModuleName> {
+        self.names.keys().map(ModuleName::new)
     }
 }
 
 /// Reads `MODULE.alias=PATTERN`.
-fn alias(field: &[u8]) -> Option<Alias> {
-    let equals = field.iter().position(|&b| b == b'=')?;
+fn alias(field: &[u8]) -> Option<(&[u8], ModuleName)> {
+    let equals = memchr::memchr(b'=', field)?;
     let (tag, pattern) = field.split_at_checked(equals)?;
     let module = tag.strip_suffix(b".alias")?;
-    Some(Alias::new(pattern.get(1..)?, ModuleName::new(module)))
+    Some((pattern.get(1..)?, ModuleName::new(module)))
 }
 
 #[cfg(test)]
@@ -66,7 +77,10 @@ mod tests {
     #[test]
     fn names_and_aliases_of_built_in_modules_are_found() {
         let builtin = Builtin::parse(
-            Some(b"kernel/drivers/block/xen-blkfront.ko\nkernel/fs/ext4/ext4.ko\n\nnoise\n"),
+            [
+                &b"kernel/drivers/block/xen-blkfront.ko\n\nnoise\n"[..],
+                b"kernel/fs/ext4/ext4.ko",
+            ],
             Some(b"ext4.license=GPL\0ext4.alias=fs-ext4\0xen_blkfront.alias=xen:vbd\0=\0"),
         );
         for (name, want) in [
@@ -76,7 +90,7 @@ mod tests {
             ("noise", None),
         ] {
             assert_eq!(
-                builtin.find(name.as_bytes()),
+                builtin.find(name.as_bytes(), &Cost::default()),
                 want.map(ModuleName::new),
                 "{name}"
             );

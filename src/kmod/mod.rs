@@ -8,6 +8,7 @@ pub mod aliases;
 pub mod builtin;
 pub mod config;
 pub mod dep_file;
+pub mod line_index;
 mod lines;
 pub mod modinfo;
 pub mod module_file;

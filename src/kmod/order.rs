@@ -122,7 +122,8 @@ impl<'t, 'r> Resolver<'t, 'r> {
     /// Has the module, or modules, called `name` loaded; that nothing is called so is a fault.
     pub fn require(&mut self, name: &str) {
         if !self.want(name) {
-            let nearest = crate::nearest::nearest(name, self.tree.names().map(ToString::to_string));
+            let nearest =
+                crate::nearest::nearest(name, self.tree.names().map(|name| name.to_string()));
             self.fail(OrderFault::NotFound {
                 name: name.to_owned(),
                 nearest,

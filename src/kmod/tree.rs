@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 
 use indexmap::{IndexMap, IndexSet};
 
-use super::aliases::AliasIndex;
+use super::aliases::{AliasIndex, Cost};
 use super::builtin::Builtin;
 use super::config::ModprobeConfig;
 use super::dep_file::{DepFile, Needs};
@@ -58,6 +58,8 @@ pub struct ModuleTree<'r> {
     modules: IndexMap<ModuleName, Module>,
     dep_file: DepFile,
     builtin: Builtin,
+    /// What it has cost to ask for what is built in.
+    builtin_cost: Cost,
     assumed_builtin: HashSet<ModuleName>,
     config: ModprobeConfig,
     softdeps: Option<ByModule<Softdep>>,
@@ -108,6 +110,7 @@ impl<'r> ModuleTree<'r> {
             modules: IndexMap::new(),
             dep_file: DepFile::default(),
             builtin: Builtin::parse(builtin.as_deref(), builtin_modinfo.as_deref()),
+            builtin_cost: Cost::default(),
             assumed_builtin: HashSet::new(),
             config,
             softdeps: index("modules.softdep")?.map(|text| by_module(config_of(&text).softdeps)),
@@ -165,7 +168,7 @@ impl<'r> ModuleTree<'r> {
         let unusable = self.walk_into(&self.directory.clone())?;
         for path in self.unknown(unusable)? {
             let name = ModuleName::new(path.file_name());
-            if self.id(&name).is_none() && self.builtin.find(name.as_bytes()).is_none() {
+            if self.id(&name).is_none() && self.find_builtin(name.as_bytes()).is_none() {
                 self.add(path, None);
             }
         }
@@ -297,8 +300,8 @@ impl<'r> ModuleTree<'r> {
     }
 
     /// Names of modules and of built-in ones, for suggestions.
-    pub fn names(&self) -> impl Iterator<Item = &ModuleName> {
-        self.modules.keys().chain(self.builtin.names())
+    pub fn names(&self) -> impl Iterator<Item = ModuleName> {
+        self.modules.keys().cloned().chain(self.builtin.names())
     }
 
     /// The configuration the tree was opened with.
@@ -355,10 +358,14 @@ impl<'r> ModuleTree<'r> {
         if !by_alias.is_empty() {
             return Found::Modules(by_alias);
         }
-        match self.builtin.find(name.as_bytes()) {
+        match self.find_builtin(name.as_bytes()) {
             Some(name) => Found::Builtin(name),
             None => Found::Nothing,
         }
+    }
+
+    fn find_builtin(&self, name: &[u8]) -> Option<ModuleName> {
+        self.builtin.find(name, &self.builtin_cost)
     }
 
     fn find_alias(&self, name: &[u8]) -> Vec<ModuleId> {

@@ -63,7 +63,7 @@ def zeros(size):
 def bomb(*command):
     """A file of zeros for an archive's first and last entry."""
     def write():
-        size = many(1 << 10) << 20
+        size = many(2 << 10) << 20
         def pieces():
             yield entry(b"init", EXECUTABLE, b"#!/bin/sh\n")
             yield aligned(header(FILE, size, 5) + b"zero\0")
@@ -161,6 +161,13 @@ def patterns():
         yield entry(b"lib/%d.ko" % number, FILE, b"x")
     words = b" ".join(b"/lib/*%d.z" % number for number in range(4000))
     yield init(b"for a in " + words + b"; do\ninsmod $a\ndone\n")
+
+
+def nash_patterns():
+    """A pattern that stands for many files, and parameters for each of them."""
+    for number in range(many(16_000)):
+        yield entry(b"lib/%d.ko" % number, FILE, b"x")
+    yield entry(b"init", EXECUTABLE, b"#!/bin/nash\ninsmod /lib/*.ko " + b"x" * 1_000_000 + b"\n")
 
 
 def aliases():
@@ -437,6 +444,7 @@ IMAGES = {
     "script-of-loops": listed(loops),
     "script-of-patterns": listed(patterns),
     "script-of-names": listed(aliases),
+    "script-of-nash": listed(nash_patterns),
 }
 
 

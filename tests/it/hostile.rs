@@ -430,7 +430,18 @@ fn images() -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn spoilt_images_are_read_the_same_in_any_pieces() {
-    try_out("archive", readers::archive, 400, &images());
+    let mut images = images();
+    let plain = images.iter().find(|(name, _)| name == "none");
+    let plain = plain.unwrap().1.clone();
+    let packers: [(&str, Tool, &[&str]); 3] = [
+        ("bzip2", BZIP2, &["-c"]),
+        ("lzma", XZ, &["-c", "--format=lzma", "-0"]),
+        ("lzop", LZOP, &["-c"]),
+    ];
+    for (name, tool, arguments) in packers {
+        images.push((name.to_owned(), tool.run(arguments, &plain)));
+    }
+    try_out("archive", readers::archive, 400, &images);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! The rules about the archive, its compression, and what Xen and the kernel make of it: a sound
 //! archive, spoilt in one way, and all that is found then.
 
-use std::io::{Cursor, Read, repeat};
+use std::io::{self, Cursor, Read, repeat};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use xinitrd::archive::Limits;
 use xinitrd::inspect::read::Depth;
@@ -357,6 +359,35 @@ fn a_window_beyond_the_kernels_is_told_whose_bound_it_meets_and_what_to_do() {
         cure.contains("without zstd's --long") && cure.contains("raise --max-memory"),
         "{cure}"
     );
+}
+
+#[test]
+fn a_dictionary_beyond_this_programs_own_bound_is_no_fault_of_the_kernels() {
+    // The kernel takes any dictionary of xz: XZ_DYNALLOC in lib/decompress_unxz.c.
+    let options = ["-c", "--check=crc32", "--lzma2=dict=256MiB"];
+    let image = XZ.run(&options, &judged::archive(&sound()));
+    assert_eq!(of_bytes(&image, &Guest::default()), ["error limit-met -"]);
+}
+
+/// A reader that says how much was read of it.
+struct Counted<R>(R, Arc<AtomicUsize>);
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.0.read(out)?;
+        self.1.fetch_add(count, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+#[test]
+fn what_begins_as_no_image_is_not_read_to_its_end() {
+    let read = Arc::new(AtomicUsize::new(0));
+    let disk = Counted(repeat(b'j').take(64 << 20), Arc::clone(&read));
+    let found = all_found(disk, Limits::default(), &Guest::default());
+    assert_eq!(found, ["error not-an-image -"]);
+    let read = read.load(Ordering::Relaxed);
+    assert!(read < 20 << 20, "{read} bytes were read");
 }
 
 #[test]

@@ -370,7 +370,7 @@ fn every_bound_that_is_met_is_refused_with_the_option_that_raises_it() {
         ("segments", "--max-segments", "2", &all),
         ("three", "--max-size", "200", &all),
         ("names", "--max-name", "100", &all),
-        ("packed", "--max-ratio", "10", &all),
+        ("packed", "--max-size=64M --max-ratio", "10", &all),
         ("window", "--max-memory", "1M", &all),
         ("names", "--max-memory", "20K", &facts.to_vec()),
     ] {
@@ -380,17 +380,19 @@ fn every_bound_that_is_met_is_refused_with_the_option_that_raises_it() {
             } else {
                 &[]
             };
-            let arguments = [*command, &[image, option, bound][..], path].concat();
+            let options: Vec<&str> = option.split(' ').collect();
+            let arguments = [*command, &[image], &options, &[bound], path].concat();
             let (code, out, said) = shelf.says(&arguments);
             // Of two that cannot be compared it is not known whether they differ.
             let expected = if command[0] == "diff" { 2 } else { 1 };
             assert_eq!(code, expected, "{arguments:?}: {said}{out}");
             let told = if command[0] == "inspect" { out } else { said };
-            assert!(told.contains(option), "{arguments:?}: {told}");
+            let raised = options.last().unwrap();
+            assert!(told.contains(raised), "{arguments:?}: {told}");
         }
     }
     // As they are set, none is met.
-    for image in ["three", "window", "names"] {
+    for image in ["three", "window", "names", "packed"] {
         let (code, _, said) = shelf.says(&["list", image]);
         assert_eq!((code, said.as_str()), (0, ""), "{image}");
     }
@@ -784,4 +786,19 @@ fn a_pipe_is_read_twice_only_where_its_kernel_is_an_old_one_and_not_named() {
     }
     let (code, out, said) = piped(&old, "true", &[]);
     assert_eq!((code, said.as_str()), (0, ""), "{out}");
+}
+
+#[test]
+fn what_comes_by_a_pipe_and_is_no_image_takes_no_room() {
+    let script = "ulimit -f 32768; head -c 64M /dev/zero | tr '\\0' j | \"$0\" cat - path";
+    let output = Command::new(BASH.path())
+        .args(["-c", script, env!("CARGO_BIN_EXE_xinitrd")])
+        .output()
+        .unwrap();
+    let said = utf8(output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("found:    a text, more than 16 MiB"),
+        "{said}"
+    );
 }

@@ -8,9 +8,16 @@ use super::pump::{Machine, Pump, Step};
 use super::{Bzip2Facts, Codec, DecodeError, Facts};
 use crate::compress::source::Source;
 
+/// What is decoded at once. At a fault the library keeps to itself what it had decoded of the same block in the
+/// same call, and how much that is must not depend on how much is asked for.
+const PIECE: usize = 32 << 10;
+
 pub(super) struct Bzip2 {
     facts: Bzip2Facts,
     stream: Pump<Decompress>,
+    ready: Vec<u8>,
+    given: usize,
+    fault: Option<DecodeError>,
 }
 
 impl Bzip2 {
@@ -18,6 +25,34 @@ impl Bzip2 {
         Bzip2 {
             facts: Bzip2Facts::default(),
             stream: Pump::new(Decompress::new(false)),
+            ready: Vec::new(),
+            given: 0,
+            fault: None,
+        }
+    }
+
+    /// Decodes the next piece, which is whole but at the end and before a fault.
+    fn refill<R: Read>(&mut self, source: &mut Source<R>) -> Result<(), DecodeError> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
+        self.ready.resize(PIECE, 0);
+        self.given = 0;
+        let mut filled = 0;
+        while let Some(room) = self.ready.get_mut(filled..).filter(|room| !room.is_empty()) {
+            match self.stream.read(source, room) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(fault) => {
+                    self.fault = Some(fault);
+                    break;
+                }
+            }
+        }
+        self.ready.truncate(filled);
+        match &self.fault {
+            Some(fault) if filled == 0 => Err(fault.clone()),
+            _ => Ok(()),
         }
     }
 }
@@ -33,7 +68,13 @@ impl Codec for Bzip2 {
         {
             self.facts.level = level - b'0';
         }
-        self.stream.read(source, out)
+        if self.given == self.ready.len() {
+            self.refill(source)?;
+        }
+        let mut ready = self.ready.get(self.given..).unwrap_or_default();
+        let count = ready.read(out)?;
+        self.given += count;
+        Ok(count)
     }
 
     fn facts(&self) -> Facts {

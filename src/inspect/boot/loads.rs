@@ -73,7 +73,7 @@ fn nash_loads(script: &[u8]) -> Vec<Asked> {
         Some(Asked {
             module: text(module),
             loader,
-            options: text(&options.join(&b' ')),
+            options: shell::joined(options),
         })
     });
     loads.collect()

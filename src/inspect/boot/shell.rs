@@ -259,10 +259,10 @@ pub(super) fn pattern(word: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 
 /// The files that a script reads in at its beginning and everywhere else where nothing but the line
 /// itself decides: without one of them a POSIX shell ends (`.` is a special built-in). What lies where
-/// an init mounts or writes something is left out.
+/// an init mounts or writes something is left out, and what stands behind the first few thousand.
 pub fn sourced(script: &[u8]) -> impl Iterator<Item = (usize, String)> {
     let lines = script.split(|&byte| byte == b'\n').enumerate();
-    lines.filter_map(|(number, line)| {
+    let sourced = lines.filter_map(|(number, line)| {
         let words: Vec<&[u8]> = words(line.strip_prefix(b". ")?).collect();
         let [path] = words.as_slice() else {
             return None;
@@ -270,7 +270,8 @@ pub fn sourced(script: &[u8]) -> impl Iterator<Item = (usize, String)> {
         let path = unquoted(path);
         let is_kept = path.starts_with(b"/") && is_plain(path);
         (is_kept && !is_made_at_boot(path)).then(|| (number + 1, text(path)))
-    })
+    });
+    sourced.take(CALL_LIMIT)
 }
 
 /// Whether a path lies where inits mount or write something.
@@ -307,7 +308,8 @@ fn base(word: &[u8]) -> &[u8] {
     word.rsplit(|&byte| byte == b'/').next().unwrap_or(word)
 }
 
-fn joined<T: AsRef<[u8]>>(words: &[T]) -> String {
+/// The parameters of a module, as one text.
+pub(super) fn joined<T: AsRef<[u8]>>(words: &[T]) -> String {
     let mut joined = Vec::new();
     for word in words {
         if !joined.is_empty() {
@@ -473,5 +475,7 @@ mod tests {
         let told: Vec<(usize, String)> = sourced(script).collect();
         let expected = [(1, "/conf/arch.conf"), (3, "/scripts/local")];
         assert_eq!(told, expected.map(|(line, path)| (line, path.to_owned())));
+        let many = b". /conf/arch.conf\n".repeat(2 * CALL_LIMIT);
+        assert_eq!(sourced(&many).count(), CALL_LIMIT);
     }
 }

@@ -3,9 +3,11 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::compress::Format;
+use crate::image_path::ImagePath;
 use crate::inspect::Case;
 use crate::inspect::boot::Loader;
 use crate::inspect::finding::{Finding, Rule, Severity};
+use crate::inspect::guest_kernel::{Budget, OwnModule};
 use crate::inspect::loading::{Caller, Loading, Packed};
 use crate::inspect::modules::{Member, Modules, Order, Provider, few};
 use crate::kernel_version::KernelVersion;
@@ -332,28 +334,41 @@ impl Originals {
             return originals;
         };
         let members = modules.members.iter().enumerate();
-        for (number, member) in members.filter(|(_, member)| member.is_of(&kernel.release)) {
-            let found = kernel.modules_called(&member.name);
-            if found.iter().any(|(_, original)| original.signed) {
-                originals.signed.insert(number);
-            }
-            let is_one = found
-                .iter()
-                .any(|(_, original)| member.module.is_same_build(original));
-            if let Some((path, original)) = found.first().filter(|_| !is_one) {
-                originals.other.push((
-                    number,
-                    format!("{}, as {path} of the root", original.build()),
-                ));
+        let mut members: Vec<(usize, &Member<'_>)> = members
+            .filter(|(_, member)| member.is_of(&kernel.release))
+            .collect();
+        // Those of one name are held against the same files, which are read but once.
+        members.sort_by_key(|(_, member)| &member.name);
+        let budget = Budget::default();
+        for alike in members.chunk_by(|(_, a), (_, b)| a.name == b.name) {
+            let name = alike.first().map(|(_, member)| &member.name);
+            let found = name.map(|name| kernel.modules_called(name, &budget));
+            let found = found.unwrap_or_default();
+            for (number, member) in alike {
+                originals.compare(*number, member, &found);
             }
         }
+        originals.other.sort_unstable();
         originals
+    }
+
+    fn compare(&mut self, number: usize, member: &Member<'_>, found: &[(&ImagePath, OwnModule)]) {
+        if found.iter().any(|(_, original)| original.signed) {
+            self.signed.insert(number);
+        }
+        let build = member.module.build();
+        let mut builds = found.iter().map(|(_, original)| &original.build);
+        let is_one = builds.any(|original| build.is_same(original));
+        if let Some((path, original)) = found.first().filter(|_| !is_one) {
+            let original = format!("{}, as {path} of the root", original.build);
+            self.other.push((number, original));
+        }
     }
 
     fn differing(&self, modules: &Modules<'_>) -> Vec<Finding> {
         let differing = self.other.iter().filter_map(|(number, expected)| {
             let member = modules.members.get(*number)?;
-            let finding = Finding::new(&DIFFERS, member.module.build(), expected);
+            let finding = Finding::new(&DIFFERS, member.module.build().to_string(), expected);
             Some(finding.at(member.item))
         });
         differing.collect()

@@ -64,8 +64,7 @@ impl<'c> Symbols<'_, 'c> {
                 && match kernel.exported(symbol.name) {
                     Exported::By(export) => {
                         // One that is missing as a whole is told already.
-                        let module = export.module.as_ref();
-                        module.is_some_and(|module| {
+                        export.module.is_some_and(|module| {
                             !absent.contains(module) && !self.modules.is_builtin(module.as_bytes())
                         })
                     }

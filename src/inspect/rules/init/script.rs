@@ -29,7 +29,7 @@ pub const CARRIAGE_RETURNS: Rule = Rule {
               carriage return.",
     reason: "To a shell it is part of the last word of the line: `then\\r` is no word it knows, and `ext4.ko\\r` no \
              file. An editor of another system, or a copy in text mode, puts it there. It is a warning of a file that \
-             is read in and gives variables alone.",
+             is read in and gives variables alone, and of a list where udev loads what the devices take.",
     cure: "Take them away: sed -i 's/\\r$//'.",
 };
 
@@ -56,7 +56,11 @@ pub(super) fn carriage_returns(
         .filter(|(generator, _)| *generator == case.boot.generator);
     for (_, list) in lists {
         let list = path(list).and_then(|list| case.tree.find(&list).ok());
-        findings.extend(list.and_then(|(_, item)| returned(case.tree.content(item).text()?, item)));
+        let finding = list.and_then(|(_, item)| returned(case.tree.content(item).text()?, item));
+        findings.extend(finding.map(|finding| match case.boot.on_demand {
+            true => finding.weighing(Severity::Warning),
+            false => finding,
+        }));
     }
     for (text, item) in read_in(case.tree, script) {
         let severity = match only_assigns(text) {
