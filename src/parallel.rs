@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::Mutex;
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::{Builder, Scope};
 
 /// The most threads that are ever started for one thing: with more, waiting for each other and for
 /// memory outweighs what they do.
 const LIMIT: usize = 64;
+/// The most results that wait for one before them: what goes on meanwhile must not fill the memory.
+const WAITING: usize = 64;
 
 /// Has up to `wanted` threads of `scope` do `work`, [`LIMIT`] at most, and gives how many there are:
 /// fewer, or none, where the system gives no more.
@@ -45,16 +47,15 @@ pub fn map<I: Send, O: Send>(
         start(scope, helpers, serve);
         serve();
     });
-    let mut done = done
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_unstable_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, output)| output).collect()
 }
 
 /// Applies `work` to every input on at most `threads` threads, as [`map`] does, and hands each result to
 /// `deliver` as soon as it and all before it are there: in the inputs' order, one at a time, on any of
-/// the threads. Where `deliver` says no, nothing more is begun or handed on.
+/// the threads. Where `deliver` says no, nothing more is begun or handed on. While [`WAITING`] results wait for one
+/// before them, nothing is begun either.
 pub fn each<I: Copy + Send, O: Send>(
     inputs: Vec<I>,
     threads: NonZeroUsize,
@@ -69,14 +70,14 @@ pub fn each<I: Copy + Send, O: Send>(
         next: 0,
         waiting: BTreeMap::new(),
     });
+    let moved = Condvar::new();
     let serve = || {
-        loop {
-            let goes_on = lock(&order).goes_on;
-            let Some((index, input)) = next(&queue).filter(|_| goes_on) else {
-                break;
-            };
+        while has_room(&order, &moved)
+            && let Some((index, input)) = next(&queue)
+        {
             let output = work(input);
             lock(&order).take(index, (input, output));
+            moved.notify_all();
         }
     };
     std::thread::scope(|scope| {
@@ -106,19 +107,26 @@ impl<I, O, F: FnMut(I, O) -> bool> Order<(I, O), F> {
     }
 }
 
+/// Waits until few results wait, and tells whether more are wanted. Of those that wait none is the next: a thread
+/// is at that, and ends the waiting.
+fn has_room<T, F>(order: &Mutex<Order<T, F>>, moved: &Condvar) -> bool {
+    let is_full = |order: &mut Order<T, F>| order.goes_on && order.waiting.len() >= WAITING;
+    let order = moved.wait_while(lock(order), is_full);
+    order.unwrap_or_else(PoisonError::into_inner).goes_on
+}
+
 fn next<T>(queue: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
     lock(queue).next()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Condvar;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     use super::*;
 
@@ -173,5 +181,27 @@ mod tests {
             );
             assert_eq!(out, [0, 1, 2, 3]);
         }
+    }
+    #[test]
+    fn few_results_wait_for_one_before_them() {
+        let begun = AtomicUsize::new(0);
+        let work = |n: usize| {
+            begun.fetch_add(1, Ordering::SeqCst);
+            while n == 0 && begun.load(Ordering::SeqCst) <= WAITING {
+                std::thread::yield_now();
+            }
+            if n == 0 {
+                // Time enough for the other thread to begin all of them, if it did.
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            begun.load(Ordering::SeqCst)
+        };
+        let mut out = Vec::new();
+        let two = NonZeroUsize::new(2).unwrap();
+        each((0..1000).collect(), two, work, |_, begun| {
+            out.push(begun);
+            true
+        });
+        assert_eq!((out.len(), out[0]), (1000, WAITING + 1));
     }
 }

@@ -2,17 +2,19 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
 use tempfile::NamedTempFile;
 
-/// A file on its way: a temporary one beside the target, gone when this is dropped before
+/// A file on its way: a temporary one on the target's file system, gone when this is dropped before
 /// [`Output::commit`]. It is not buffered.
 pub struct Output {
-    file: NamedTempFile,
+    draft: Draft,
     target: PathBuf,
     force: bool,
     signals: Signals,
@@ -73,12 +75,8 @@ impl Output {
     /// given, or no file can be made beside it.
     pub fn create(target: &Path, force: bool, signals: Signals) -> io::Result<Output> {
         check_target(target, force)?;
-        let file = tempfile::Builder::new()
-            .prefix(".xinitrd-")
-            .permissions(std::fs::Permissions::from_mode(0o666))
-            .tempfile_in(directory_of(target))?;
         Ok(Output {
-            file,
+            draft: Draft::beside(target)?,
             target: target.to_path_buf(),
             force,
             signals,
@@ -90,7 +88,7 @@ impl Output {
     /// # Errors
     /// When it cannot be.
     pub fn reader(&self) -> io::Result<Box<dyn Read + Send>> {
-        let mut file = self.file.as_file().try_clone()?;
+        let mut file = self.draft.file().try_clone()?;
         file.seek(SeekFrom::Start(0))?;
         Ok(Box::new(file))
     }
@@ -101,19 +99,14 @@ impl Output {
     /// When it cannot be written, or a file has appeared there and `force` was not given.
     pub fn commit(self) -> io::Result<()> {
         let Output {
-            file,
+            draft,
             target,
             force,
             signals,
         } = self;
-        file.as_file().sync_all()?;
+        draft.file().sync_all()?;
         signals.check()?;
-        let persisted = if force {
-            file.persist(&target)
-        } else {
-            file.persist_noclobber(&target)
-        };
-        persisted.map_err(|error| error.error)?;
+        draft.become_file(&target, force)?;
         // The rename itself is on the medium when its directory is. Where a file system cannot do
         // that the image is there all the same.
         let _ = File::open(directory_of(&target)).and_then(|directory| directory.sync_all());
@@ -124,12 +117,105 @@ impl Output {
 impl Write for Output {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.signals.check()?;
-        self.file.write(buf)
+        self.draft.file().write(buf)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.draft.file().flush()
     }
+}
+
+/// A file that has not its name yet.
+enum Draft {
+    /// One without any: nothing is left of it, however this program ends (`O_TMPFILE` of `open(2)`).
+    Nameless(File),
+    /// One beside the target, where the file system has no others.
+    Named(NamedTempFile),
+}
+
+impl Draft {
+    fn beside(target: &Path) -> io::Result<Draft> {
+        let directory = directory_of(target);
+        match nameless_in(directory) {
+            Some(file) => Ok(Draft::Nameless(file)),
+            None => named_in(directory).map(Draft::Named),
+        }
+    }
+
+    fn file(&self) -> &File {
+        match self {
+            Draft::Nameless(file) => file,
+            Draft::Named(file) => file.as_file(),
+        }
+    }
+
+    /// Has it stand at `target`, in the place of what is there only by `force`.
+    fn become_file(self, target: &Path, force: bool) -> io::Result<()> {
+        let file = match self {
+            Draft::Named(file) => return persist(file, target, force),
+            Draft::Nameless(file) => file,
+        };
+        match link(&file, target, force) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => copy(file, target, force),
+            linked => linked,
+        }
+    }
+}
+
+/// What a temporary file's name begins with.
+const PREFIX: &str = ".xinitrd-";
+
+/// A file without a name in `directory`, that can be given one; `None` where there are none such.
+fn nameless_in(directory: &Path) -> Option<File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = File::from(open(directory, flags, Mode::from_raw_mode(0o666)).ok()?);
+    descriptor(&file).exists().then_some(file)
+}
+
+fn named_in(directory: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(PREFIX)
+        .permissions(std::fs::Permissions::from_mode(0o666))
+        .tempfile_in(directory)
+}
+
+/// What leads to an open file, of whatever name (`linkat(2)`: without it, naming a file takes a capability).
+fn descriptor(file: &File) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
+}
+
+/// Gives a file without a name that of `target`; to replace what is there, by way of another.
+fn link(file: &File, target: &Path, force: bool) -> io::Result<()> {
+    let at = |path: &Path| {
+        let flags = AtFlags::SYMLINK_FOLLOW;
+        linkat(CWD, descriptor(file), CWD, path, flags).map_err(io::Error::from)
+    };
+    match force {
+        false => at(target),
+        true => {
+            let named = tempfile::Builder::new()
+                .prefix(PREFIX)
+                .make_in(directory_of(target), at)?;
+            persist(named, target, force)
+        }
+    }
+}
+
+/// Lays a copy at `target`: some file systems make files without a name, and give them none.
+fn copy(mut file: File, target: &Path, force: bool) -> io::Result<()> {
+    let mut named = named_in(directory_of(target))?;
+    file.seek(SeekFrom::Start(0))?;
+    io::copy(&mut file, named.as_file_mut())?;
+    named.as_file().sync_all()?;
+    persist(named, target, force)
+}
+
+fn persist<F>(file: NamedTempFile<F>, target: &Path, force: bool) -> io::Result<()> {
+    let persisted = match force {
+        true => file.persist(target),
+        false => file.persist_noclobber(target),
+    };
+    persisted.map(drop).map_err(|error| error.error)
 }
 
 /// Tells whether a file can be made where `target` will be, by making one without a name: nothing
@@ -203,5 +289,25 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(std::fs::read(&target).unwrap(), b"another's");
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+    #[test]
+    fn a_file_has_no_name_before_it_is_whole_and_is_copied_where_it_can_be_given_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("image");
+        let names = || std::fs::read_dir(directory.path()).unwrap().count();
+        for force in [false, true] {
+            let mut output = Output::create(&target, force, Signals::catch().unwrap()).unwrap();
+            output.write_all(b"whole").unwrap();
+            assert_eq!(names(), usize::from(force));
+            output.commit().unwrap();
+            assert_eq!(std::fs::read(&target).unwrap(), b"whole");
+        }
+        for (force, copied) in [(false, false), (true, true)] {
+            let mut file = nameless_in(directory.path()).unwrap();
+            file.write_all(b"copied").unwrap();
+            assert_eq!(copy(file, &target, force).is_ok(), copied);
+        }
+        assert_eq!(std::fs::read(&target).unwrap(), b"copied");
+        assert_eq!(names(), 1);
     }
 }

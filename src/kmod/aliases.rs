@@ -36,8 +36,10 @@ impl Alias {
 pub struct Cost(Cell<u64>);
 
 /// What all look-ups together may cost, in comparisons of bytes: a second or two. All modules of a
-/// distribution's kernel cost a twentieth of it; patterns and names can be made that cost more.
+/// distribution's kernel cost a small part of it; patterns and names can be made that cost more.
 const STEP_LIMIT: u64 = 1 << 29;
+/// What it costs to find a line, in the same measure.
+const LINE_STEPS: u64 = 4;
 
 impl Cost {
     /// Whether it is so much that no more look-ups are made: the aliases are hostile, or who asks.
@@ -69,7 +71,7 @@ impl Aliases {
         let name = normalise(name);
         let lines = lines(&self.0).take_while(|_| !cost.is_spent());
         lines.filter_map(move |line| {
-            let mut steps = cost.0.get() + 1;
+            let mut steps = cost.0.get() + LINE_STEPS;
             let matching = may_match(line, &name)
                 .then(|| alias(line))
                 .flatten()

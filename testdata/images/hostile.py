@@ -63,7 +63,7 @@ def zeros(size):
 def bomb(*command):
     """A file of zeros for an archive's first and last entry."""
     def write():
-        size = many(2 << 10) << 20
+        size = many(1100) << 20
         def pieces():
             yield entry(b"init", EXECUTABLE, b"#!/bin/sh\n")
             yield aligned(header(FILE, size, 5) + b"zero\0")

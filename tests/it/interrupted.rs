@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -124,7 +125,7 @@ fn a_signal_while_writing_leaves_nothing_and_is_told_by_the_exit_code() {
             .spawn()
             .unwrap();
         let started = Instant::now();
-        while !is_writing(&scene) && started.elapsed() < PATIENCE {
+        while !is_writing(&scene, child.id()) && started.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(1));
         }
         let kill = format!("kill -{signal} {}", child.id());
@@ -215,8 +216,25 @@ fn an_image_is_made_where_the_system_gives_no_thread_at_all() {
     assert!(made(Some(1 << 60)) == usual, "other bytes");
 }
 
-/// Whether something of the image stands in the output's directory already.
-fn is_writing(scene: &Scene) -> bool {
-    let mut entries = fs::read_dir(scene.path("out")).unwrap();
-    entries.any(|entry| entry.unwrap().metadata().is_ok_and(|file| file.len() > 0))
+#[test]
+fn an_end_without_warning_leaves_nothing() {
+    let scene = Scene::new(LARGE);
+    let mut child = scene.build(&LARGE_ARGS).spawn().unwrap();
+    let started = Instant::now();
+    while !is_writing(&scene, child.id()) && started.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(9));
+    assert_eq!(scene.left(), [""; 0]);
+}
+
+/// Whether the process has written something of the image into the output's directory already, under no name.
+fn is_writing(scene: &Scene, process: u32) -> bool {
+    let out = fs::canonicalize(scene.path("out")).unwrap();
+    let open = fs::read_dir(format!("/proc/{process}/fd")).into_iter();
+    let open = open.flatten().map(|entry| entry.unwrap().path());
+    let is_output = |file: &PathBuf| fs::read_link(file).is_ok_and(|path| path.starts_with(&out));
+    let mut files = open.filter(is_output);
+    files.any(|file| fs::metadata(file).is_ok_and(|file| file.len() > 0))
 }
