@@ -290,6 +290,7 @@ mod tests {
         assert_eq!(std::fs::read(&target).unwrap(), b"another's");
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
+
     #[test]
     fn a_file_has_no_name_before_it_is_whole_and_is_copied_where_it_can_be_given_none() {
         let directory = tempfile::tempdir().unwrap();

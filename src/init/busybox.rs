@@ -299,7 +299,7 @@ mod tests {
             ),
             (
                 cmdline(&root("", "", "a\0")),
-                "root option `a\\u{0}` holds a NUL byte",
+                "root option `a\\x00` holds a NUL byte",
             ),
             (
                 cmdline(&lvm),
