@@ -197,7 +197,7 @@ impl Case<'_> {
     /// Whether the modules in `directory` are of another kernel than the guest's, as far as that is known: it
     /// never loads them.
     #[must_use]
-    pub fn is_idle(&self, directory: &[u8]) -> bool {
+    pub fn is_of_other_kernel(&self, directory: &[u8]) -> bool {
         let is_own = |release: &str| {
             let release = release.as_bytes();
             is_directory_of(directory, release) || is_directory_of(release, directory)

@@ -63,13 +63,19 @@ pub(super) fn push<T>(alike: &mut Vec<T>, one: T) {
 }
 
 impl<'c> Modules<'c> {
-    /// The modules of `tree`; `kernel` is what the guest's root says of its kernel.
+    /// The modules of `tree` that lie in no release's directory, or in one that `counts`; `kernel` is what the
+    /// guest's root says of its kernel.
     #[must_use]
-    pub fn new(tree: &'c Tree, kernel: Option<&'c GuestKernel>) -> Modules<'c> {
+    pub fn new(
+        tree: &'c Tree,
+        kernel: Option<&'c GuestKernel>,
+        counts: impl Fn(&[u8]) -> bool,
+    ) -> Modules<'c> {
         let lent = lent(tree);
         let members: Vec<Member<'c>> = tree
             .items()
             .filter_map(|(path, item)| Member::of(tree, path, item, &lent))
+            .filter(|member| member.directory.is_none_or(&counts))
             .collect();
         let mut by_name: HashMap<ModuleName, Vec<usize>> = HashMap::new();
         let mut by_place: HashMap<Place<'c>, Vec<usize>> = HashMap::new();

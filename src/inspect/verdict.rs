@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 
 use super::finding::{Finding, Severity};
-use super::rules::rank;
+use super::rules::{leave_out_consequences, rank};
 
 /// What the user makes of rules.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +41,7 @@ impl Policy {
         }
         let kept = kept.into_iter().map(|finding| self.weighed(finding));
         let mut findings: Vec<Finding> = kept.collect();
+        leave_out_consequences(&mut findings);
         findings.sort_by_cached_key(|finding| (Reverse(finding.severity), rank(finding.rule)));
         Verdict { findings, allowed }
     }

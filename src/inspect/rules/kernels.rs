@@ -44,9 +44,12 @@ static SEVERAL_KERNELS: Rule = Rule {
 /// What they find.
 pub fn check(case: &Case<'_>, modules: &Modules<'_>, findings: &mut Vec<Finding>) {
     let vermagics = Vermagics::of(modules);
-    for member in &modules.members {
-        findings.extend(vermagics.judge(member));
-    }
+    let is_own = |member: &&Member<'_>| {
+        let mut directory = member.directory.iter();
+        !directory.any(|directory| case.is_of_other_kernel(directory))
+    };
+    let own = modules.members.iter().filter(is_own);
+    findings.extend(own.filter_map(|member| vermagics.judge(member)));
     findings.extend(vermagics.of_another_kernel(case));
     findings.extend(vermagics.of_several_kernels());
 }

@@ -20,8 +20,7 @@ use std::collections::HashSet;
 
 use super::Case;
 use super::finding::{Finding, Rule};
-use super::modules::{Member, Modules};
-use super::picture::Item;
+use super::modules::Modules;
 use crate::archive::FlawKind;
 
 /// Every rule, in the order in which `xinitrd explain` prints them, and findings are told: of the archive,
@@ -46,7 +45,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
     topics.into_iter().flatten().copied()
 }
 
-/// Everything that is found in an image. What one cause explains is not told besides it.
+/// Everything that is found in an image.
 pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     archive::check(case, &mut findings);
@@ -68,26 +67,7 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
         unpacking::check_losses(case, &mut findings);
     }
     unpacking::check_stop(case, &mut findings);
-    of_one_cause(&mut findings);
     findings
-}
-
-/// Takes away what another finding explains: that an entry is cut where the compressed data are, and that the
-/// kernel stops in a segment that is no sound archive.
-fn of_one_cause(findings: &mut Vec<Finding>) {
-    let segments = |is_cause: &dyn Fn(&Rule) -> bool| -> HashSet<usize> {
-        let causes = findings.iter().filter(|finding| is_cause(finding.rule));
-        causes.filter_map(|finding| finding.segment).collect()
-    };
-    let damaged = segments(&|rule| *rule == archive::DAMAGED_COMPRESSION);
-    let unsound = segments(&|rule| archive::STOPPERS.contains(&rule));
-    findings.retain(|finding| {
-        let is_in =
-            |causes: &HashSet<usize>| finding.segment.is_some_and(|one| causes.contains(&one));
-        let is_told = *finding.rule == archive::ENTRY_CUT && is_in(&damaged)
-            || *finding.rule == unpacking::KERNEL_STOPS && is_in(&unsound);
-        !is_told
-    });
 }
 
 /// What the files of an image are to each other.
@@ -95,29 +75,28 @@ fn check_contents(case: &Case<'_>, findings: &mut Vec<Finding>) {
     empty::check(case, findings);
     libraries::check(case, findings);
     scripts::check(case, findings);
-    let modules = Modules::new(case.tree, case.guest.root.as_ref());
+    let all = Modules::new(case.tree, case.guest.root.as_ref(), |_| true);
+    kernels::check(case, &all, findings);
+    let modules = of_guest(case, all);
     let order = modules.order(case.boot, case.tree);
-    kernels::check(case, &modules, findings);
     modules::check(case, &modules, order.as_ref(), findings);
     index::check(case, &modules, findings);
     symbols::check(case, &modules, findings);
     drivers::check(case, &modules, order.as_ref(), findings);
     init::check(case, &modules, findings);
-    of_idle_modules(case, &modules, findings);
 }
 
-/// Takes away what ails the modules of other kernels, which the guest never loads: it has its own, and it
-/// was said which those are.
-fn of_idle_modules(case: &Case<'_>, modules: &Modules<'_>, findings: &mut Vec<Finding>) {
-    let is_idle = |member: &&Member<'_>| member.directory.is_some_and(|name| case.is_idle(name));
-    let idle = modules.members.iter().filter(is_idle);
-    let place = |item: &Item| (item.entry.segment, item.entry.name.clone());
-    let idle: HashSet<_> = idle.map(|member| place(member.item)).collect();
-    let ailments = [modules::RULES, symbols::RULES, kernels::RULES].concat();
-    findings.retain(|finding| {
-        let at = finding.segment.zip(finding.entry.clone());
-        at.is_none_or(|at| !idle.contains(&at)) || !ailments.contains(&finding.rule)
-    });
+/// The modules of the guest's kernel, where it was said which that is and they are among `all`: those of others
+/// it never loads.
+fn of_guest<'c>(case: &Case<'c>, all: Modules<'c>) -> Modules<'c> {
+    let is_others = |directory: &[u8]| case.is_of_other_kernel(directory);
+    let mut directories = all.members.iter().filter_map(|member| member.directory);
+    match directories.clone().any(is_others) && !directories.all(is_others) {
+        true => Modules::new(case.tree, case.guest.root.as_ref(), |directory| {
+            !is_others(directory)
+        }),
+        false => all,
+    }
 }
 
 /// Takes away what is said of entries of which the end is not there, but for that.
@@ -131,6 +110,24 @@ fn of_cut_entries(case: &Case<'_>, findings: &mut Vec<Finding>) {
         let place = finding.segment.zip(finding.entry.as_deref());
         let is_of_archive = || archive::RULES.contains(&finding.rule);
         place.is_none_or(|place| !cut.contains(&place)) || is_of_archive()
+    });
+}
+
+/// Takes away what another finding, which is told, explains: that an entry is cut where the compressed data are, and that the
+/// kernel stops in a segment that is no sound archive.
+pub(super) fn leave_out_consequences(findings: &mut Vec<Finding>) {
+    let segments = |is_cause: &dyn Fn(&Rule) -> bool| -> HashSet<usize> {
+        let causes = findings.iter().filter(|finding| is_cause(finding.rule));
+        causes.filter_map(|finding| finding.segment).collect()
+    };
+    let damaged = segments(&|rule| *rule == archive::DAMAGED_COMPRESSION);
+    let unsound = segments(&|rule| archive::STOPPERS.contains(&rule));
+    findings.retain(|finding| {
+        let is_in =
+            |causes: &HashSet<usize>| finding.segment.is_some_and(|one| causes.contains(&one));
+        let is_told = *finding.rule == archive::ENTRY_CUT && is_in(&damaged)
+            || *finding.rule == unpacking::KERNEL_STOPS && is_in(&unsound);
+        !is_told
     });
 }
 

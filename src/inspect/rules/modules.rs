@@ -290,7 +290,6 @@ fn dep_missing(case: &Case<'_>, modules: &Modules<'_>) -> Vec<Finding> {
         .members
         .iter()
         .filter_map(|member| member.directory)
-        .filter(|directory| !case.is_idle(directory))
         .collect();
     let indexed = |release: &str| {
         let places = ["lib/modules", "usr/lib/modules"];
