@@ -21,9 +21,9 @@ pub struct Limits {
     pub memory: u64,
 }
 
-/// The part of [`Limits::size`] below which the ratio says nothing: an empty file system is packed a thousandfold,
-/// and a gigabyte of it is read in three seconds at most.
-const RATIO_FROM: u64 = 4;
+/// Into how many parts [`Limits::size`] is cut, of which the first is free of the ratio: an empty file system in an
+/// image is packed a thousandfold, and is no bomb.
+const RATIO_PARTS: u64 = 4;
 
 impl Default for Limits {
     /// Above every image a guest could boot from: 4 GiB, a hundred thousand entries, where the largest
@@ -81,7 +81,7 @@ impl Limits {
         if unpacked > self.size {
             return Err(LimitMet::Size(self.size));
         }
-        if unpacked > self.size / RATIO_FROM && unpacked / self.ratio.max(1) > packed {
+        if unpacked > self.size / RATIO_PARTS && unpacked / self.ratio.max(1) > packed {
             return Err(LimitMet::Ratio(self.ratio));
         }
         Ok(())

@@ -108,14 +108,14 @@ impl<T: Tap> Archive<T> {
         self
     }
 
-    /// How far the image has been read: its size, when all is over.
+    /// How far the image has been read: its size, when all is over and it was an image.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.stream.position()
     }
 
     /// The last four bytes that have been read, as a little-endian number: those of the image, when all
-    /// is over.
+    /// is over and it was one.
     #[must_use]
     pub fn last_read(&self) -> u32 {
         self.stream.last_read()

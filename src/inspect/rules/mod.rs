@@ -1,4 +1,4 @@
-//! The rules, a file a topic: each file has its `RULES`, and one `check` that says what they find.
+//! The rules, a file or a folder a topic: each has its `RULES`, and one `check` that says what they find.
 
 pub mod archive;
 pub mod drivers;
@@ -9,7 +9,7 @@ pub mod index;
 pub mod init;
 pub mod kernels;
 pub mod libraries;
-mod loads;
+
 pub mod modules;
 pub mod scripts;
 pub mod symbols;

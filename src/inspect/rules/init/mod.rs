@@ -2,10 +2,10 @@
 
 mod console;
 mod idle;
+mod loads;
 mod programs;
 mod script;
 
-use super::loads;
 use crate::archive::FileType;
 use crate::image_path::{ImagePath, Shown};
 use crate::inspect::Case;

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::drivers::is_served;
-use super::init::INIT_MODULE_MISSING;
+use super::INIT_MODULE_MISSING;
 use crate::archive::FileType;
 use crate::image_path::{ImagePath, Shown};
 use crate::inspect::Case;
@@ -11,6 +10,7 @@ use crate::inspect::boot::{Load, Loader, is_made_at_boot};
 use crate::inspect::finding::{Finding, Severity};
 use crate::inspect::modules::Modules;
 use crate::inspect::picture::Item;
+use crate::inspect::rules::drivers::is_served;
 use crate::inspect::tree::Tree;
 use crate::kmod::aliases::AliasIndex;
 use crate::kmod::config::ModprobeConfig;
