@@ -79,7 +79,7 @@ impl Comparison {
     fn compare_files(&mut self, first: &Inspection, second: &Inspection) {
         for (path, before) in first.tree.items() {
             let Some(after) = second.tree.at(path) else {
-                self.removed.push(shown(path));
+                self.removed.extend(named(path));
                 continue;
             };
             if before.entry.header.mtime != after.entry.header.mtime {
@@ -96,7 +96,7 @@ impl Comparison {
         }
         let is_new = |path: &&ImagePath| first.tree.at(path).is_none();
         let added = second.tree.items().map(|(path, _)| path).filter(is_new);
-        self.added = added.map(shown).collect();
+        self.added = added.filter_map(named).collect();
     }
 
     fn compare_besides(&mut self, first: &Inspection, second: &Inspection) {
@@ -117,6 +117,11 @@ impl Comparison {
             self.besides.insert("the order or the spelling of names");
         }
     }
+}
+
+/// A path that one image alone has. The top directory is in every guest's, named or not.
+fn named(path: &ImagePath) -> Option<String> {
+    (!path.is_root()).then(|| shown(path))
 }
 
 fn shown(path: &ImagePath) -> String {

@@ -72,7 +72,7 @@ fn what_is_wrong_with_an_archive_is_found() {
         (sound.clone(), vec![]),
         (packed.clone(), vec![]),
         ([&sound[..], &[0; 1024], &sound].concat(), vec![]),
-        (cut(&sound, trailer), vec!["error no-trailer -"]),
+        (cut(&sound, trailer), vec!["warning no-trailer -"]),
         (
             cut(&sound, trailer + header + 10),
             vec!["error entry-cut d/a"],

@@ -249,6 +249,26 @@ fn a_static_busybox_may_run_its_own_programs_once_proc_is_mounted() {
 }
 
 #[test]
+fn a_directory_that_an_init_mounts_on_and_does_not_make_is_missed() {
+    let own = Source::of_debian().archive();
+    for (image, directories) in [
+        (own, &["proc", "sysroot"][..]),
+        (plain("initramfs-tools-list-gzip"), &["run"]),
+        (plain("dracut-list-gzip"), &["proc", "sys", "tmp"]),
+        (plain("tiny-gzip"), &["proc"]),
+    ] {
+        let line = |name: &&str| format!("no directory /{name}");
+        let expected: Vec<String> = directories.iter().map(line).collect();
+        let found = found_without(&image, directories);
+        let told = found.iter().map(|line| {
+            line.strip_prefix("error init-directory-missing init: ")
+                .unwrap()
+        });
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
 fn a_program_that_is_there_and_cannot_be_started_is_told_what_it_is() {
     let with = |mount: Made| {
         let mut entries = applets(0o100_755);

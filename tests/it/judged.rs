@@ -60,12 +60,18 @@ pub fn device(name: &str, major: u32, minor: u32) -> Made {
     }
 }
 
-/// What this program's busybox init calls: a busybox of which there is nothing but the mode, and links to it.
+/// What this program's busybox init calls: a busybox of which there is nothing but the mode, and links to it; and
+/// what it mounts on.
 pub fn applets(mode: u32) -> Vec<Made> {
     let links = busybox::APPLETS.iter();
     let links = links.map(|applet| link(format!("bin/{applet}"), "busybox"));
-    let busybox = [directory("bin"), made(busybox::BUSYBOX, mode, "")];
-    busybox.into_iter().chain(links).collect()
+    let directories = ["bin", "proc", "sysroot"].map(directory);
+    let busybox = made(busybox::BUSYBOX, mode, "");
+    directories
+        .into_iter()
+        .chain([busybox])
+        .chain(links)
+        .collect()
 }
 
 impl Made {

@@ -98,7 +98,8 @@ pub const NO_TRAILER: Rule = Rule {
     severity: Severity::Error,
     meaning: "An archive does not end with the entry TRAILER!!!.",
     reason: "The kernel takes a compressed one for cut short, and a header is expected where zeros or another \
-             archive begin; links between files are then looked for across archives (buffer-format).",
+             archive begin; links between files are then looked for across archives (buffer-format). It is a warning \
+             of a plain archive at the end, of which the kernel misses nothing.",
     cure: "Make the image with a tool that ends its archives.",
 };
 /// A name does not end where its size says.
@@ -147,10 +148,22 @@ fn of_flaw(flaw: &Flaw, picture: &Picture) -> Finding {
         entry: flaw.entry.clone(),
         ..Finding::new(rule, flaw.kind.found(), flaw.kind.expected())
     };
+    let finding = match needs_no_trailer(flaw, picture) {
+        true => finding.weighing(Severity::Warning),
+        false => finding,
+    };
     match flaw.kind.cure() {
         Some(cure) => finding.cured_by(cure),
         None => finding,
     }
+}
+
+/// Whether the kernel reads to the end what lacks its trailer: a plain archive that nothing stands behind.
+fn needs_no_trailer(flaw: &Flaw, picture: &Picture) -> bool {
+    let last = picture.segments.len().checked_sub(1);
+    let segment = picture.segments.get(flaw.segment);
+    let is_plain = segment.is_some_and(|segment| segment.start.format.is_none());
+    matches!(flaw.kind, FlawKind::NoTrailer) && is_plain && last == Some(flaw.segment)
 }
 
 /// The longest name that the kernel takes, in bytes, its NUL included (`PATH_MAX`).

@@ -42,14 +42,17 @@ static SEVERAL_KERNELS: Rule = Rule {
 };
 
 /// What they find.
-pub fn check(case: &Case<'_>, modules: &Modules<'_>, findings: &mut Vec<Finding>) {
-    let vermagics = Vermagics::of(modules);
-    let is_own = |member: &&Member<'_>| {
-        let mut directory = member.directory.iter();
-        !directory.any(|directory| case.is_of_other_kernel(directory))
-    };
-    let own = modules.members.iter().filter(is_own);
-    findings.extend(own.filter_map(|member| vermagics.judge(member)));
+///
+/// Of `all` modules those that `count` are judged one by one.
+pub fn check(
+    case: &Case<'_>,
+    all: &Modules<'_>,
+    counts: impl Fn(&Member<'_>) -> bool,
+    findings: &mut Vec<Finding>,
+) {
+    let vermagics = Vermagics::of(all);
+    let judged = all.members.iter().filter(|member| counts(member));
+    findings.extend(judged.filter_map(|member| vermagics.judge(member)));
     findings.extend(vermagics.of_another_kernel(case));
     findings.extend(vermagics.of_several_kernels());
 }

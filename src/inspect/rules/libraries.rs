@@ -12,6 +12,7 @@ use crate::inspect::architecture::{architecture, is_for_processor};
 use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::modules::few;
 use crate::inspect::picture::{Content, Item};
+use crate::inspect::read::BINARY_LIMIT;
 use crate::inspect::tree::Tree;
 use crate::libraries::search::{Asking, SearchDirectory, SearchPaths, Wanted, search_is_bounded};
 
@@ -21,19 +22,21 @@ pub const RULES: &[&Rule] = &[&INTERPRETER_MISSING, &LIBRARY_MISSING, &STRAY_LIB
 static INTERPRETER_MISSING: Rule = Rule {
     name: "interpreter-missing",
     severity: Severity::Error,
-    meaning: "A dynamic program names a loader that the image does not have.",
+    meaning: "A dynamic program names a loader that the image does not have, or that nobody may execute.",
     reason: "The kernel starts the loader in PT_INTERP in the program's place (load_elf_binary in \
-             fs/binfmt_elf.c); without it the program ends with `not found`, although it is there.",
-    cure: "Put the loader in at that very path, or use a static build of the program.",
+             fs/binfmt_elf.c); without it the program ends with `not found`, although it is there, and with error \
+             -13 where the loader has no execute bit.",
+    cure: "Put the loader in at that very path, with mode 0755, or use a static build of the program.",
 };
 
 static LIBRARY_MISSING: Rule = Rule {
     name: "library-missing",
     severity: Severity::Error,
-    meaning: "A program needs a library, itself or through another one, where the loader finds none.",
+    meaning: "A program needs a library, itself or through another one, where the loader finds none, or finds a file \
+              that is none.",
     reason: "The loader looks in DT_RPATH, DT_RUNPATH, the directories of its cache and the default \
              ones (ld.so(8)), and ends the program where it finds nothing: `cannot open shared object \
-             file`.",
+             file`; or no ELF file: `invalid ELF header`.",
     cure: "Put the library into one of those directories, or use a static build of the program.",
 };
 
@@ -108,8 +111,18 @@ fn objects(tree: &Tree, kind: ElfKind) -> impl Iterator<Item = Object<'_>> {
 enum Library<'c> {
     /// One that can be followed.
     Object(Object<'c>),
+    /// A file that is none.
+    NoElf(&'c ImagePath),
     /// A file about which nothing is known, or which is told to be damaged.
     Other,
+}
+
+/// A library that an object needs and will not get.
+#[derive(Clone, Copy)]
+struct Lack<'c> {
+    name: &'c str,
+    /// What lies in its place.
+    instead: Option<&'c ImagePath>,
 }
 
 /// The loader's view of an image.
@@ -165,13 +178,15 @@ impl<'c> Linking<'c> {
 
     fn interpreter_missing(&self, program: &Object<'c>) -> Option<Finding> {
         let interpreter = program.facts.interpreter.as_deref()?;
-        if self.tree.has(interpreter) {
-            return None;
-        }
-        let found = format!(
-            "its loader is {}, not in the image",
-            Shown(interpreter.as_bytes())
-        );
+        let path = ImagePath::new(interpreter).ok();
+        let found = path.and_then(|path| self.tree.find(&path).ok());
+        let mode = found.map(|(_, item)| item.entry.header.permissions());
+        let state = match mode {
+            Some(mode) if mode & 0o111 == 0 => format!("which has mode {mode:04o}"),
+            Some(_) => return None,
+            None => "not in the image".to_owned(),
+        };
+        let found = format!("its loader is {}, {state}", Shown(interpreter.as_bytes()));
         let expected = "the loader at that path";
         Some(Finding::new(&INTERPRETER_MISSING, found, expected).at(program.item))
     }
@@ -206,13 +221,13 @@ impl<'c> Linking<'c> {
         findings
     }
 
-    /// The libraries that an object needs, the names of those that are missing, and what it hands on
+    /// The libraries that an object needs, those that it will not get, and what it hands on
     /// of `DT_RPATH`s.
     fn needs(
         &self,
         object: &Object<'c>,
         inherited: &[SearchDirectory],
-    ) -> (Vec<Object<'c>>, Vec<&'c str>, Vec<SearchDirectory>) {
+    ) -> (Vec<Object<'c>>, Vec<Lack<'c>>, Vec<SearchDirectory>) {
         let origin = SearchDirectory::same(object.path.parent().unwrap_or_default());
         let asking = Asking {
             facts: object.facts,
@@ -231,10 +246,15 @@ impl<'c> Linking<'c> {
             .iter()
             .filter(|name| !self.is_of_loader(name))
         {
+            let lack = |instead| Lack {
+                name: needed,
+                instead,
+            };
             match self.find(&self.paths.wanted(&asking, &search_path, needed)) {
                 Some(Library::Object(library)) => found.push(library),
+                Some(Library::NoElf(path)) => missing.push(lack(Some(path))),
                 Some(Library::Other) => {}
-                None => missing.push(needed.as_str()),
+                None => missing.push(lack(None)),
             }
         }
         (found, missing, rpaths)
@@ -255,6 +275,9 @@ impl<'c> Linking<'c> {
         match (self.tree.content(item), object) {
             (_, Some(object)) => Some(Library::Object(object)),
             (Content::Program(facts), None) if facts.is_ok() => None,
+            (Content::Text(_) | Content::Opaque, None) if is_looked_into(item) => {
+                Some(Library::NoElf(path))
+            }
             _ => Some(Library::Other),
         }
     }
@@ -307,19 +330,26 @@ impl<'c> Linking<'c> {
     fn missing(
         &self,
         object: &Object<'c>,
-        missing: &[&str],
+        missing: &[Lack<'c>],
         rule: &'static Rule,
     ) -> Option<Finding> {
         let first = missing.first()?;
-        let names = few(missing.iter().map(|name| name.as_bytes()));
-        let place = self.places(first).first();
-        let found = match place {
-            Some(place) => format!("it needs {names}; {place} is where the loader does not look"),
-            None => format!("it needs {names}, not in the image"),
+        let names = few(missing.iter().map(|lack| lack.name.as_bytes()));
+        let found = match (first.instead, self.places(first.name).first()) {
+            (Some(file), _) => format!("it needs {names}; {file} is no ELF file"),
+            (None, Some(place)) => {
+                format!("it needs {names}; {place} is where the loader does not look")
+            }
+            (None, None) => format!("it needs {names}, not in the image"),
         };
         let expected = "each library in a directory that the loader searches";
         Some(Finding::new(rule, found, expected).at(object.item))
     }
+}
+
+/// Whether a file was looked into that is no ELF file: neither too large for that, nor empty, which is told of it.
+fn is_looked_into(item: &Item) -> bool {
+    (1..=BINARY_LIMIT).contains(&u64::from(item.entry.header.size))
 }
 
 /// Told of the object that would have been next: no sound image comes so far.

@@ -20,7 +20,7 @@ use std::collections::HashSet;
 
 use super::Case;
 use super::finding::{Finding, Rule};
-use super::modules::Modules;
+use super::modules::{Member, Modules};
 use crate::archive::FlawKind;
 
 /// Every rule, in the order in which `xinitrd explain` prints them, and findings are told: of the archive,
@@ -75,28 +75,25 @@ fn check_contents(case: &Case<'_>, findings: &mut Vec<Finding>) {
     empty::check(case, findings);
     libraries::check(case, findings);
     scripts::check(case, findings);
-    let all = Modules::new(case.tree, case.guest.root.as_ref(), |_| true);
-    kernels::check(case, &all, findings);
-    let modules = of_guest(case, all);
-    let order = modules.order(case.boot, case.tree);
-    modules::check(case, &modules, order.as_ref(), findings);
-    index::check(case, &modules, findings);
-    symbols::check(case, &modules, findings);
-    drivers::check(case, &modules, order.as_ref(), findings);
-    init::check(case, &modules, findings);
-}
-
-/// The modules of the guest's kernel, where it was said which that is and they are among `all`: those of others
-/// it never loads.
-fn of_guest<'c>(case: &Case<'c>, all: Modules<'c>) -> Modules<'c> {
-    let is_others = |directory: &[u8]| case.is_of_other_kernel(directory);
+    let root = case.guest.root.as_ref();
+    let all = Modules::new(case.tree, root, |_| true);
+    // Where its release was said, the guest loads those of no other; unless it has none of its own.
+    let is_own = |directory: &[u8]| !case.is_of_other_kernel(directory);
     let mut directories = all.members.iter().filter_map(|member| member.directory);
-    match directories.clone().any(is_others) && !directories.all(is_others) {
-        true => Modules::new(case.tree, case.guest.root.as_ref(), |directory| {
-            !is_others(directory)
-        }),
-        false => all,
-    }
+    let has_own = directories.any(is_own);
+    let counts = |directory: &[u8]| !has_own || is_own(directory);
+    let is_counted = |member: &Member<'_>| member.directory.is_none_or(counts);
+    kernels::check(case, &all, is_counted, findings);
+    let modules = match all.members.iter().all(is_counted) {
+        false => &Modules::new(case.tree, root, counts),
+        true => &all,
+    };
+    let order = modules.order(case.boot, case.tree);
+    modules::check(case, modules, order.as_ref(), findings);
+    index::check(case, modules, findings);
+    symbols::check(case, modules, findings);
+    drivers::check(case, modules, order.as_ref(), findings);
+    init::check(case, modules, findings);
 }
 
 /// Takes away what is said of entries of which the end is not there, but for that.
@@ -113,19 +110,26 @@ fn of_cut_entries(case: &Case<'_>, findings: &mut Vec<Finding>) {
     });
 }
 
-/// Takes away what another finding, which is told, explains: that an entry is cut where the compressed data are, and that the
-/// kernel stops in a segment that is no sound archive.
+/// Takes away what another finding, which is told, explains: that an entry is cut where the compressed data are,
+/// that the next segment begins in its midst, and that the kernel stops in a segment that is no sound archive.
 pub(super) fn leave_out_consequences(findings: &mut Vec<Finding>) {
     let segments = |is_cause: &dyn Fn(&Rule) -> bool| -> HashSet<usize> {
         let causes = findings.iter().filter(|finding| is_cause(finding.rule));
         causes.filter_map(|finding| finding.segment).collect()
     };
     let damaged = segments(&|rule| *rule == archive::DAMAGED_COMPRESSION);
+    let cut = segments(&|rule| *rule == archive::ENTRY_CUT);
     let unsound = segments(&|rule| archive::STOPPERS.contains(&rule));
     findings.retain(|finding| {
         let is_in =
             |causes: &HashSet<usize>| finding.segment.is_some_and(|one| causes.contains(&one));
+        let is_behind = |causes: &HashSet<usize>| {
+            finding
+                .segment
+                .is_some_and(|one| one > 0 && causes.contains(&(one - 1)))
+        };
         let is_told = *finding.rule == archive::ENTRY_CUT && is_in(&damaged)
+            || *finding.rule == archive::BAD_HEADER && is_behind(&cut)
             || *finding.rule == unpacking::KERNEL_STOPS && is_in(&unsound);
         !is_told
     });

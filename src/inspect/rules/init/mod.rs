@@ -1,6 +1,7 @@
 //! Rules about the first program, and what it needs.
 
 mod console;
+mod directories;
 mod idle;
 mod loads;
 mod programs;
@@ -97,6 +98,7 @@ pub const INIT_WITHOUT_WORK: Rule = Rule {
 };
 
 pub use console::{NO_CONSOLE_NODE, WRONG_CONSOLE_NODE};
+pub use directories::INIT_DIRECTORY_MISSING;
 pub use idle::INIT_LOADS_NOTHING;
 pub use script::{CARRIAGE_RETURNS, INIT_SOURCE_MISSING};
 
@@ -112,6 +114,7 @@ pub const RULES: &[&Rule] = &[
     &INIT_MODULE_MISSING,
     &INIT_PROGRAM_MISSING,
     &INIT_SOURCE_MISSING,
+    &INIT_DIRECTORY_MISSING,
     &NO_CONSOLE_NODE,
     &WRONG_CONSOLE_NODE,
 ];
@@ -159,6 +162,7 @@ fn check_init(case: &Case<'_>, modules: &Modules<'_>, init: &Init, findings: &mu
     loads::missing(case, modules, item, findings);
     programs::of_builder(case, modules, item, findings);
     script::missing_units(case, init, item, findings);
+    findings.extend(directories::check(case, init, item));
     if let (InitKind::Script(line), Some(script)) = (&init.kind, &init.script) {
         match line.name() {
             b"nash" => programs::of_nash(case, script, item, findings),
