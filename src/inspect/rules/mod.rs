@@ -92,10 +92,10 @@ fn of_one_cause(findings: &mut Vec<Finding>) {
 
 /// What the files of an image are to each other.
 fn check_contents(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    empty::check(case, findings);
+    let modules = Modules::new(case.tree, case.guest.root.as_ref());
+    empty::check(case, &modules, findings);
     libraries::check(case, findings);
     scripts::check(case, findings);
-    let modules = Modules::new(case.tree, case.guest.root.as_ref());
     let order = modules.order(case.boot, case.tree);
     kernels::check(case, &modules, findings);
     modules::check(case, &modules, order.as_ref(), findings);

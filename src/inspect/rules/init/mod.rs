@@ -2,7 +2,7 @@
 
 mod console;
 mod idle;
-mod programs;
+pub(super) mod programs;
 mod script;
 
 use super::loads;
@@ -159,11 +159,10 @@ fn check_init(case: &Case<'_>, modules: &Modules<'_>, init: &Init, findings: &mu
     loads::missing(case, modules, item, findings);
     programs::of_builder(case, modules, item, findings);
     script::missing_units(case, init, item, findings);
-    if let (InitKind::Script(line), Some(script)) = (&init.kind, &init.script) {
-        match line.name() {
-            b"nash" => programs::of_nash(case, script, item, findings),
-            _ => script::missing_sources(case, script, item, findings),
-        }
+    match &init.script {
+        Some(script) if init.is_nash() => programs::of_nash(case, script, item, findings),
+        Some(script) => script::missing_sources(case, script, item, findings),
+        None => {}
     }
 }
 
