@@ -169,7 +169,20 @@ fn the_programs_of_mkinitcpio_are_missed() {
     );
     // Not in the init's PATH.
     let elsewhere = program("usr/sbin/mount", "");
-    assert_eq!(said(&[module, elsewhere]), missing("init", &calls));
+    assert_eq!(said(&[module.clone(), elsewhere]), missing("init", &calls));
+    let weighed = |more: &[Made]| {
+        let modprobe = program("usr/bin/modprobe", "");
+        let image = archive(&[&entries[..], slice::from_ref(&modprobe), more].concat());
+        let lines = found(&judged(image, &Guest::default()), empty::RULES);
+        let mut lines = lines.into_iter();
+        lines.find(|line| line.contains("usr/bin/modprobe"))
+    };
+    let line = |severity: &str| {
+        let line = format!("{severity} empty-program usr/bin/modprobe: an empty file");
+        Some(line)
+    };
+    assert_eq!(weighed(slice::from_ref(&module)), line("error"));
+    assert_eq!(weighed(&[]), line("warning"));
     // Without modules nobody misses what loads them.
     let calls = calls.into_iter().filter(|call| !call.contains("modprobe"));
     assert_eq!(said(&[]), missing("init", &calls.collect::<Vec<_>>()));

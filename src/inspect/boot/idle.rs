@@ -100,7 +100,7 @@ const HARMLESS: &[&[u8]] = &[
 ];
 /// What a loop, a condition or a group ends with, and what a loop or a choice begins with.
 const COMPOUND: [&[u8]; 6] = [b"case", b"done", b"esac", b"fi", b"for", b"}"];
-/// Shells: by themselves they ask on the console.
+/// Shells: by themselves they ask on the console; those of a login (`-l`) read /etc/profile first.
 const SHELLS: [&[u8]; 4] = [b"ash", b"bash", b"dash", b"sh"];
 /// Where a program is the one of its name.
 const DIRECTORIES: [&[u8]; 4] = [b"/bin/", b"/sbin/", b"/usr/bin/", b"/usr/sbin/"];
@@ -176,7 +176,7 @@ impl Judge<'_> {
             _ if !directory.is_empty() && !DIRECTORIES.contains(&directory) => false,
             shell if SHELLS.contains(&shell) => {
                 self.has_shell = true;
-                !command.is_fed && words.all(|word| matches!(word, b"-i" | b"-l"))
+                !command.is_fed && words.all(|word| word == b"-i")
             }
             name => HARMLESS.contains(&name) || self.functions.contains(name),
         }
@@ -257,6 +257,8 @@ mod tests {
             ("x=`cat y`", false),
             ("sh /load", false),
             ("sh -c /load", false),
+            ("sh -l", false),
+            ("sh -i", true),
             ("exec /sbin/init", false),
             ("if mount x; then\n ./load\nfi", false),
             (
