@@ -55,6 +55,9 @@ pub const APPLETS: &[&str] = &[
     "usleep",
 ];
 
+/// Those of [`APPLETS`] that every boot with modules takes; `switch_root` it calls as a word of busybox.
+pub const EVERY_BOOT: &[&str] = &["cat", "insmod", "mount", "readlink"];
+
 const LANGUAGE: &str = "the busybox init";
 
 /// The modules that the script loads: one a line, its path without a leading slash, then its

@@ -8,11 +8,13 @@ order         a module before what it needs: unknown symbols
 cut-module    a module cut short: it does not load
 zstd-module   a module in zstd, which busybox does not know
 zstd-for-xz   the same, and a kernel that unpacks modules itself, but in xz
+no-list       the list of modules gone, by which the init loads
 list-ending   a list that calls a module by the name it would have compressed
 stray-32-bit  a 32-bit program, and a kernel that runs none
 no-mount      the link gone by which busybox mounts /proc
 no-modprobe   initramfs-tools without modprobe, which its init calls
 no-index      initramfs-tools without the index by which kmod finds what a file system takes
+no-rules      dracut without the rule by which udev loads drivers
 no-init       no /init: the kernel looks for a root itself
 cut-image     a gzip member cut short
 tail          bytes after the gzip member
@@ -95,6 +97,15 @@ case_list-ending() {
         'xinitrd: no root: root=/dev/vda did not appear'
 }
 
+case_no-list() {
+    local faults=init-loads-nothing
+    kernel 6.1 && virtio_image --rootfs ext4 && disk ext4
+    without etc/xinitrd/modules
+    boot root=/dev/vda rootwait=2
+    never_reached "/init: line [0-9]+: can't open /etc/xinitrd/modules: no such file" \
+        'xinitrd: no root: root=/dev/vda did not appear'
+}
+
 # What the kernel is told on its command line the administrator tells inspect.
 case_stray-32-bit() {
     local faults=elf-wrong-machine
@@ -136,6 +147,15 @@ case_no-index() {
     without "usr/lib/modules/$version/modules.alias.bin"
     boot root=/dev/vda ro quiet
     never_reached 'EXT4-fs \(vda\): Cannot load crc32c driver' 'Failed to mount /dev/vda as root file system'
+}
+
+case_no-rules() {
+    local faults=init-loads-nothing
+    kernel 6.1 && disk ext4
+    image=$("$top/testdata/images/make.sh" dracut-list-gzip)
+    without usr/lib/udev/rules.d/80-drivers.rules
+    boot root=/dev/vda rd.retry=2 rd.shell=0
+    never_reached 'dracut Warning: Boot has failed\.'
 }
 
 case_no-init() {

@@ -150,6 +150,24 @@ fn carriage_returns_are_told_in_what_the_init_reads_in() {
 }
 
 #[test]
+fn carriage_returns_in_a_list_matter_less_where_udev_loads_what_devices_take() {
+    let told = |more: &[Made]| {
+        let image = [
+            program("init", "#!/bin/sh\nmount x\n"),
+            file("scripts/functions", ""),
+            file("conf/initramfs.conf", ""),
+            file("conf/modules", "ext4\r\n# jbd2\r\n"),
+        ];
+        let lines = names(&[&image[..], more].concat()).into_iter();
+        let lines = lines.filter(|line| line.contains("carriage-returns"));
+        lines.collect::<Vec<String>>()
+    };
+    assert_eq!(told(&[]), ["error carriage-returns conf/modules"]);
+    let udev = program("usr/lib/systemd/systemd-udevd", "");
+    assert_eq!(told(&[udev]), ["warning carriage-returns conf/modules"]);
+}
+
+#[test]
 fn an_image_is_this_programs_own_without_its_list_too() {
     let module = module();
     let mut entries = image(0o100_755, "", &module, busybox::INIT);
@@ -233,6 +251,32 @@ fn a_script_that_loads_nothing_is_told_of_the_modules_it_leaves() {
     }
 }
 
+/// btrfs has a node, `/dev/btrfs-control`, and no device: the kernel asks for it when it is mounted.
+#[test]
+fn a_script_may_leave_file_systems_to_the_kernels_modprobe() {
+    let kernel = fetched("kernel-6.1-amd64");
+    let path = format!(
+        "lib/modules/{}/kernel/fs/btrfs/btrfs.ko",
+        kernel_of(&kernel)
+    );
+    let module = fs::read(kernel.join(&path)).unwrap();
+    let said = |lines: &str, modprobe: &str| {
+        let entries = [
+            program("init", format!("#!/bin/sh\n{lines}mount /dev/xvda1 /mnt\n")),
+            program(modprobe, ""),
+            file(&path, &module),
+        ];
+        let found = names(&entries).into_iter();
+        let found = found.filter(|line| line.contains("init-loads-nothing"));
+        found.collect::<Vec<String>>()
+    };
+    let idle = ["warning init-loads-nothing init"];
+    assert_eq!(said("", "sbin/modprobe"), [""; 0]);
+    assert_eq!(said("", "usr/sbin/modprobe"), [""; 0]);
+    assert_eq!(said("", "usr/bin/modprobe"), idle);
+    assert_eq!(said("busybox --install -s\n", "bin/x"), [""; 0]);
+}
+
 #[test]
 fn a_driver_that_the_init_never_loads_serves_no_device() {
     let module = module();
@@ -301,6 +345,8 @@ fn carriage_returns_are_told_where_they_do_harm() {
         ("exit\r\nword\r\n", one),
         ("exec /sbin/init\nword\r\n", ""),
         ("exec 2>&1 </dev/null\nword\r\n", one),
+        ("exec > /dev/console\nword\r\n", one),
+        ("exec > /x /sbin/init # y\nword\r\n", ""),
         ("if x\n  exit\nfi\nword\r\n", one),
         ("mount\n\0word\r\n", ""),
     ] {

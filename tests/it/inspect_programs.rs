@@ -1,5 +1,6 @@
 //! What the inits of known builders cannot do without: programs, and the indexes that modules are found by. Real
-//! images of each builder, with files called otherwise; tests/boot boots three of them.
+//! images of initramfs-tools and dracut, with files called otherwise, of which tests/boot boots some; mkinitcpio's is
+//! made up, in the words of its scripts.
 
 use std::fs;
 use std::slice;
@@ -69,6 +70,12 @@ fn the_programs_of_initramfs_tools_are_missed() {
         "/init calls run-init",
     ];
     assert_eq!(found_without(&image, &paths), missing("init", &calls));
+    // The script says where its udevd is.
+    let other = archive(&[program("usr/sbin/udevd", "")]);
+    let image = [image, other].concat();
+    let paths = ["usr/lib/systemd/systemd-udevd"];
+    let call = ["/scripts/init-top/udev calls systemd-udevd"];
+    assert_eq!(found_without(&image, &paths), missing("init", &call));
 }
 
 #[test]
@@ -125,7 +132,7 @@ fn the_programs_of_mkinitcpio_are_missed() {
         file("config", "MODULES=\"\"\n"),
         program(
             "init",
-            "#!/usr/bin/ash\n. /init_functions\nmodprobe -qab a\nexec /usr/bin/switch_root /new_root\n",
+            "#!/usr/bin/ash\nexport PATH='/usr/local/sbin:/usr/local/bin:/usr/bin'\n. /init_functions\nmodprobe -qab a\nexec /usr/bin/switch_root /new_root\n",
         ),
         file(
             "init_functions",
@@ -141,13 +148,9 @@ fn the_programs_of_mkinitcpio_are_missed() {
             "ENV{MODALIAS}==\"?*\", RUN{builtin}+=\"kmod load\"\n",
         ),
     ];
-    let programs = [
-        "usr/bin/mount",
-        "usr/bin/modprobe",
-        "usr/lib/systemd/systemd-udevd",
-    ]
-    .into_iter()
-    .chain(["usr/bin/udevadm", "usr/bin/switch_root"]);
+    let programs = ["usr/bin/mount", "usr/bin/modprobe", "usr/bin/systemd-udevd"]
+        .into_iter()
+        .chain(["usr/bin/udevadm", "usr/bin/switch_root"]);
     let programs: Vec<Made> = programs.map(|path| program(path, "")).collect();
     let said = |more: &[Made]| {
         let image = archive(&[&entries[..], more].concat());
@@ -164,7 +167,22 @@ fn the_programs_of_mkinitcpio_are_missed() {
         said(&[&programs[..], slice::from_ref(&module)].concat()),
         [""; 0]
     );
-    assert_eq!(said(&[module]), missing("init", &calls));
+    // Not in the init's PATH.
+    let elsewhere = program("usr/sbin/mount", "");
+    assert_eq!(said(&[module.clone(), elsewhere]), missing("init", &calls));
+    let weighed = |more: &[Made]| {
+        let modprobe = program("usr/bin/modprobe", "");
+        let image = archive(&[&entries[..], slice::from_ref(&modprobe), more].concat());
+        let lines = found(&judged(image, &Guest::default()), empty::RULES);
+        let mut lines = lines.into_iter();
+        lines.find(|line| line.contains("usr/bin/modprobe"))
+    };
+    let line = |severity: &str| {
+        let line = format!("{severity} empty-program usr/bin/modprobe: an empty file");
+        Some(line)
+    };
+    assert_eq!(weighed(slice::from_ref(&module)), line("error"));
+    assert_eq!(weighed(&[]), line("warning"));
     // Without modules nobody misses what loads them.
     let calls = calls.into_iter().filter(|call| !call.contains("modprobe"));
     assert_eq!(said(&[]), missing("init", &calls.collect::<Vec<_>>()));
@@ -218,7 +236,18 @@ fn a_udev_without_a_rule_that_loads_modules_loads_none() {
     let why = "and no rule of udev's has one loaded";
     // dracut has no list of its own.
     let error = format!("error init-loads-nothing init: 16 modules, {why}");
-    assert_eq!(said("dracut-list-gzip"), [error]);
+    assert_eq!(said("dracut-list-gzip"), slice::from_ref(&error));
+    let with = |path: &str, rule: &str| {
+        let image = [plain("dracut-list-gzip"), archive(&[file(path, rule)])].concat();
+        found_without(&image, &["usr/lib/udev/rules.d/80-drivers.rules"])
+    };
+    let driver = "ENV{MODALIAS}==\"?*\", \\\n RUN+=\"/sbin/modprobe -b $env{MODALIAS}\"\n";
+    let rules = "usr/lib/udev/rules.d/90-x.rules";
+    let (other, comment) = ("RUN+=\"/sbin/modprobe fuse\"\n", "# kmod, MODALIAS\n");
+    assert_eq!(with(rules, driver), [""; 0]);
+    assert_eq!(with(rules, other), slice::from_ref(&error));
+    assert_eq!(with(rules, comment), slice::from_ref(&error));
+    assert_eq!(with("usr/lib/udev/90-x.rules", driver), [error]);
     let warning = format!("warning init-loads-nothing init: 17 modules, {why}");
     assert_eq!(said("initramfs-tools-list-gzip"), [warning]);
 }

@@ -9,6 +9,7 @@ use crate::shelf::{Shelf, documents};
 use crate::support::{Tool, XINITRD, fed, utf8};
 
 const CPIO: Tool = Tool::of("cpio", "cpio");
+const PYTHON: Tool = Tool::of("python3", "python3");
 
 /// Names with odd bytes, every type of file, hard links, and a name twice.
 fn odd() -> Vec<Made> {
@@ -66,6 +67,23 @@ fn names_of_any_bytes_are_listed_as_cpio_lists_them() {
     let output = fed(&mut shelf.command(&["list", "image"]), b"");
     assert_eq!(output.stdout, CPIO.run(&["-t", "--quiet"], &image));
     assert!(output.status.success());
+}
+
+/// Runs a command on a terminal of its own, and prints what it writes there.
+const ON_A_TERMINAL: &str = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)";
+
+#[test]
+fn a_terminal_is_told_nothing_by_a_name() {
+    let names = [&b"\x1b[31mred"[..], b"\xff\n", "\u{e9} b".as_bytes()];
+    let shelf = Shelf::of(&[("image", &archive(&names.map(|name| file(name, ""))))]);
+    let mut command = Command::new(PYTHON.path());
+    command
+        .args(["-c", ON_A_TERMINAL, XINITRD, "list"])
+        .arg(shelf.path("image"));
+    let output = fed(&mut command, b"");
+    assert!(output.status.success(), "{}", utf8(output.stderr));
+    let names = utf8(output.stdout).replace("\r\n", "\n");
+    assert_eq!(names, "\\x1b[31mred\n\\xff\\n\n\u{e9} b\n");
 }
 
 #[test]

@@ -137,9 +137,7 @@ impl Seen<'_> {
     }
 
     fn is_nash(&self) -> bool {
-        self.init.is_some_and(
-            |init| matches!(&init.kind, InitKind::Script(line) if line.name() == b"nash"),
-        )
+        self.init.is_some_and(Init::is_nash)
     }
 
     /// Its one program is `bbin/bb`, and `/init` leads there.

@@ -60,6 +60,12 @@ impl Init {
         };
         Some(Init { path, kind, script })
     }
+
+    /// Whether it is a script for nash, which is no shell.
+    #[must_use]
+    pub fn is_nash(&self) -> bool {
+        matches!(&self.kind, InitKind::Script(line) if line.name() == b"nash")
+    }
 }
 
 fn is_busybox(path: &ImagePath, content: &Content) -> bool {

@@ -7,16 +7,17 @@ use crate::inspect::tree::Tree;
 use crate::kmod::name::ModuleName;
 
 use super::generator::Generator;
-use super::init::{Init, InitKind};
+use super::init::Init;
 use super::lists::{self, Asked};
 use super::nash;
-use super::shell::{self, Call};
-use super::words::text;
+use super::shell::{self, ModuleCall};
+use super::words::{base, text};
 use super::{Load, Loader};
 
 /// Where udev's daemon lies, in images of any age.
-pub(super) const UDEV: [&str; 7] = [
+pub(super) const UDEV: [&str; 8] = [
     "usr/lib/systemd/systemd-udevd",
+    "usr/bin/systemd-udevd",
     "lib/systemd/systemd-udevd",
     "usr/lib/udev/udevd",
     "lib/udev/udevd",
@@ -40,10 +41,8 @@ pub(super) fn on_demand(tree: &Tree, generator: Generator) -> bool {
 /// What the init of an image loads.
 pub(super) fn of(tree: &Tree, generator: Generator, init: Option<&Init>) -> Vec<Load> {
     let script = init.and_then(|init| init.script.as_deref());
-    let is_nash =
-        |init: &Init| matches!(&init.kind, InitKind::Script(line) if line.name() == b"nash");
     let mut asked = match generator {
-        _ if init.is_some_and(is_nash) => nash_loads(script.unwrap_or_default()),
+        _ if init.is_some_and(Init::is_nash) => nash_loads(script.unwrap_or_default()),
         Generator::Xinitrd => lists::files(tree, crate::init::busybox::MODULES_PATH),
         Generator::TinyInitramfs => lists::files(tree, "modules"),
         Generator::Dracut => lists::dracut(tree),
@@ -65,7 +64,7 @@ fn nash_loads(script: &[u8]) -> Vec<Asked> {
         let is_option = |word: &&&[u8]| word.starts_with(b"-");
         let options = arguments.iter().take_while(is_option).count();
         let (module, options) = arguments.get(options..)?.split_first()?;
-        let loader = match program.rsplit(|&byte| byte == b'/').next()? {
+        let loader = match base(program) {
             b"insmod" => Loader::Insmod,
             b"modprobe" => Loader::Modprobe,
             _ => return None,
@@ -81,7 +80,7 @@ fn nash_loads(script: &[u8]) -> Vec<Asked> {
 
 /// What the lines of a script load; a file that they ask for first, and that is not there, they do not load.
 fn shell_loads(script: &[u8], tree: &Tree) -> Vec<Asked> {
-    let is_skipped = |call: &Call| {
+    let is_skipped = |call: &ModuleCall| {
         call.is_tested
             && shell::pattern(call.module.as_bytes()).is_none()
             && !tree.has(&call.module)

@@ -23,9 +23,10 @@ pub use generator::{Generator, Maker};
 pub use idle::loads_no_module;
 pub use init::{Init, InitKind};
 pub use nash::{Missing, missing_in_nash};
-pub use programs::{Needed, missing_units};
+pub use programs::{Needed, kernels_modprobe, missing_units};
 pub use shebang::{Shebang, ShebangFault};
-pub use shell::{is_made_at_boot, sourced};
+pub use shell::{ends_script, is_made_at_boot, sourced};
+pub use words::base;
 
 /// What is known of how an image boots.
 #[derive(Debug, Default)]

@@ -4,13 +4,14 @@
 //! that may stand. A program counts where the image's own script or unit says its name: builders' versions differ.
 
 use crate::image_path::ImagePath;
+use crate::init::busybox::EVERY_BOOT;
 use crate::inspect::tree::Tree;
 
 use super::generator::Generator;
 use super::init::{Init, InitKind};
 use super::loads::UDEV;
 use super::script;
-use super::words::{lines, text};
+use super::words::{base, lines, text, unquoted};
 
 /// A program that an init, or what it starts, cannot do without.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,63 +30,69 @@ pub struct Needed {
 }
 
 /// A call that a builder's scripts make.
-struct Call {
+#[derive(Clone, Copy)]
+struct KnownCall {
     /// Who calls.
     file: &'static str,
     program: &'static str,
-    role: Role,
+    purpose: Purpose,
 }
 
-/// What a program does.
+/// What a program is called for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
+enum Purpose {
     /// It mounts `/proc`, before anything else can be done.
-    First,
-    /// It is called when `/proc` is there.
-    Later,
-    /// It loads modules.
-    Loads,
+    MountsProc,
+    /// Anything else that takes a boot to the root, when `/proc` is there.
+    ReachesRoot,
+    /// It loads modules, when `/proc` is there.
+    LoadsModules,
 }
 
-const fn call(file: &'static str, program: &'static str, role: Role) -> Call {
-    Call {
+const fn call(file: &'static str, program: &'static str, purpose: Purpose) -> KnownCall {
+    KnownCall {
         file,
         program,
-        role,
+        purpose,
     }
 }
 
 /// Debian's `init`, `scripts/functions`, and the script of the package udev.
-const INITRAMFS_TOOLS: &[Call] = &[
-    call("init", "mount", Role::First),
-    call("scripts/functions", "modprobe", Role::Loads),
-    call("scripts/init-top/ORDER", "udev", Role::Later),
-    call("scripts/init-top/udev", UDEVD, Role::Later),
-    call("scripts/init-top/udev", "udevadm", Role::Later),
-    call("init", "run-init", Role::Later),
+const INITRAMFS_TOOLS: &[KnownCall] = &[
+    call("init", "mount", Purpose::MountsProc),
+    call("scripts/functions", "modprobe", Purpose::LoadsModules),
+    call("scripts/init-top/ORDER", "udev", Purpose::ReachesRoot),
+    call("scripts/init-top/udev", UDEVD, Purpose::ReachesRoot),
+    call("scripts/init-top/udev", "udevadm", Purpose::ReachesRoot),
+    call("init", "run-init", Purpose::ReachesRoot),
 ];
 /// `99base/init.sh`.
-const DRACUT: &[Call] = &[
-    call("init", "mount", Role::First),
-    call("init", UDEVD, Role::Later),
-    call("init", "udevadm", Role::Later),
-    call("init", "switch_root", Role::Later),
+const DRACUT: &[KnownCall] = &[
+    call("init", "mount", Purpose::MountsProc),
+    call("init", UDEVD, Purpose::ReachesRoot),
+    call("init", "udevadm", Purpose::ReachesRoot),
+    call("init", "switch_root", Purpose::ReachesRoot),
 ];
 /// `init`, `init_functions`, and the hook udev.
-const MKINITCPIO: &[Call] = &[
-    call("init_functions", "mount", Role::First),
-    call("init", "modprobe", Role::Loads),
-    call("hooks/udev", UDEVD, Role::Later),
-    call("hooks/udev", "udevadm", Role::Later),
-    call("init", "switch_root", Role::Later),
+const MKINITCPIO: &[KnownCall] = &[
+    call("init_functions", "mount", Purpose::MountsProc),
+    call("init", "modprobe", Purpose::LoadsModules),
+    call("hooks/udev", UDEVD, Purpose::ReachesRoot),
+    call("hooks/udev", "udevadm", Purpose::ReachesRoot),
+    call("init", "switch_root", Purpose::ReachesRoot),
 ];
-/// `busybox.sh`, which calls switch_root as a word of busybox; readlink for a root whose init is a link.
-const XINITRD: &[Call] = &[
-    call("init", "mount", Role::First),
-    call("init", "cat", Role::Later),
-    call("init", "insmod", Role::Loads),
-    call("init", "readlink", Role::Later),
-];
+/// `busybox.sh`, by what [`EVERY_BOOT`] says of it.
+fn own() -> Vec<KnownCall> {
+    let purpose = |applet| match applet {
+        "mount" => Purpose::MountsProc,
+        "insmod" => Purpose::LoadsModules,
+        _ => Purpose::ReachesRoot,
+    };
+    let calls = EVERY_BOOT
+        .iter()
+        .map(|applet| call("init", applet, purpose(*applet)));
+    calls.collect()
+}
 /// udev's daemon by the end of its name: `udevd`, `systemd-udevd`.
 const UDEVD: &str = "udevd";
 
@@ -142,14 +149,14 @@ const LIMIT: usize = 32;
 /// The programs that the init of an image cannot do without.
 pub(super) fn needed(tree: &Tree, generator: Generator, init: Option<&Init>) -> Vec<Needed> {
     let calls = match (generator, init.map(|init| &init.kind)) {
-        (_, Some(InitKind::Script(line))) if line.name() == b"nash" => return Vec::new(),
+        _ if init.is_some_and(Init::is_nash) => return Vec::new(),
         (Generator::Dracut | Generator::Mkinitcpio, Some(InitKind::Systemd)) => {
             return by_units(tree).chain([by_kernel()]).collect();
         }
-        (Generator::InitramfsTools, Some(InitKind::Script(_))) => INITRAMFS_TOOLS,
-        (Generator::Dracut, Some(InitKind::Script(_))) => DRACUT,
-        (Generator::Mkinitcpio, Some(InitKind::Script(_))) => MKINITCPIO,
-        (Generator::Xinitrd, Some(InitKind::Script(_))) => XINITRD,
+        (Generator::InitramfsTools, Some(InitKind::Script(_))) => INITRAMFS_TOOLS.to_vec(),
+        (Generator::Dracut, Some(InitKind::Script(_))) => DRACUT.to_vec(),
+        (Generator::Mkinitcpio, Some(InitKind::Script(_))) => MKINITCPIO.to_vec(),
+        (Generator::Xinitrd, Some(InitKind::Script(_))) => own(),
         _ => return Vec::new(),
     };
     let directories = path_of(init);
@@ -160,18 +167,25 @@ pub(super) fn needed(tree: &Tree, generator: Generator, init: Option<&Init>) -> 
     needed.chain(kernel).collect()
 }
 
+/// Where the kernel looks for modprobe, and nowhere else: its CONFIG_MODPROBE_PATH, which is the first but where a
+/// distribution says the second.
+pub fn kernels_modprobe() -> impl Iterator<Item = ImagePath> {
+    let places = ["sbin/modprobe", "usr/sbin/modprobe"].into_iter();
+    places.filter_map(|path| ImagePath::new(path).ok())
+}
+
 /// What the kernel starts for a file system that it lacks (`__request_module` in its kernel/module/kmod.c).
 fn by_kernel() -> Needed {
     Needed {
         program: "modprobe".to_owned(),
         caller: "the kernel".to_owned(),
-        places: in_directories(&DIRECTORIES, b"modprobe").collect(),
+        places: kernels_modprobe().collect(),
         may_be_shells_own: false,
         loads_modules: true,
     }
 }
 
-impl Call {
+impl KnownCall {
     /// The program as the script calls it, if it does.
     fn needed(&self, tree: &Tree, directories: &[&[u8]]) -> Option<Needed> {
         let words = words_of(tree.text(self.file)?);
@@ -182,24 +196,22 @@ impl Call {
         let first = calls.first()?;
         let bare = calls.iter().find(|word| !word.contains(&b'/'));
         let whole = calls.iter().filter(|word| word.starts_with(b"/"));
-        let is_udev = self.program == UDEVD;
         let mut places: Vec<ImagePath> =
             whole.filter_map(|word| ImagePath::new(word).ok()).collect();
         places.extend(
             bare.into_iter()
                 .flat_map(|word| in_directories(directories, word)),
         );
-        places.extend(
-            UDEV.iter()
-                .filter(|_| is_udev)
-                .filter_map(|path| ImagePath::new(path).ok()),
-        );
+        // By a variable, whose values may lie anywhere.
+        if places.is_empty() && self.program == UDEVD {
+            places.extend(UDEV.iter().filter_map(|path| ImagePath::new(path).ok()));
+        }
         (!places.is_empty()).then(|| Needed {
             program: text(base(first)),
             caller: format!("/{}", self.file),
             places,
-            may_be_shells_own: bare.is_some() && self.role != Role::First,
-            loads_modules: self.role == Role::Loads,
+            may_be_shells_own: bare.is_some() && self.purpose != Purpose::MountsProc,
+            loads_modules: self.purpose == Purpose::LoadsModules,
         })
     }
 
@@ -226,6 +238,7 @@ fn path_of(init: Option<&Init>) -> Vec<&[u8]> {
     let set = lines(script).find_map(|line| {
         let line = line.strip_prefix(b"export ").unwrap_or(line);
         line.strip_prefix(b"PATH=")
+            .map(unquoted)
             .filter(|path| path.starts_with(b"/"))
     });
     match set.filter(|path| !path.iter().any(|byte| b"$ ;\"'".contains(byte))) {
@@ -272,8 +285,4 @@ fn started(line: &[u8]) -> Option<&[u8]> {
         .next()?;
     let is_plain = !program.is_empty() && !program.iter().any(|byte| b"%$\"'\\".contains(byte));
     is_plain.then_some(program)
-}
-
-fn base(word: &[u8]) -> &[u8] {
-    word.rsplit(|&byte| byte == b'/').next().unwrap_or(word)
 }

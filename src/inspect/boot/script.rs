@@ -1,6 +1,7 @@
 //! The commands of a shell script, each as its words (POSIX.1-2017, Shell Command Language 2.2, 2.3, 2.7).
 //!
-//! In: a script. Out: its commands in order, without comments, redirections and here-documents. Quotes keep a
+//! In: a script. Out: its commands in order, without comments, redirections and here-documents; that one is fed by
+//! these is told. Quotes keep a
 //! word together and are gone from it; a backslash stays in its word, and so does what stands in `$(...)`.
 
 use std::collections::VecDeque;
@@ -12,6 +13,9 @@ pub(super) struct Command {
     pub words: Vec<Vec<u8>>,
     /// Whether it is the first of its line; what follows `&&` or `|` at a line's end belongs to that line.
     pub starts_line: bool,
+    /// Whether it reads something else than the script's own input or a terminal: what stands before a `|`, a file, a
+    /// here-document. A group of commands that does so is a command without words where its `(` or `)` stands.
+    pub is_fed: bool,
 }
 
 /// The most words that are kept of a command.
@@ -27,6 +31,8 @@ pub(super) fn commands(script: &[u8]) -> Commands<'_> {
         rest: script,
         separator: b'\n',
         texts: VecDeque::new(),
+        is_piped: false,
+        is_redirected: false,
     }
 }
 
@@ -37,6 +43,10 @@ pub(super) struct Commands<'s> {
     separator: u8,
     /// The here-documents that begin behind the line.
     texts: VecDeque<HereDocument>,
+    /// Whether a `|` stands before the command.
+    is_piped: bool,
+    /// Whether its input is redirected.
+    is_redirected: bool,
 }
 
 /// A here-document that is to come.
@@ -53,9 +63,15 @@ impl Iterator for Commands<'_> {
         while !self.rest.is_empty() {
             let words = self.words();
             let starts_line = self.separator == b'\n';
+            let is_group = self.is_redirected || self.is_piped && self.rest.starts_with(b"(");
+            let is_fed = self.is_piped || self.is_redirected;
             self.separate(words.is_empty());
-            if !words.is_empty() {
-                return Some(Command { words, starts_line });
+            if !words.is_empty() || is_group {
+                return Some(Command {
+                    words,
+                    starts_line,
+                    is_fed,
+                });
             }
         }
         None
@@ -85,6 +101,7 @@ impl Commands<'_> {
     }
 
     fn separate(&mut self, is_empty: bool) {
+        self.is_redirected = false;
         let Some((&separator, rest)) = self.rest.split_first() else {
             return;
         };
@@ -92,6 +109,12 @@ impl Commands<'_> {
         if separator == b'\n' {
             self.skip_texts();
         }
+        // The second of `||` takes back what the first said; the second of `|&` and a line's end do not.
+        self.is_piped = match separator {
+            b'|' => !(is_empty && self.is_piped),
+            b'&' | b'\n' => is_empty && self.is_piped,
+            _ => false,
+        };
         // Neither an empty line nor a line's end behind an operator ends a list of commands.
         let goes_on = separator == b'\n' && is_empty && b"&|".contains(&self.separator);
         if !goes_on {
@@ -106,12 +129,15 @@ impl Commands<'_> {
             [b'<', b'<', behind @ ..] => (true, behind.starts_with(b"-")),
             _ => (false, false),
         };
+        let operator = self.rest.split(|byte| !b"<>&|".contains(byte)).next();
+        let is_input = operator.is_some_and(|operator| operator.contains(&b'<'));
         self.skip_while(|byte| b"<>&|".contains(&byte));
         if is_indented {
             self.skip(1);
         }
         self.skip_blanks();
         let mut end = self.word();
+        self.is_redirected |= is_input && (is_text || !is_terminal(&end));
         if is_text && self.texts.len() < TEXTS_LIMIT {
             end.retain(|byte| *byte != b'\\');
             self.texts.push_back(HereDocument { end, is_indented });
@@ -183,6 +209,11 @@ impl Commands<'_> {
     }
 }
 
+/// Whether a file gives what somebody types, or nothing.
+fn is_terminal(path: &[u8]) -> bool {
+    matches!(path, b"/dev/console" | b"/dev/null") || path.starts_with(b"/dev/tty")
+}
+
 fn ends_word(byte: u8) -> bool {
     byte.is_ascii_whitespace() || b";&|()<>".contains(&byte)
 }
@@ -228,6 +259,30 @@ mod tests {
         ];
         for (script, expected) in cases {
             assert_eq!(said(script), expected, "{script}");
+        }
+    }
+
+    #[test]
+    fn what_feeds_a_command_is_told() {
+        let cases: [(&str, &[bool]); 12] = [
+            ("a | b || c", &[false, true, false]),
+            ("a |\n\nb && c; d & e", &[false, true, false, false, false]),
+            ("a |& b", &[false, true]),
+            ("a < b; c > d", &[true, false]),
+            ("a </dev/console >/dev/tty1", &[false]),
+            ("a 2>&1 <&3", &[true]),
+            ("a <<E\nb\nE\nc", &[true, false]),
+            ("a <<< b", &[true]),
+            ("a | (b; c)", &[false, true, false, false]),
+            ("(a) < b", &[false, true]),
+            ("{ a; } < b", &[false, true]),
+            ("a\n| b", &[false, true]),
+        ];
+        for (script, expected) in cases {
+            let fed: Vec<bool> = commands(script.as_bytes())
+                .map(|command| command.is_fed)
+                .collect();
+            assert_eq!(fed, expected, "{script}");
         }
     }
 

@@ -2,6 +2,8 @@
 
 use crate::kernel_version::KernelVersion;
 
+use super::words::base;
+
 /// What a script's first line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shebang {
@@ -79,8 +81,7 @@ impl Shebang {
     /// The interpreter's name without its directories.
     #[must_use]
     pub fn name(&self) -> &[u8] {
-        let mut parts = self.interpreter.rsplit(|&byte| byte == b'/');
-        parts.next().unwrap_or_default()
+        base(&self.interpreter)
     }
 }
 

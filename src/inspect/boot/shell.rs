@@ -3,11 +3,11 @@
 //! and functions do is left untold.
 
 use super::script::{Command, commands};
-use super::words::{text, unquoted, words};
+use super::words::{PREFIXES, base, is_assignment, text, unquoted, words};
 
 /// A module that a line loads.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Call {
+pub(super) struct ModuleCall {
     /// A path, or a name.
     pub module: String,
     /// Whether it is a file that is loaded alone.
@@ -25,14 +25,8 @@ const DEPTH_LIMIT: usize = 32;
 /// The most bytes that are kept of a module's parameters.
 const OPTIONS_LIMIT: usize = 1024;
 
-/// What may stand before a command's name, and leaves it what it is.
-const PREFIXES: [&[u8]; 13] = [
-    b"!", b"busybox", b"command", b"do", b"elif", b"else", b"exec", b"if", b"then", b"time",
-    b"until", b"while", b"{",
-];
-
 /// The modules that a script's lines load, and files by a pattern where a loop goes through those.
-pub(super) fn calls(script: &[u8]) -> Vec<Call> {
+pub(super) fn calls(script: &[u8]) -> Vec<ModuleCall> {
     let mut reader = Reader::default();
     for command in commands(script) {
         reader.read(&command);
@@ -46,7 +40,7 @@ pub(super) fn calls(script: &[u8]) -> Vec<Call> {
 /// What is known of a script up to where it is read.
 #[derive(Default)]
 struct Reader {
-    calls: Vec<Call>,
+    calls: Vec<ModuleCall>,
     /// How many words were looked at as modules.
     looked_at: usize,
     /// The loops around a command, the innermost last: `for NAME in WORDS`. Those of other loops have no name.
@@ -156,13 +150,13 @@ impl Reader {
         let modules = words.take(left).filter(|module| {
             is_plain(module) || is_file && items.is_some() && pattern(module).is_some()
         });
-        let call = |module: &[u8]| Call {
+        let call = |module: &[u8]| ModuleCall {
             module: text(module),
             is_file,
             is_tested,
             options: options.to_owned(),
         };
-        let calls: Vec<Call> = modules.map(call).collect();
+        let calls: Vec<ModuleCall> = modules.map(call).collect();
         self.calls.extend(calls);
         self.looked_at += count.max(1);
     }
@@ -274,6 +268,21 @@ pub fn sourced(script: &[u8]) -> impl Iterator<Item = (usize, String)> {
     sourced.take(CALL_LIMIT)
 }
 
+/// Whether no shell reads on behind `line`: it is `exit`, or `exec` of a program, and not indented, as in a
+/// condition. `exec` of redirections alone comes back (POSIX, special built-ins).
+#[must_use]
+pub fn ends_script(line: &[u8]) -> bool {
+    let command = commands(line)
+        .next()
+        .filter(|_| !line.starts_with(b" ") && !line.starts_with(b"\t"));
+    let words = command.map_or_else(Vec::new, |command| command.words);
+    match words.split_first() {
+        Some((name, _)) if name == b"exit" => true,
+        Some((name, arguments)) => name == b"exec" && !arguments.is_empty(),
+        None => false,
+    }
+}
+
 /// Whether a path lies where inits mount or write something.
 #[must_use]
 pub fn is_made_at_boot(path: &[u8]) -> bool {
@@ -293,19 +302,6 @@ pub fn is_made_at_boot(path: &[u8]) -> bool {
 /// Whether a word is meant as it stands.
 fn is_plain(word: &[u8]) -> bool {
     !word.is_empty() && !word.iter().any(|byte| b"$`*?[{(\\\"'".contains(byte))
-}
-
-/// Whether a word gives a variable of the command that follows: `NAME=VALUE`.
-fn is_assignment(word: &[u8]) -> bool {
-    let name = word.split(|&byte| byte == b'=').next().unwrap_or_default();
-    let is_name = name
-        .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-    name.len() < word.len() && !name.is_empty() && is_name
-}
-
-fn base(word: &[u8]) -> &[u8] {
-    word.rsplit(|&byte| byte == b'/').next().unwrap_or(word)
 }
 
 /// The parameters of a module, as one text.
@@ -389,8 +385,8 @@ mod tests {
                 &["a"],
             ),
             (
-                "{ modprobe a; }; (modprobe b); command time exec modprobe c",
-                &["a", "b", "c"],
+                "{ modprobe a; }; (modprobe b); command time exec modprobe c; setsid nohup modprobe d",
+                &["a", "b", "c", "d"],
             ),
             (
                 "MODPROBE_OPTIONS=-q X= modprobe a\ncase $x in y) modprobe b;; esac",

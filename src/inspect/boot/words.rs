@@ -31,3 +31,36 @@ pub(super) fn unquoted(value: &[u8]) -> &[u8] {
         _ => value,
     }
 }
+
+/// The name of a program or file without its directories.
+pub fn base(word: &[u8]) -> &[u8] {
+    word.rsplit(|&byte| byte == b'/').next().unwrap_or(word)
+}
+
+/// What may stand before a command's name, and leaves it what it is: a shell's own words, and programs that start
+/// another.
+pub(super) const PREFIXES: [&[u8]; 16] = [
+    b"!",
+    b"busybox",
+    b"command",
+    b"cttyhack",
+    b"do",
+    b"elif",
+    b"else",
+    b"exec",
+    b"if",
+    b"nohup",
+    b"setsid",
+    b"then",
+    b"time",
+    b"until",
+    b"while",
+    b"{",
+];
+
+/// Whether a word gives a variable of the command that follows: `NAME=VALUE`.
+pub(super) fn is_assignment(word: &[u8]) -> bool {
+    let name = word.split(|&byte| byte == b'=').next().unwrap_or_default();
+    let is_in_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    name.len() < word.len() && !name.is_empty() && name.iter().all(is_in_name)
+}

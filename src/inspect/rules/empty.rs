@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
+use super::init::programs;
 use crate::archive::FileType;
 use crate::image_path::ImagePath;
 use crate::inspect::Case;
-use crate::inspect::boot::{InitKind, Needed, Shebang};
+use crate::inspect::boot::{InitKind, Shebang};
 use crate::inspect::finding::{Finding, Rule, Severity};
-use crate::inspect::loading::may_run_its_own;
+use crate::inspect::modules::Modules;
 use crate::inspect::picture::{Content, Item};
 use crate::inspect::tree::Tree;
 
@@ -26,8 +27,8 @@ static EMPTY_PROGRAM: Rule = Rule {
 };
 
 /// What it finds.
-pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let needed = needed(case);
+pub fn check(case: &Case<'_>, modules: &Modules<'_>, findings: &mut Vec<Finding>) {
+    let needed = needed(case, modules);
     for (path, item) in case.tree.items().filter(|entry| is_empty(case, *entry)) {
         let severity = match needed.contains(path) {
             true => Severity::Error,
@@ -58,7 +59,7 @@ const FOLLOWED: usize = 4096;
 
 /// Where that really lies which other files cannot do without: libraries and loaders, by their file names,
 /// the interpreter of the init, and what that calls.
-fn needed(case: &Case<'_>) -> HashSet<ImagePath> {
+fn needed(case: &Case<'_>, modules: &Modules<'_>) -> HashSet<ImagePath> {
     let programs = case
         .picture
         .items
@@ -81,16 +82,14 @@ fn needed(case: &Case<'_>) -> HashSet<ImagePath> {
         .filter_map(|path| case.tree.find(path).ok());
     real.map(|(path, _)| path)
         .chain(interpreter(case))
-        .chain(called_by_init(case))
+        .chain(called_by_init(case, modules))
         .collect()
 }
 
-fn called_by_init<'c>(case: &'c Case<'_>) -> impl Iterator<Item = ImagePath> + 'c {
-    let shell = case.boot.shell();
-    let has_own = shell.is_some_and(|shell| may_run_its_own(case.tree, shell));
-    let is_needed = move |program: &&Needed| !has_own || !program.may_be_shells_own;
-    let programs = case.boot.programs.iter().filter(is_needed);
-    programs.filter_map(|program| {
+fn called_by_init(case: &Case<'_>, modules: &Modules<'_>) -> impl Iterator<Item = ImagePath> {
+    let programs =
+        programs::needed(case, modules).filter(|(_, severity)| *severity == Severity::Error);
+    programs.filter_map(|(program, _)| {
         let mut places = program.places.iter();
         places.find_map(|place| Some(case.tree.find(place).ok()?.0))
     })

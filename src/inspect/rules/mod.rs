@@ -72,7 +72,6 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
 
 /// What the files of an image are to each other.
 fn check_contents(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    empty::check(case, findings);
     libraries::check(case, findings);
     scripts::check(case, findings);
     let root = case.guest.root.as_ref();
@@ -88,6 +87,7 @@ fn check_contents(case: &Case<'_>, findings: &mut Vec<Finding>) {
         false => &Modules::new(case.tree, root, counts),
         true => &all,
     };
+    empty::check(case, modules, findings);
     let order = modules.order(case.boot, case.tree);
     modules::check(case, modules, order.as_ref(), findings);
     index::check(case, modules, findings);

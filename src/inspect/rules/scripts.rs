@@ -2,7 +2,7 @@
 
 use crate::image_path::{ImagePath, Shown};
 use crate::inspect::Case;
-use crate::inspect::boot::Shebang;
+use crate::inspect::boot::{Shebang, base};
 use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::picture::Content;
 use crate::inspect::tree::Tree;
@@ -83,8 +83,7 @@ fn not_there(tree: &Tree, line: Shebang) -> Option<Finding> {
 
 /// What to do about the shell that is missing; what the rule says is for those that any busybox is.
 fn cure(tree: &Tree, interpreter: &[u8]) -> Option<&'static str> {
-    let name = interpreter.rsplit(|&byte| byte == b'/').next()?;
-    match name {
+    match base(interpreter) {
         b"bash" if has(tree, b"/bin/sh") => Some(BASH_OR_SH),
         b"bash" => Some(BASH),
         b"sh" | b"ash" | b"hush" => None,

@@ -30,7 +30,7 @@ const DIRECTORIES: [(Generator, &[&str]); 4] = [
 pub(super) fn check(case: &Case<'_>, init: &Init, item: &Item) -> Vec<Finding> {
     let script = init.script.as_deref();
     let is_by_builder = match &init.kind {
-        InitKind::Script(line) => line.name() != b"nash",
+        InitKind::Script(_) => !init.is_nash(),
         InitKind::Program { .. } => case.boot.generator == Generator::TinyInitramfs,
         _ => false,
     };

@@ -6,7 +6,7 @@ use super::INIT_MODULE_MISSING;
 use crate::archive::FileType;
 use crate::image_path::{ImagePath, Shown};
 use crate::inspect::Case;
-use crate::inspect::boot::{Load, Loader, is_made_at_boot};
+use crate::inspect::boot::{Load, Loader, base, is_made_at_boot};
 use crate::inspect::finding::{Finding, Severity};
 use crate::inspect::modules::Modules;
 use crate::inspect::picture::Item;
@@ -92,8 +92,7 @@ fn is_file_elsewhere(modules: &Modules<'_>, path: &[u8]) -> bool {
     if !path.starts_with(b"/") || is_made_at_boot(path) {
         return true;
     }
-    let name = path.rsplit(|&byte| byte == b'/').next();
-    let name = name.and_then(ModuleName::of_file);
+    let name = ModuleName::of_file(base(path));
     name.is_some_and(|name| modules.is_builtin(name.as_bytes()))
 }
 

@@ -4,7 +4,7 @@ mod console;
 mod directories;
 mod idle;
 mod loads;
-mod programs;
+pub(super) mod programs;
 mod script;
 
 use crate::archive::FileType;
@@ -163,11 +163,10 @@ fn check_init(case: &Case<'_>, modules: &Modules<'_>, init: &Init, findings: &mu
     programs::of_builder(case, modules, item, findings);
     script::missing_units(case, init, item, findings);
     findings.extend(directories::check(case, init, item));
-    if let (InitKind::Script(line), Some(script)) = (&init.kind, &init.script) {
-        match line.name() {
-            b"nash" => programs::of_nash(case, script, item, findings),
-            _ => script::missing_sources(case, script, item, findings),
-        }
+    match &init.script {
+        Some(script) if init.is_nash() => programs::of_nash(case, script, item, findings),
+        Some(script) => script::missing_sources(case, script, item, findings),
+        None => {}
     }
 }
 

@@ -39,23 +39,34 @@ pub(super) fn of_builder(
     if place.is_some_and(|shell| fault(case.tree, &[shell]).is_some()) {
         return;
     }
-    let has_own = shell.is_some_and(|shell| may_run_its_own(case.tree, shell));
-    let is_of_use = |needed: &&Needed| !needed.loads_modules || !modules.members.is_empty();
     let mut seen = HashSet::new();
-    for needed in case.boot.programs.iter().filter(is_of_use) {
+    for (needed, severity) in needed(case, modules) {
         let fault = fault(case.tree, &needed.places);
         let Some(fault) = fault.filter(|_| seen.insert(&needed.program)) else {
             continue;
         };
         let program = Shown(needed.program.as_bytes());
         let found = format!("{} calls {program}, {fault}", needed.caller);
-        let severity = match has_own && needed.may_be_shells_own {
-            true => Severity::Warning,
-            false => Severity::Error,
-        };
         let finding = Finding::new(&INIT_PROGRAM_MISSING, found, EXPECTED);
         findings.push(finding.weighing(severity).at(init));
     }
+}
+
+/// The programs that the init of a known builder cannot do without, each with the weight of its absence: those that
+/// load modules where there are any.
+pub(in crate::inspect::rules) fn needed<'c>(
+    case: &'c Case<'_>,
+    modules: &Modules<'_>,
+) -> impl Iterator<Item = (&'c Needed, Severity)> {
+    let shell = case.boot.shell();
+    let has_own = shell.is_some_and(|shell| may_run_its_own(case.tree, shell));
+    let has_modules = !modules.members.is_empty();
+    let programs = case.boot.programs.iter();
+    let of_use = programs.filter(move |needed| !needed.loads_modules || has_modules);
+    of_use.map(move |needed| match has_own && needed.may_be_shells_own {
+        true => (needed, Severity::Warning),
+        false => (needed, Severity::Error),
+    })
 }
 
 /// Why none of `places` has a program that can be started; of the first that has anything.

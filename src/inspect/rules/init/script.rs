@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::path;
 use crate::image_path::Shown;
 use crate::inspect::Case;
-use crate::inspect::boot::{self, Generator, Init, sourced};
+use crate::inspect::boot::{self, Generator, Init, ends_script, sourced};
 use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::picture::Item;
 use crate::inspect::tree::Tree;
@@ -124,18 +124,6 @@ fn harmful(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let returned = read.filter_map(|line| line.strip_suffix(b"\r\n"));
     let says_something = |line: &&[u8]| !line.is_empty() && !line.starts_with(b"#");
     returned.map(<[u8]>::trim_ascii).filter(says_something)
-}
-
-/// Whether no shell reads on behind `line`: it is `exit`, or `exec` of a program, and not indented, as in a
-/// condition. `exec` of redirections alone comes back (POSIX, special built-ins).
-fn ends_script(line: &[u8]) -> bool {
-    let mut words = line.split(u8::is_ascii_whitespace);
-    let is_redirection = |word: &[u8]| word.iter().any(|byte| b"<>".contains(byte));
-    match words.next() {
-        Some(b"exit") => true,
-        Some(b"exec") => words.any(|word| !word.is_empty() && !is_redirection(word)),
-        _ => false,
-    }
 }
 
 /// The units that systemd needs on its way to the root, and that are missing.
