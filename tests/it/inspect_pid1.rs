@@ -142,6 +142,21 @@ fn carriage_returns_are_told_in_what_the_init_reads_in() {
         told("", "", "A=1\r\nmount x\r\n"),
         ["error carriage-returns conf"]
     );
+    let hooked = |hook: &str| {
+        let hook = format!("usr/lib/dracut/hooks/{hook}");
+        let image = [
+            program("init", "#!/bin/sh\n"),
+            directory("usr/lib/dracut"),
+            file(&hook, "f() {\r\n}\r\n"),
+        ];
+        let lines = found(&judged(archive(&image), &Guest::default()), init::RULES);
+        let mut told = lines
+            .iter()
+            .filter(|line| line.contains("carriage-returns"));
+        told.next().is_some_and(|line| line.contains(&hook))
+    };
+    assert!(hooked("cmdline/95-parse.sh") && hooked("pre-mount/x.sh"));
+    assert!(!hooked("emergency/x.sh") && !hooked("pre-shutdown/x.sh") && !hooked("cmdline/x"));
     // Two that read each other in.
     assert_eq!(
         told(". /more\n", ". /functions\ng\r\n", ""),

@@ -58,12 +58,20 @@ fn the_programs_of_initramfs_tools_are_missed() {
         "usr/lib/systemd/systemd-udevd",
         "usr/sbin/run-init",
         "usr/bin/mount",
+        "usr/bin/mkdir",
+        "usr/bin/cat",
     ];
     let script = "scripts/init-top/udev";
+    let without_order = "error init-source-missing scripts/init-bottom: /scripts/functions reads \
+                         /scripts/init-bottom/ORDER, which is not there";
+    let order = "scripts/init-bottom/ORDER";
+    assert_eq!(found_without(&image, &[order]), [without_order]);
     let without_script = missing("init", &["/scripts/init-top/ORDER calls udev"]);
     assert_eq!(found_without(&image, &[script]), without_script);
     let calls = [
+        "/init calls mkdir",
         "/init calls mount",
+        "/init calls cat",
         "/scripts/functions calls modprobe",
         "/scripts/init-top/udev calls systemd-udevd",
         "/scripts/init-top/udev calls udevadm",

@@ -59,7 +59,9 @@ const fn call(file: &'static str, program: &'static str, purpose: Purpose) -> Kn
 
 /// Debian's `init`, `scripts/functions`, and the script of the package udev.
 const INITRAMFS_TOOLS: &[KnownCall] = &[
+    call("init", "mkdir", Purpose::MountsProc),
     call("init", "mount", Purpose::MountsProc),
+    call("init", "cat", Purpose::ReachesRoot),
     call("scripts/functions", "modprobe", Purpose::LoadsModules),
     call("scripts/init-top/ORDER", "udev", Purpose::ReachesRoot),
     call("scripts/init-top/udev", UDEVD, Purpose::ReachesRoot),

@@ -162,6 +162,7 @@ fn check_init(case: &Case<'_>, modules: &Modules<'_>, init: &Init, findings: &mu
     loads::missing(case, modules, item, findings);
     programs::of_builder(case, modules, item, findings);
     script::missing_units(case, init, item, findings);
+    script::missing_orders(case, findings);
     findings.extend(directories::check(case, init, item));
     match &init.script {
         Some(script) if init.is_nash() => programs::of_nash(case, script, item, findings),

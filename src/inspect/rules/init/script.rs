@@ -25,8 +25,8 @@ pub const INIT_SOURCE_MISSING: Rule = Rule {
 pub const CARRIAGE_RETURNS: Rule = Rule {
     name: "carriage-returns",
     severity: Severity::Error,
-    meaning: "Lines of /init, of the list of modules that it reads, or of a script that it reads in, end with a \
-              carriage return.",
+    meaning: "Lines of /init, of the list of modules that it reads, or of a script that it reads in, dracut's hooks \
+              among them, end with a carriage return.",
     reason: "To a shell it is part of the last word of the line: `then\\r` is no word it knows, and `ext4.ko\\r` no \
              file. An editor of another system, or a copy in text mode, puts it there. It is a warning of a file that \
              is read in and gives variables alone, and of a list where udev loads what the devices take.",
@@ -62,13 +62,28 @@ pub(super) fn carriage_returns(
             false => finding,
         }));
     }
-    for (text, item) in read_in(case.tree, script) {
+    let hooks = case
+        .tree
+        .items()
+        .filter(|_| case.boot.generator == Generator::Dracut);
+    let hooks = hooks.filter(|(path, _)| is_hook(path.as_bytes()));
+    let hooks = hooks.filter_map(|(_, item)| Some((case.tree.content(item).text()?, item)));
+    for (text, item) in read_in(case.tree, script).into_iter().chain(hooks) {
         let severity = match only_assigns(text) {
             true => Severity::Warning,
             false => Severity::Error,
         };
         findings.extend(returned(text, item).map(|finding| finding.weighing(severity)));
     }
+}
+
+/// Whether dracut's init reads the file at `path` in on its way to the root (`source_all` of its `dracut-lib.sh`):
+/// not what is there for an emergency or the way back.
+fn is_hook(path: &[u8]) -> bool {
+    let path = path.strip_prefix(b"usr/").unwrap_or(path);
+    let hook = path.strip_prefix(b"lib/dracut/hooks/").unwrap_or_default();
+    let is_else = |name: &[u8]| hook.starts_with(b"emergency") || name.starts_with(b"shutdown");
+    hook.ends_with(b".sh") && !is_else(hook.strip_prefix(b"pre-").unwrap_or(hook))
 }
 
 fn returned(text: &[u8], item: &Item) -> Option<Finding> {
@@ -124,6 +139,36 @@ fn harmful(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let returned = read.filter_map(|line| line.strip_suffix(b"\r\n"));
     let says_something = |line: &&[u8]| !line.is_empty() && !line.starts_with(b"#");
     returned.map(<[u8]>::trim_ascii).filter(says_something)
+}
+
+/// The scripts that Debian's init runs on its way to a root on a disk, by directory, each with its order.
+const ORDERED: [&str; 6] = [
+    "init-top",
+    "init-premount",
+    "local-top",
+    "local-premount",
+    "local-bottom",
+    "init-bottom",
+];
+
+/// The files that say in which order initramfs-tools' init runs the scripts of a directory, and that are missing:
+/// `run_scripts` of its `scripts/functions` reads each in where there is the directory.
+pub(super) fn missing_orders(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let functions = case.tree.text("scripts/functions").unwrap_or_default();
+    let reads_orders = functions.windows(6).any(|word| word == b"/ORDER");
+    if case.boot.generator != Generator::InitramfsTools || !reads_orders {
+        return;
+    }
+    for name in ORDERED {
+        let directory =
+            path(&format!("scripts/{name}")).and_then(|path| case.tree.find(&path).ok());
+        let order = format!("scripts/{name}/ORDER");
+        if let Some((_, item)) = directory.filter(|_| !case.tree.has(&order)) {
+            let found = format!("/scripts/functions reads /{order}, which is not there");
+            let finding = Finding::new(&INIT_SOURCE_MISSING, found, "every file that it reads");
+            findings.push(finding.at(item));
+        }
+    }
 }
 
 /// The units that systemd needs on its way to the root, and that are missing.
