@@ -1,6 +1,7 @@
 //! Options of compressions that kernels do not read, though they read the compression
 //! (`lib/decompress_*.c`, `lib/xz/xz_dec_stream.c`).
 
+use crate::compress::Format;
 use crate::compress::decode::{
     Facts, GzipFacts, GzipTrailer, LzoFacts, XzCheck, XzFacts, XzFilter, ZstdFacts,
 };
@@ -21,12 +22,52 @@ pub struct Unread {
 pub fn unread(facts: &Facts, kernel: Option<KernelVersion>) -> Option<Unread> {
     let (found, expected) = match facts {
         Facts::Gzip(gzip) => gzip_option(gzip, kernel)?,
-        Facts::Xz(xz) => xz_option(xz)?,
+        Facts::Xz(xz) => xz_option(xz, kernel)?,
         Facts::Lzo(lzo) => lzo_option(lzo)?,
         Facts::Zstd(zstd) => zstd_option(zstd)?,
         _ => return None,
     };
     Some(Unread { found, expected })
+}
+
+/// The first of the options in a kernel's configuration that reading a member of this format and these facts takes
+/// and that `is_set` does not find (`usr/Kconfig`, `lib/xz/Kconfig`).
+#[must_use]
+pub fn unset_option(
+    format: Format,
+    facts: &Facts,
+    is_set: impl Fn(&str) -> bool,
+) -> Option<&'static str> {
+    let by_format = match format {
+        Format::Gzip => "RD_GZIP",
+        Format::Bzip2 => "RD_BZIP2",
+        Format::Lzma => "RD_LZMA",
+        Format::Xz => "RD_XZ",
+        Format::Lzo => "RD_LZO",
+        Format::Lz4 => "RD_LZ4",
+        Format::Zstd => "RD_ZSTD",
+    };
+    let filters = match facts {
+        Facts::Xz(xz) => xz.filters.as_deref().unwrap_or_default(),
+        _ => &[],
+    };
+    let options = [by_format].into_iter();
+    let mut options = options.chain(filters.iter().filter_map(filter_option));
+    options.find(|option| !is_set(option))
+}
+
+fn filter_option(filter: &XzFilter) -> Option<&'static str> {
+    Some(match filter {
+        XzFilter::X86 => "XZ_DEC_X86",
+        XzFilter::PowerPc => "XZ_DEC_POWERPC",
+        XzFilter::Ia64 => "XZ_DEC_IA64",
+        XzFilter::Arm => "XZ_DEC_ARM",
+        XzFilter::ArmThumb => "XZ_DEC_ARMTHUMB",
+        XzFilter::Sparc => "XZ_DEC_SPARC",
+        XzFilter::Arm64 => "XZ_DEC_ARM64",
+        XzFilter::RiscV => "XZ_DEC_RISCV",
+        XzFilter::Delta | XzFilter::Lzma2 | XzFilter::Other(_) => return None,
+    })
 }
 
 /// What `kernel` says at the end of a gzip member that ends otherwise than its content does; later ones
@@ -102,7 +143,10 @@ fn gzip_option(gzip: &GzipFacts, kernel: Option<KernelVersion>) -> Option<(Strin
     ))
 }
 
-fn xz_option(xz: &XzFacts) -> Option<(String, &'static str)> {
+/// The first kernel that undoes the filters for branches of ARM64 and RISC-V (`lib/xz/xz_dec_bcj.c`).
+const FIRST_YOUNG_FILTERS: KernelVersion = KernelVersion::new(6, 12, 0);
+
+fn xz_option(xz: &XzFacts, kernel: Option<KernelVersion>) -> Option<(String, &'static str)> {
     let check = match xz.check {
         None | Some(XzCheck::None | XzCheck::Crc32) => None,
         Some(XzCheck::Crc64) => Some("CRC64".to_owned()),
@@ -112,7 +156,12 @@ fn xz_option(xz: &XzFacts) -> Option<(String, &'static str)> {
     if let Some(check) = check {
         return Some((format!("xz checked by {check}"), "CRC32, or no check"));
     }
-    let unknown = |filter: &&XzFilter| matches!(filter, XzFilter::Delta | XzFilter::Other(_));
+    let knows_young = kernel.is_none_or(|kernel| kernel >= FIRST_YOUNG_FILTERS);
+    let unknown = |filter: &&XzFilter| match filter {
+        XzFilter::Delta | XzFilter::Other(_) => true,
+        XzFilter::Arm64 | XzFilter::RiscV => !knows_young,
+        _ => false,
+    };
     let filter = xz.filters.iter().flatten().find(unknown)?;
     Some((
         format!("xz with the filter {filter:?}"),

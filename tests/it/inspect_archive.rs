@@ -7,14 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use xinitrd::archive::Limits;
+use xinitrd::inspect::guest_kernel::GuestKernel;
 use xinitrd::inspect::read::Depth;
 use xinitrd::inspect::rules::{archive, unpacking, xen};
 use xinitrd::inspect::{Guest, inspect};
+use xinitrd::kernel_version::KernelVersion;
+use xinitrd::root::Root;
 use xinitrd::unpacker::{OLD, TODAY};
 use xinitrd::xen_version::XenVersion;
 
 use crate::guest::GZIP;
 use crate::judged::{self, Made, directory, file, found, made};
+use crate::readers::Tree;
 use crate::support::{Tool, fed};
 
 const XZ: Tool = Tool::of("xz", "xz-utils");
@@ -229,6 +233,49 @@ fn what_a_kernel_cannot_read_is_found() {
         };
         assert_eq!(of_bytes(&image, &guest), expected, "{kernel}");
     }
+}
+
+#[test]
+fn what_a_kernel_was_built_without_is_found() {
+    const BUILT: &str =
+        "CONFIG_RD_GZIP=y\nCONFIG_RD_XZ=y\nCONFIG_XZ_DEC_X86=y\n# CONFIG_RD_ZSTD is not set\n";
+    let sound = judged::archive(&sound());
+    let filtered =
+        |filter: &str| XZ.run(&["-c", "--check=crc32", filter, "--lzma2=preset=0"], &sound);
+    let unread = |option: &str| vec![format!("error compression-unreadable -: {option}")];
+    let zstd = ZSTD.run(&["-c"], &sound);
+    for (image, initrd, expected) in [
+        (gzip(&sound), "y", vec![]),
+        (filtered("--x86"), "y", vec![]),
+        (filtered("--arm"), "y", unread("XZ_DEC_ARM")),
+        (zstd.clone(), "y", unread("RD_ZSTD")),
+        // A text that says nothing of ramdisks is no configuration of a kernel that takes one.
+        (zstd, "n", vec![]),
+    ] {
+        let text = format!("==> boot/config-6.1.0 <==\nCONFIG_BLK_DEV_INITRD={initrd}\n{BUILT}");
+        let root = Root::new(Box::new(Tree::read(text.as_bytes())));
+        let guest = Guest {
+            root: Some(GuestKernel::read(&root, "6.1.0").unwrap()),
+            ..Guest::default()
+        };
+        let lines = found(&judged::judged(image, &guest), unpacking::RULES);
+        let option = |line: &String| {
+            let (line, option) = line.split_once(": ").unwrap();
+            let option = option.split_once("CONFIG_").unwrap().1;
+            format!("{line}: {}", option.split(',').next().unwrap())
+        };
+        assert_eq!(lines.iter().map(option).collect::<Vec<_>>(), expected);
+    }
+    let young = |kernel| {
+        let guest = Guest {
+            kernel: Some(kernel),
+            ..Guest::default()
+        };
+        of_bytes(&filtered("--arm64"), &guest)
+    };
+    assert_eq!(young(KernelVersion::new(6, 12, 0)), [""; 0]);
+    let old = young(KernelVersion::new(6, 11, 0));
+    assert_eq!(old, ["error compression-option-unreadable -", STOPS]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::files;
 use crate::archive::Header;
 use crate::image_path::ImagePath;
 use crate::inspect::Case;
-use crate::inspect::compression::{Unread, unread};
+use crate::inspect::compression::{Unread, unread, unset_option};
 use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::picture::{Item, Segment};
 use crate::inspect::unpacking::is_loss;
@@ -28,9 +28,10 @@ pub const RULES: &[&Rule] = &[
 pub const COMPRESSION_UNREADABLE: Rule = Rule {
     name: "compression-unreadable",
     severity: Severity::Error,
-    meaning: "The guest's kernel is older than its support for the compression of a segment.",
+    meaning: "The guest's kernel is older than its support for the compression of a segment, or was built without.",
     reason: "It takes the segment for no initramfs. Kernels read gzip always, bzip2 and lzma since 2.6.30, lzo since \
-             2.6.33, xz since 2.6.38, lz4 since 3.11, zstd since 5.9 (lib/decompress.c).",
+             2.6.33, xz since 2.6.38, lz4 since 3.11, zstd since 5.9 (lib/decompress.c). Where --root and --kernel name \
+             the guest's root, its boot/config-RELEASE tells what was left out (CONFIG_RD_..., CONFIG_XZ_DEC_...).",
     cure: "Compress the image with gzip.",
 };
 /// The compression was used with an option that the kernel does not know.
@@ -93,6 +94,7 @@ pub fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let kernel = case.kernel_version();
     for (number, segment) in case.picture.segments.iter().enumerate() {
         let found = compression(kernel, segment).or_else(|| option(kernel, segment));
+        let found = found.or_else(|| left_out(case, segment));
         findings.extend(found.map(|finding| finding.in_segment(number)));
     }
     checksum_format(case, findings);
@@ -184,6 +186,28 @@ fn option(kernel: Option<KernelVersion>, segment: &Segment) -> Option<Finding> {
     let rule = &COMPRESSION_OPTION_UNREADABLE;
     Some(Finding::new(rule, found, expected))
 }
+
+/// What the configuration of the kernel in the guest's root says that it was built without. Before 2.6.30 there
+/// was nothing to choose.
+fn left_out(case: &Case<'_>, segment: &Segment) -> Option<Finding> {
+    let root = case.guest.root.as_ref()?;
+    root.has_option("BLK_DEV_INITRD").filter(|is_set| *is_set)?;
+    let member = segment.end.as_ref()?.member.as_ref()?;
+    let is_young = case
+        .kernel_version()
+        .is_none_or(|kernel| kernel >= FIRST_WITH_CHOICE);
+    let is_set = |option: &str| !is_young || root.has_option(option).unwrap_or(true);
+    let option = unset_option(member.format, &member.facts, is_set)?;
+    let found = format!(
+        "{}, which takes CONFIG_{option}, and that is not set",
+        member.format.name()
+    );
+    let expected = "what the kernel in the guest's root was built to read";
+    Some(Finding::new(&COMPRESSION_UNREADABLE, found, expected))
+}
+
+/// The first kernel with options for what it reads (usr/Kconfig).
+const FIRST_WITH_CHOICE: KernelVersion = KernelVersion::new(2, 6, 30);
 
 /// The first kernel that reads checksums (init/initramfs.c).
 const FIRST_WITH_CHECKSUMS: KernelVersion = KernelVersion::new(5, 19, 0);
