@@ -88,6 +88,10 @@ fn what_keeps_the_first_program_from_its_work_is_found() {
             vec!["error carriage-returns etc/xinitrd/modules"],
         ),
         (
+            image(0o100_755, list, &module, &busybox::INIT[..6000]),
+            vec!["error init-cannot-run init"],
+        ),
+        (
             image(0o100_755, "", &module, busybox::INIT),
             vec!["error init-loads-nothing init"],
         ),

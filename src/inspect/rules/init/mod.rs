@@ -9,6 +9,7 @@ mod script;
 
 use crate::archive::FileType;
 use crate::image_path::{ImagePath, Shown};
+use crate::init::busybox;
 use crate::inspect::Case;
 use crate::inspect::boot::{Generator, Init, InitKind, Shebang};
 use crate::inspect::finding::{Finding, Rule, Severity};
@@ -171,6 +172,13 @@ fn check_init(case: &Case<'_>, modules: &Modules<'_>, init: &Init, findings: &mu
     }
 }
 
+/// Whether a script is the beginning of what this program writes, and not all of it: enough to be no other's.
+fn is_own_and_cut(script: &[u8]) -> bool {
+    const TELLING: usize = 512;
+    let rest = busybox::INIT.as_bytes().strip_prefix(script);
+    script.len() >= TELLING && rest.is_some_and(|rest| !rest.is_empty())
+}
+
 fn cannot_run(case: &Case<'_>, init: &Init, item: &Item) -> Option<Finding> {
     let found = match (item.file_type(), case.tree.content(item), &init.script) {
         (FileType::Regular, _, Some(script)) => {
@@ -180,6 +188,12 @@ fn cannot_run(case: &Case<'_>, init: &Init, item: &Item) -> Option<Finding> {
                 Ok(line) if is_cr(&line) => {
                     let interpreter = Shown(&line.interpreter);
                     format!("a script for `{interpreter}`, with a carriage return")
+                }
+                Ok(_) if is_own_and_cut(script) => {
+                    format!(
+                        "this program's own script, cut after {} bytes",
+                        script.len()
+                    )
                 }
                 Ok(_) => return None,
                 Err(fault) => fault.to_string(),
