@@ -152,9 +152,22 @@ impl fmt::Display for Shown<'_> {
 }
 
 /// Whether a character shows nothing, but moves or turns what stands beside it: marks and overrides of
-/// direction (Unicode's annex 9), separators of lines and paragraphs, spaces of no width.
+/// direction (Unicode's annex 9), separators of lines and paragraphs, spaces of no width, hyphens that may
+/// be, and what its chapter 23 has for notes between the lines and for tags.
 const fn is_unseen(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0001}'
+            | '\u{e0020}'..='\u{e007f}'
+    )
 }
 
 #[cfg(test)]
@@ -188,5 +201,9 @@ mod tests {
             Shown(turned).to_string(),
             "ok\\u{202e}gpj\\u{2028}\\u{9b}2J\\u{feff}"
         );
+        for unseen in ["\u{ad}", "\u{180e}", "\u{fff9}", "\u{e0001}", "\u{e0041}"] {
+            let shown = Shown(unseen.as_bytes()).to_string();
+            assert!(shown.is_ascii(), "{shown}");
+        }
     }
 }

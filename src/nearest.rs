@@ -3,7 +3,9 @@
 /// Jaro-Winkler similarity below which two names have nothing to do with each other.
 const ALIKE: f64 = 0.85;
 /// The longest name that is compared, in bytes: the comparison takes the product of the lengths.
-const LONGEST: usize = 256;
+const LONGEST: usize = 64;
+/// The most bytes that one slip adds: a character's.
+const SLIP: usize = 4;
 
 /// At most three of `names` that are spelt nearly as `name`, the nearest first.
 #[must_use]
@@ -23,7 +25,9 @@ pub fn nearest<S: AsRef<str> + Ord>(name: &str, names: impl Iterator<Item = S>) 
 /// word left out before the rest for too much in any: both are told apart.
 fn likeness(name: &str, candidate: &str) -> f64 {
     let candidate = candidate.to_lowercase();
-    let one_slip = name.len() > 2 && strsim::damerau_levenshtein(name, &candidate) == 1;
+    let one_slip = name.len() > 2
+        && name.len().abs_diff(candidate.len()) <= SLIP
+        && strsim::damerau_levenshtein(name, &candidate) == 1;
     let word = candidate
         .strip_suffix(name)
         .is_some_and(|rest| rest.ends_with(['_', '-']));

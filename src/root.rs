@@ -211,6 +211,7 @@ pub fn if_there<T>(found: Result<T, LookupError>) -> Result<Option<T>, LookupErr
 pub struct Root {
     files: Box<dyn Files>,
     directories: RefCell<Directories>,
+    links: RefCell<Links>,
 }
 
 /// Directories already resolved.
@@ -236,6 +237,56 @@ impl Directories {
     }
 }
 
+/// Links already followed.
+#[derive(Default)]
+struct Links {
+    /// How the way of each ended, and how many links were on it, itself among them.
+    known: HashMap<ImagePath, (End, usize)>,
+    /// The bytes of all these paths.
+    bytes: usize,
+    /// The bytes of all the paths that were looked at on the way of any.
+    walked: usize,
+}
+
+/// How the way of a link ends.
+#[derive(Clone)]
+enum End {
+    /// At something.
+    At(ImagePath, FileKind),
+    /// Nowhere.
+    Nowhere,
+    /// Not before there were more links than one look-up follows.
+    TooFar,
+}
+
+/// The most bytes of paths that are looked at on the ways of all links: those of a real root have a few
+/// dozen each. A hostile link leads through two thousand directories to the next such.
+const WALKED: usize = 256 << 20;
+
+impl Links {
+    fn remember(&mut self, link: ImagePath, end: End, links: usize) {
+        let real = match &end {
+            End::At(real, _) => real.as_bytes().len(),
+            _ => 0,
+        };
+        let bytes = link.as_bytes().len() + real;
+        if self.bytes + bytes <= REMEMBERED {
+            self.bytes += bytes;
+            self.known.insert(link, (end, links));
+        }
+    }
+
+    /// Goes one path further.
+    fn walk(&mut self, path: &ImagePath) -> Result<(), LookupError> {
+        self.walked += path.as_bytes().len();
+        let (what, limit) = ("bytes of paths that links lead through", WALKED);
+        match self.walked > limit {
+            true => Err(LookupError::TooMany { what, limit }),
+            false => Ok(()),
+        }
+    }
+}
+
 impl Root {
     /// The root over a store of files.
     #[must_use]
@@ -243,6 +294,7 @@ impl Root {
         Root {
             files,
             directories: RefCell::default(),
+            links: RefCell::default(),
         }
     }
 
@@ -534,6 +586,7 @@ impl Resolution<'_> {
         }
     }
 
+    /// What the link leads to; remembered, for many paths share few links.
     fn follow(
         &mut self,
         directory: &ImagePath,
@@ -541,7 +594,40 @@ impl Resolution<'_> {
         target: Vec<u8>,
     ) -> Result<(ImagePath, FileKind), LookupError> {
         self.first_link
-            .get_or_insert_with(|| (link, target.clone()));
+            .get_or_insert_with(|| (link.clone(), target.clone()));
+        let known = self.root.links.borrow().known.get(&link).cloned();
+        if let Some((end, links)) = known {
+            if self.links + links > LINK_LIMIT {
+                return Err(self.too_many_links());
+            }
+            match end {
+                End::At(real, kind) => {
+                    self.links += links;
+                    return Ok((real, kind));
+                }
+                End::Nowhere => return Err(self.nothing_there()),
+                // From here there are more left.
+                End::TooFar => {}
+            }
+        }
+        let before = self.links;
+        let led = self.follow_target(directory, &target);
+        let end = match &led {
+            Ok((real, kind)) => End::At(real.clone(), kind.clone()),
+            Err(LookupError::Dangling { .. }) => End::Nowhere,
+            Err(LookupError::Loop { .. }) => End::TooFar,
+            Err(_) => return led,
+        };
+        let mut known = self.root.links.borrow_mut();
+        known.remember(link, end, self.links - before);
+        led
+    }
+
+    fn follow_target(
+        &mut self,
+        directory: &ImagePath,
+        target: &[u8],
+    ) -> Result<(ImagePath, FileKind), LookupError> {
         self.links += 1;
         if self.links > LINK_LIMIT {
             return Err(self.too_many_links());
@@ -557,7 +643,10 @@ impl Resolution<'_> {
                 b"" | b"." => {}
                 _ if kind != FileKind::Directory => return Err(self.nothing_there()),
                 b".." => at = at.parent().unwrap_or_default(),
-                name => (at, kind) = self.step(&at, name)?,
+                name => {
+                    (at, kind) = self.step(&at, name)?;
+                    self.root.links.borrow_mut().walk(&at)?;
+                }
             }
         }
         Ok((at, kind))
@@ -662,6 +751,9 @@ pub(crate) mod memory {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     fn at(path: &str) -> ImagePath {
@@ -759,6 +851,93 @@ mod tests {
             let one_too_many = root.resolve(&at("l0/one")).unwrap_err();
             assert!(matches!(one_too_many, LookupError::Loop { .. }));
         }
+    }
+
+    /// Files that count how often they are asked.
+    struct Counted(Box<dyn Files>, Arc<AtomicUsize>);
+
+    impl Files for Counted {
+        fn kind(&self, path: &ImagePath) -> io::Result<Option<FileKind>> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0.kind(path)
+        }
+
+        fn open(&self, path: &ImagePath) -> io::Result<Box<dyn OpenFile + '_>> {
+            self.0.open(path)
+        }
+
+        fn list(&self, directory: &ImagePath) -> io::Result<Names> {
+            self.0.list(directory)
+        }
+
+        fn shown(&self, path: &ImagePath) -> String {
+            self.0.shown(path)
+        }
+    }
+
+    /// A root of links, of which each leads through so many directories to the next, the last to `end`;
+    /// and how often it was asked.
+    fn chain(links: usize, depth: usize, end: &'static str) -> (Root, Arc<AtomicUsize>) {
+        let name = |text: String| -> &'static str { text.leak() };
+        let deep = "d/".repeat(depth);
+        let link = |n: usize| name(format!("{deep}l{n}"));
+        let next = |n: usize| name(format!("/{deep}l{}", n + 1));
+        let mut made: Vec<_> = (0..links - 1).map(|n| (link(n), next(n))).collect();
+        made.push((link(links - 1), end));
+        made.extend([
+            ("first", next(links - 2)),
+            ("all", name(format!("/{deep}l0"))),
+        ]);
+        let asked = Arc::default();
+        let files = memory::root(&[("file", b"")], &made).into_files();
+        let counted = Counted(files, Arc::clone(&asked));
+        (Root::new(Box::new(counted)), asked)
+    }
+
+    #[test]
+    fn a_link_that_was_followed_is_not_followed_again() {
+        for (links, end, expected) in [
+            (38, "/file", "/file"),
+            (39, "/file", "/file"),
+            (40, "/file", "loop"),
+            (39, "/none", "nowhere"),
+            (39, "/file/below", "nowhere"),
+        ] {
+            let (root, asked) = chain(links, 50, end);
+            let mut counts = Vec::new();
+            for _ in 0..3 {
+                let found = match root.resolve(&at("all")) {
+                    Ok((real, _)) => real.to_string(),
+                    Err(LookupError::Dangling { .. }) => "nowhere".to_owned(),
+                    Err(LookupError::Loop { .. }) => "loop".to_owned(),
+                    Err(other) => other.to_string(),
+                };
+                assert_eq!(found, expected, "{links} {end}");
+                counts.push(asked.swap(0, Ordering::Relaxed));
+            }
+            assert_eq!(counts.split_off(1), [1, 1], "{links} {end}");
+        }
+    }
+
+    #[test]
+    fn what_ended_too_far_for_one_look_up_is_near_enough_for_another() {
+        let (root, _) = chain(41, 1, "/file");
+        for _ in 0..2 {
+            let too_far = root.resolve(&at("all")).unwrap_err();
+            assert!(matches!(too_far, LookupError::Loop { .. }));
+            assert_eq!(root.resolve(&at("d/l1")).unwrap().0, at("file"));
+            assert_eq!(root.resolve(&at("first")).unwrap().0, at("file"));
+        }
+    }
+
+    #[test]
+    fn links_through_more_than_is_walked_are_given_up() {
+        let links = [("one", "/d/file"), ("two", "/d/file")];
+        let root = memory::root(&[("d/file", b"")], &links);
+        root.links.borrow_mut().walked = WALKED - "dd/file".len();
+        assert!(root.resolve(&at("one")).is_ok());
+        assert!(root.resolve(&at("two")).unwrap_err().is_too_large());
+        assert!(root.resolve(&at("one")).is_ok());
     }
 
     #[test]

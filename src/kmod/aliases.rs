@@ -38,8 +38,10 @@ pub struct Cost(Cell<u64>);
 /// What all look-ups together may cost, in comparisons of bytes: a second or two. All modules of a
 /// distribution's kernel cost a small part of it; patterns and names can be made that cost more.
 const STEP_LIMIT: u64 = 1 << 29;
-/// What it costs to find a line, in the same measure.
+/// What it costs to find a line, in the same measure, and how many bytes of it are passed over at the cost
+/// of one comparison.
 const LINE_STEPS: u64 = 4;
+const BYTES_A_STEP: u64 = 32;
 
 impl Cost {
     /// Whether it is so much that no more look-ups are made: the aliases are hostile, or who asks.
@@ -71,7 +73,7 @@ impl Aliases {
         let name = normalise(name);
         let lines = lines(&self.0).take_while(|_| !cost.is_spent());
         lines.filter_map(move |line| {
-            let mut steps = cost.0.get() + LINE_STEPS;
+            let mut steps = cost.0.get() + LINE_STEPS + line.len() as u64 / BYTES_A_STEP;
             let matching = may_match(line, &name)
                 .then(|| alias(line))
                 .flatten()
@@ -306,6 +308,16 @@ mod tests {
         let name = [b'a'; 8000];
         for _ in 0..1000 {
             assert_eq!(index.matching(&name).count(), 0);
+        }
+        assert!(index.is_spent());
+    }
+
+    #[test]
+    fn to_pass_a_long_line_over_costs_as_it_is_long() {
+        let line = [b"alias b", &b"b".repeat(1 << 20)[..], b" x\n"].concat();
+        let index = AliasIndex::new(line);
+        for _ in 0..STEP_LIMIT * BYTES_A_STEP >> 20 {
+            assert_eq!(index.matching(b"a").count(), 0);
         }
         assert!(index.is_spent());
     }

@@ -26,6 +26,8 @@ pub(super) struct Exports {
     /// Sorted by name, each once, but for what was added since.
     marks: Vec<Mark>,
     modules: IndexSet<ModuleName>,
+    /// The bytes of their names.
+    modules_bytes: usize,
     has_own: bool,
 }
 
@@ -43,6 +45,9 @@ struct Mark {
 /// of today exports 50,000.
 const SYMBOL_LIMIT: usize = 1 << 19;
 const NAMES_LIMIT: usize = 16 << 20;
+/// The most modules that may export any, and bytes of their names: such a kernel has 10,000 modules.
+const MODULE_LIMIT: usize = 1 << 16;
+const MODULE_NAMES_LIMIT: usize = 4 << 20;
 
 impl Exports {
     /// Adds what the lines of a list say; of what is known already they say it better.
@@ -55,11 +60,7 @@ impl Exports {
             let names = self.names.len() + name.len();
             bounded("bytes of symbols' names", names, NAMES_LIMIT)?;
             self.has_own |= module.is_none();
-            let module = module.map(|module| {
-                let module = ModuleName::new(module);
-                let known = self.modules.get_index_of(&module);
-                known.unwrap_or_else(|| self.modules.insert_full(module).0) as u32
-            });
+            let module = module.map(|module| self.number(module)).transpose()?;
             let start = self.names.len() as u32;
             self.names.extend_from_slice(name);
             let end = self.names.len() as u32;
@@ -72,6 +73,20 @@ impl Exports {
         }
         self.sort();
         Ok(())
+    }
+
+    /// The number of a module.
+    fn number(&mut self, module: &[u8]) -> Result<u32, LookupError> {
+        let module = ModuleName::new(module);
+        if let Some(known) = self.modules.get_index_of(&module) {
+            return Ok(known as u32);
+        }
+        let (count, bytes) = (self.modules.len() + 1, module.as_bytes().len());
+        bounded("modules that export symbols", count, MODULE_LIMIT)?;
+        self.modules_bytes += bytes;
+        let what = "bytes of the names of such modules";
+        bounded(what, self.modules_bytes, MODULE_NAMES_LIMIT)?;
+        Ok(self.modules.insert_full(module).0 as u32)
     }
 
     /// Adds those symbols of a list that are not known yet.
@@ -133,4 +148,36 @@ fn bounded(what: &'static str, count: usize, limit: usize) -> Result<(), LookupE
 fn name_of<'n>(names: &'n [u8], mark: &Mark) -> &'n [u8] {
     let range = mark.start as usize..mark.end as usize;
     names.get(range).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_modules_are_kept_than_any_kernel_has() {
+        for (count, length, expected) in [
+            (MODULE_LIMIT, 8, None),
+            (MODULE_LIMIT + 1, 8, Some("more than the 65536 modules")),
+            (MODULE_NAMES_LIMIT >> 10, 1024, None),
+            (
+                (MODULE_NAMES_LIMIT >> 10) + 1,
+                1024,
+                Some("more than the 4194304 bytes"),
+            ),
+        ] {
+            let names: Vec<String> = (0..count).map(|n| format!("{n:0length$}")).collect();
+            let mut exports = Exports::default();
+            let lines = names
+                .iter()
+                .map(|name| (&b"a"[..], None, Some(name.as_bytes())));
+            let added = exports.add(lines).map_err(|error| error.to_string());
+            let refused = added.err().unwrap_or_default();
+            assert!(
+                refused.starts_with(expected.unwrap_or_default()),
+                "{refused}"
+            );
+            assert_eq!(refused.is_empty(), expected.is_none(), "{refused}");
+        }
+    }
 }
