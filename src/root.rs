@@ -244,7 +244,7 @@ struct Links {
     known: HashMap<ImagePath, (End, usize)>,
     /// The bytes of all these paths.
     bytes: usize,
-    /// The bytes of all the paths that were looked at on the way of any.
+    /// What it cost to follow them, in bytes of the paths that were looked at.
     walked: usize,
 }
 
@@ -259,9 +259,11 @@ enum End {
     TooFar,
 }
 
-/// The most bytes of paths that are looked at on the ways of all links: those of a real root have a few
-/// dozen each. A hostile link leads through two thousand directories to the next such.
-const WALKED: usize = 256 << 20;
+/// The most that it may cost to follow all links: one of a real root has a few hundred bytes on its way. A
+/// hostile one leads through two thousand directories to the next such.
+const WALKED: usize = 128 << 20;
+/// What it costs to look at a path beside its bytes.
+const STEP: usize = 64;
 
 impl Links {
     fn remember(&mut self, link: ImagePath, end: End, links: usize) {
@@ -276,10 +278,10 @@ impl Links {
         }
     }
 
-    /// Goes one path further.
+    /// Goes on from a path.
     fn walk(&mut self, path: &ImagePath) -> Result<(), LookupError> {
-        self.walked += path.as_bytes().len();
-        let (what, limit) = ("bytes of paths that links lead through", WALKED);
+        self.walked += STEP + path.as_bytes().len();
+        let (what, limit) = ("bytes of paths on the ways of links", WALKED);
         match self.walked > limit {
             true => Err(LookupError::TooMany { what, limit }),
             false => Ok(()),
@@ -639,14 +641,12 @@ impl Resolution<'_> {
         };
         let mut kind = FileKind::Directory;
         for component in target.split(|&b| b == b'/') {
+            self.root.links.borrow_mut().walk(&at)?;
             match component {
                 b"" | b"." => {}
                 _ if kind != FileKind::Directory => return Err(self.nothing_there()),
                 b".." => at = at.parent().unwrap_or_default(),
-                name => {
-                    (at, kind) = self.step(&at, name)?;
-                    self.root.links.borrow_mut().walk(&at)?;
-                }
+                name => (at, kind) = self.step(&at, name)?,
             }
         }
         Ok((at, kind))
@@ -934,7 +934,7 @@ mod tests {
     fn links_through_more_than_is_walked_are_given_up() {
         let links = [("one", "/d/file"), ("two", "/d/file")];
         let root = memory::root(&[("d/file", b"")], &links);
-        root.links.borrow_mut().walked = WALKED - "dd/file".len();
+        root.links.borrow_mut().walked = WALKED - 3 * STEP - "d".len();
         assert!(root.resolve(&at("one")).is_ok());
         assert!(root.resolve(&at("two")).unwrap_err().is_too_large());
         assert!(root.resolve(&at("one")).is_ok());

@@ -11,14 +11,17 @@ use crate::image_path::ImagePath;
 
 /// The most links that a look-up follows (the kernel's `MAXSYMLINKS`).
 const LINK_LIMIT: usize = 40;
-/// The most components that are looked up one by one in all; links could make of each entry tens of
-/// thousands, where real ones make a few.
-const STEP_LIMIT: usize = 1 << 22;
+/// The most that it may cost to look components up one by one, in bytes of the paths that they make: links
+/// could make of each entry tens of thousands of 4 KiB, where real ones make a few of a hundred.
+const WALKED_LIMIT: usize = 512 << 20;
+/// What it costs to look one up beside those bytes.
+const STEP: usize = 64;
 
 /// What stands where.
 pub struct Places<'p> {
     at: HashMap<Cow<'p, ImagePath>, Place<'p>>,
-    steps: usize,
+    /// What it has cost to look components up.
+    walked: usize,
 }
 
 struct Place<'p> {
@@ -62,7 +65,7 @@ impl<'p> Places<'p> {
     pub fn of_kernel() -> Places<'p> {
         let mut places = Places {
             at: HashMap::new(),
-            steps: 0,
+            walked: 0,
         };
         for (path, file_type) in [
             ("", FileType::Directory),
@@ -141,8 +144,8 @@ impl<'p> Places<'p> {
         let mut ahead: Vec<Vec<u8>> = Vec::new();
         push(&mut ahead, path.as_bytes());
         while let Some(name) = ahead.pop() {
-            self.steps += 1;
-            if self.steps > STEP_LIMIT {
+            self.walked += STEP + real.as_bytes().len();
+            if self.walked > WALKED_LIMIT {
                 return Err(End::Unknown);
             }
             if name == b".." {
