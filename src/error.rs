@@ -339,7 +339,7 @@ impl Explain for Obstacle {
                 "a directory called as the kernel's release, here or in usr/lib/modules".to_owned()
             }
             Obstacle::KernelUnknown { there, .. } | Obstacle::KernelNotSaid { there } => {
-                format!("one of {}", there.join(", "))
+                format!("one of {}", some_of(there))
             }
             Obstacle::KernelVersion(_) => "a version first, as in 6.1.0-43-amd64".to_owned(),
             Obstacle::ManifestUnknown { .. } => {
@@ -415,6 +415,18 @@ impl Explain for Obstacle {
                 "use the image: it is good; for its report, run this again with -f".to_owned()
             }
         }
+    }
+}
+
+/// The most kernels that are told by name.
+const TOLD: usize = 20;
+
+/// Names one after the other, and how many more there are than are told.
+fn some_of(names: &[String]) -> String {
+    let told = names.get(..TOLD).unwrap_or(names).join(", ");
+    match names.len().checked_sub(TOLD) {
+        None | Some(0) => told,
+        Some(more) => format!("{told}, and {more} more"),
     }
 }
 

@@ -90,6 +90,8 @@ pub trait Files: Sync {
 
 /// The most links one look-up follows, as Linux has it (`MAXSYMLINKS`).
 const LINK_LIMIT: usize = 40;
+/// The most bytes of paths that a walk keeps: those of the modules of a real kernel have half of one MiB.
+const KEPT: usize = 16 << 20;
 /// The deepest directory a walk enters: no real tree comes near, and a bind mount of a directory
 /// into itself must end.
 const DEPTH_LIMIT: usize = 32;
@@ -407,7 +409,7 @@ impl Root {
     /// under `top`: so links that lead round in a circle end.
     ///
     /// # Errors
-    /// As [`Root::list`], for any directory on the way.
+    /// As [`Root::list`], for any directory on the way; and when there is more than in any real one.
     pub fn walk(
         &self,
         top: &ImagePath,
@@ -421,6 +423,7 @@ impl Root {
             skipped,
             entered: HashSet::new(),
             linked: VecDeque::from([(top.clone(), real, 0)]),
+            kept: 0,
             met: Walked::default(),
         };
         while let Some((path, real, depth)) = walk.linked.pop_front() {
@@ -451,6 +454,8 @@ struct Walk<'w> {
     /// Directories that links led to, where they really lie, and how deep the links do: they wait
     /// until all that can be had without them is.
     linked: VecDeque<(ImagePath, ImagePath, usize)>,
+    /// The bytes of all these paths, and of those that were met.
+    kept: usize,
     met: Walked,
 }
 
@@ -464,13 +469,14 @@ impl Walk<'_> {
         if depth > DEPTH_LIMIT || !self.entered.insert(real.clone()) {
             return Ok(());
         }
+        self.count(&real)?;
         for (name, kind) in self.root.at(directory, self.root.list(&real))?.1 {
             if !self.skipped.contains(&name.as_slice()) {
                 let path = directory.join(&name)?;
                 match kind {
                     FileKind::Directory => self.enter(&path, real.join(&name)?, depth + 1)?,
                     FileKind::Symlink(_) => self.follow(path, depth + 1)?,
-                    kind => self.keep(path, kind == FileKind::Regular),
+                    kind => self.keep(path, kind == FileKind::Regular)?,
                 }
             }
         }
@@ -479,18 +485,34 @@ impl Walk<'_> {
 
     fn follow(&mut self, link: ImagePath, depth: usize) -> Result<(), LookupError> {
         match self.root.resolve(&link) {
-            Ok((real, FileKind::Directory)) => self.linked.push_back((link, real, depth)),
+            Ok((real, FileKind::Directory)) => {
+                self.count(&link)?;
+                self.count(&real)?;
+                self.linked.push_back((link, real, depth));
+                Ok(())
+            }
             // What is under it nobody would miss, were it a directory.
             Err(error) if error.is_io() && !(self.wanted)(link.file_name()) => {
-                return self.root.at(&link, Err(error));
+                self.root.at(&link, Err(error))
             }
             led => self.keep(link, matches!(led, Ok((_, FileKind::Regular)))),
         }
-        Ok(())
     }
 
-    fn keep(&mut self, path: ImagePath, is_file: bool) {
+    fn count(&mut self, path: &ImagePath) -> Result<(), LookupError> {
+        self.kept += path.as_bytes().len();
+        let (what, limit) = ("bytes of paths", KEPT);
+        match self.kept > limit {
+            true => self
+                .root
+                .at(path, Err(LookupError::TooMany { what, limit })),
+            false => Ok(()),
+        }
+    }
+
+    fn keep(&mut self, path: ImagePath, is_file: bool) -> Result<(), LookupError> {
         if (self.wanted)(path.file_name()) {
+            self.count(&path)?;
             let met = &mut self.met;
             let kept = if is_file {
                 &mut met.files
@@ -499,6 +521,7 @@ impl Walk<'_> {
             };
             kept.push(path);
         }
+        Ok(())
     }
 }
 
@@ -981,6 +1004,31 @@ mod tests {
         let unusable = paths(&["m/gone.ko", "m/k/loop.ko"]);
         assert_eq!(walked("m").unwrap(), Walked { files, unusable });
         assert!(walked("none").unwrap_err().is_missing());
+    }
+
+    #[test]
+    fn a_walk_keeps_no_more_paths_than_a_kernels_modules_have() {
+        struct Endless;
+        impl Files for Endless {
+            fn kind(&self, _: &ImagePath) -> io::Result<Option<FileKind>> {
+                Ok(Some(FileKind::Directory))
+            }
+
+            fn open(&self, _: &ImagePath) -> io::Result<Box<dyn OpenFile + '_>> {
+                Err(io::ErrorKind::NotFound.into())
+            }
+
+            fn list(&self, _: &ImagePath) -> io::Result<Names> {
+                let name = |n: usize| (format!("{n:0250}").into_bytes(), FileKind::Directory);
+                Ok((0..100).map(name).collect())
+            }
+
+            fn shown(&self, path: &ImagePath) -> String {
+                path.to_string()
+            }
+        }
+        let walked = Root::new(Box::new(Endless)).walk(&at("d"), &|_| true, &[]);
+        assert!(walked.unwrap_err().is_too_large());
     }
 
     #[test]

@@ -28,6 +28,8 @@ fn kernels_of_both_places_are_told_together_and_the_one_in_lib_is_taken() {
     let second = "os.makedirs('root/usr/lib/modules/6.1.0')";
     let both = format!("expected: one of {KERNEL}, 6.1.0");
     assert_refused(&[(second, &[], 2, &["several kernels", &both])]);
+    let many = "for i in range(1000): os.makedirs(f'root/usr/lib/modules/6.{i:03}')";
+    assert_refused(&[(many, &[], 2, &["6.018, and 981 more\n"])]);
     let same = "os.makedirs(f'root/usr/lib/modules/{K}')";
     assert_built(same, &[]);
     let merged = "os.mkdir('root/usr'); os.rename('root/lib', 'root/usr/lib'); \

@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 use super::MODULE_PLACES;
 use crate::compress::{detect, unpack};
@@ -21,8 +22,10 @@ use crate::root::{Files, LookupError, OpenFile, Root, if_there};
 const NOT_ENTERED: [&[u8]; 2] = [b"build", b"source"];
 /// The most modules of one name that are read: real kernels have one, and one in `updates`.
 const ALIKE: usize = 16;
-/// The largest compressed module that is unpacked, in bytes, before and after.
-const UNPACKED_LIMIT: usize = 48 << 20;
+/// The largest compressed module that is read, in bytes, and what it may unpack to: amdgpu, the largest of
+/// all, has 20 MiB.
+const PACKED_LIMIT: u64 = 12 << 20;
+const UNPACKED_LIMIT: usize = 32 << 20;
 /// The largest `.modinfo` that is kept, in bytes.
 const MODINFO_LIMIT: usize = 1 << 20;
 /// The most bytes that are read and unpacked for one image: all modules of a kernel are half of it.
@@ -33,6 +36,8 @@ pub(super) struct OwnModules {
     files: Box<dyn Files>,
     /// Where those of a name really lie.
     paths: HashMap<ModuleName, Vec<ImagePath>>,
+    /// Images are judged side by side, but no two compressed modules are in memory at a time.
+    unpacking: Mutex<()>,
 }
 
 /// What is asked of a module in the root.
@@ -78,7 +83,11 @@ impl OwnModules {
             break;
         }
         let files = root.into_files();
-        Ok(OwnModules { files, paths })
+        Ok(OwnModules {
+            files,
+            paths,
+            unpacking: Mutex::default(),
+        })
     }
 
     /// Those called `name` that can be read within the budget, each with where it lies.
@@ -94,9 +103,27 @@ impl OwnModules {
                 file: file.as_ref(),
                 budget,
             };
-            Some((path, read(&file)?))
+            Some((path, self.read(&file)?))
         });
         read.collect()
+    }
+
+    /// What is asked of the module in `file`; nothing where it cannot be read.
+    fn read(&self, file: &Metered<'_>) -> Option<OwnModule> {
+        if detect(&part(file, 0, file.size().min(8))?).is_none() {
+            return module(file);
+        }
+        if file.size() > PACKED_LIMIT {
+            return None;
+        }
+        let alone = self.unpacking.lock();
+        let _alone = alone.unwrap_or_else(PoisonError::into_inner);
+        let packed = part(file, 0, file.size())?;
+        let unpacked = unpack(&packed, UNPACKED_LIMIT).ok();
+        drop(packed);
+        let size = unpacked.as_ref().map_or(UNPACKED_LIMIT, Vec::len);
+        file.budget.take(size).ok()?;
+        module(&unpacked?.as_slice())
     }
 }
 
@@ -115,21 +142,6 @@ impl OpenFile for Metered<'_> {
         self.budget.take(buf.len())?;
         self.file.read_exact_at(buf, offset)
     }
-}
-
-/// What is asked of the module in `file`; nothing where it cannot be read.
-fn read(file: &Metered<'_>) -> Option<OwnModule> {
-    if detect(&part(file, 0, file.size().min(8))?).is_none() {
-        return module(file);
-    }
-    if file.size() > UNPACKED_LIMIT as u64 {
-        return None;
-    }
-    let packed = part(file, 0, file.size())?;
-    let unpacked = unpack(&packed, UNPACKED_LIMIT).ok();
-    let size = unpacked.as_ref().map_or(UNPACKED_LIMIT, Vec::len);
-    file.budget.take(size).ok()?;
-    module(&unpacked?.as_slice())
 }
 
 fn module(file: &dyn OpenFile) -> Option<OwnModule> {
