@@ -263,9 +263,9 @@ enum End {
 
 /// The most that it may cost to follow all links: one of a real root has a few hundred bytes on its way. A
 /// hostile one leads through two thousand directories to the next such.
-const WALKED: usize = 128 << 20;
+const WALKED: usize = 32 << 20;
 /// What it costs to look at a path beside its bytes.
-const STEP: usize = 64;
+const STEP: usize = 16;
 
 impl Links {
     fn remember(&mut self, link: ImagePath, end: End, links: usize) {
@@ -1019,7 +1019,7 @@ mod tests {
             }
 
             fn list(&self, _: &ImagePath) -> io::Result<Names> {
-                let name = |n: usize| (format!("{n:0250}").into_bytes(), FileKind::Directory);
+                let name = |n: usize| (format!("{n:0100}").into_bytes(), FileKind::Directory);
                 Ok((0..100).map(name).collect())
             }
 

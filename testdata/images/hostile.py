@@ -256,6 +256,20 @@ def doubling():
         yield entry(b"l59/%d" % number, FILE, b"#!/l59/sh\n")
 
 
+def deep_links():
+    """Each leads through two thousand directories to the next, and many names to the first."""
+    far = b"/".join([b"d"] * 1990)
+    for depth in range(1990):
+        yield entry(far[:2 * depth + 1], DIRECTORY)
+    for number in range(38):
+        yield entry(far + b"/l%d" % number, LINK, b"/" + far + b"/l%d" % (number + 1))
+    yield entry(far + b"/l38", LINK, b"/f")
+    yield entry(b"f", FILE, b"x")
+    yield entry(b"first", LINK, b"/" + far + b"/l0")
+    for number in range(many(50_000)):
+        yield entry(b"l%d" % number, LINK, b"first")
+
+
 def deep():
     """One directory in the other, each with an entry of its own, down to where names are too long,
     and on."""
@@ -420,6 +434,7 @@ IMAGES = {
     "links-in-a-circle": listed(circle),
     "links-that-double": listed(doubling),
     "links-each-to-the-next": listed(links),
+    "links-through-2000-directories": listed(deep_links),
     "many-directories": listed(numbered(b"d%d", DIRECTORY)),
     "many-files": listed(numbered(b"f%d", 0o100666, b"x")),
     "many-modules": listed(modules),

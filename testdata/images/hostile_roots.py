@@ -94,6 +94,10 @@ def costly_aliases():
     return b"".join(b"m%d.alias=a*a*a*a*a*b\0" % number for number in range(many(100_000)))
 
 
+def long_alias():
+    return b"x.alias=z" + b"q" * (16 * MIB - 32) + b"\0"
+
+
 def sparse_module(root):
     put(root, f"{MODULES}/m.ko", module())
     with pathlib.Path(root, MODULES, "m.ko").open("r+b") as file:
@@ -132,6 +136,7 @@ ROOTS = {
     "symvers-of-30-mib": holding(f"{MODULES}/symvers.gz", symvers(30), quick_gzip),
     "symvers-of-one-symbol": holding(f"{MODULES}/build/Module.symvers", symvers(30, b"0x%d s m\n")),
     "symvers-of-long-names": holding(f"{MODULES}/build/Module.symvers", symvers(30, b"0x1 " + b"s" * 500 + b"%d m\n")),
+    "symvers-of-many-modules": holding(f"{MODULES}/symvers.gz", symvers(30, b"0x1 s mmmmmmmm%d\n"), quick_gzip),
     "symvers-everywhere": short_symvers_everywhere,
     "system-map-of-64-mib": holding(f"boot/System.map-{KERNEL}", lambda: lines(b"0 r __ksymtab_%d\n", many(64 * MIB))),
     "configuration-of-64-mib": holding(f"boot/config-{KERNEL}", lambda: lines(b"CONFIG_%d=y\n", many(64 * MIB))),
@@ -141,6 +146,7 @@ ROOTS = {
     "builtin-modinfo-of-64-mib": builtin("modules.builtin.modinfo", lambda: lines(b"m.alias=%d\0", many(64 * MIB))),
     "builtin-modinfo-of-7-mib": builtin("modules.builtin.modinfo", lambda: lines(b"m.alias=%d\0", many(7 * MIB))),
     "builtin-aliases-that-nearly-match": builtin("modules.builtin.modinfo", costly_aliases),
+    "builtin-alias-of-16-mib": builtin("modules.builtin.modinfo", long_alias),
     "builtin-of-2500-releases": many_releases,
     "module-of-512-mib": sparse_module,
     "modules-that-unpack-to-47-gib": packed_modules,
