@@ -318,7 +318,7 @@ mod tests {
     fn to_pass_a_long_line_over_costs_as_it_is_long() {
         let line = [b"alias b", &b"b".repeat(1 << 20)[..], b" x\n"].concat();
         let index = AliasIndex::new(line);
-        for _ in 0..STEP_LIMIT * BYTES_A_STEP >> 20 {
+        for _ in 0..(STEP_LIMIT * BYTES_A_STEP) >> 20 {
             assert_eq!(index.matching(b"a").count(), 0);
         }
         assert!(index.is_spent());

@@ -75,15 +75,20 @@ impl Resolution<'_> {
             .get_or_insert_with(|| (link.clone(), target.clone()));
         let known = self.root.links.borrow().known.get(&link).cloned();
         if let Some((end, links)) = known {
-            if self.links + links > LINK_LIMIT {
-                return Err(self.too_many_links());
-            }
+            let reached = self.links + links;
             match end {
+                _ if reached > LINK_LIMIT => {
+                    self.links = reached;
+                    return Err(self.too_many_links());
+                }
                 End::At(real, kind) => {
-                    self.links += links;
+                    self.links = reached;
                     return Ok((real, kind));
                 }
-                End::Nowhere => return Err(self.nothing_there()),
+                End::Nowhere => {
+                    self.links = reached;
+                    return Err(self.nothing_there());
+                }
                 // From here there are more left.
                 End::TooFar => {}
             }
