@@ -50,6 +50,8 @@ pub enum Error {
 pub enum Obstacle {
     /// The input was judged bad, or could not be read.
     Input(Fault),
+    /// What the guest's root says of its kernel cannot be used: no image was judged by it.
+    GuestRoot(Fault),
     /// The arguments make no sense together or apart; in the parser's words.
     CommandLine(String),
     /// A directory that an option names cannot be had.
@@ -256,6 +258,7 @@ impl Explain for Obstacle {
     fn is_judgement(&self) -> bool {
         match self {
             Obstacle::Input(fault) => fault.is_judgement(),
+            Obstacle::GuestRoot(_) => false,
             Obstacle::Place(fault) => fault.is_judgement(),
             Obstacle::NotUtf8
             | Obstacle::InImage(_)
@@ -272,7 +275,7 @@ impl Explain for Obstacle {
 
     fn found(&self) -> String {
         match self {
-            Obstacle::Input(fault) => fault.found(),
+            Obstacle::Input(fault) | Obstacle::GuestRoot(fault) => fault.found(),
             Obstacle::CommandLine(words) => words.clone(),
             Obstacle::Judged(finding) => format!("{} ({})", finding.found, finding.rule.name),
             Obstacle::Place(fault) => fault.found(),
@@ -312,7 +315,7 @@ impl Explain for Obstacle {
 
     fn expected(&self) -> String {
         match self {
-            Obstacle::Input(fault) => fault.expected(),
+            Obstacle::Input(fault) | Obstacle::GuestRoot(fault) => fault.expected(),
             Obstacle::Judged(finding) => finding.expected.clone(),
             Obstacle::Place(fault) => fault.expected(),
             Obstacle::BadPath(_) => "a path inside the image".to_owned(),
@@ -363,7 +366,7 @@ impl Explain for Obstacle {
 
     fn advice(&self) -> String {
         match self {
-            Obstacle::Input(fault) => fault.advice(),
+            Obstacle::Input(fault) | Obstacle::GuestRoot(fault) => fault.advice(),
             Obstacle::Judged(finding) => as_advice(finding.cure),
             Obstacle::Place(fault) => fault.advice(),
             Obstacle::BadPath(_) | Obstacle::UnknownType(_) => {

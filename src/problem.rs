@@ -206,7 +206,7 @@ impl Explain for Fault {
         match self {
             Fault::Lookup(error)
             | Fault::Module(ModuleFault::Lookup(error))
-            | Fault::Order(OrderFault::Lookup(error)) => !error.is_io() && !error.is_too_large(),
+            | Fault::Order(OrderFault::Lookup(error)) => !error.is_io(),
             Fault::Module(ModuleFault::Module(ModuleError::Io(_))) => false,
             _ => true,
         }

@@ -168,7 +168,11 @@ fn guest_kernel(args: &InspectArgs, obstacles: &mut Obstacles) -> Option<GuestKe
     let kernel = obstacles.keep(choose_kernel(args.kernel.as_deref(), &root))?;
     let shown = root.shown(&kernel.modules);
     let read = GuestKernel::read(&root, &kernel.name).and_then(|read| read.with_modules(root));
-    obstacles.keep(read.map_err(|error| Problem::of_lookup(shown, error)))
+    let unusable = |error| {
+        let Problem { place, fault } = Problem::of_lookup(shown, error);
+        Problem::<Obstacle>::new(place, Obstacle::GuestRoot(fault))
+    };
+    obstacles.keep(read.map_err(unusable))
 }
 
 /// A report, as text with an empty line between two.
