@@ -9,6 +9,7 @@ use crate::cli::KernelArgs;
 use crate::error::Obstacle;
 use crate::host::directory::DirectoryFiles;
 use crate::image_path::{ImagePath, Shown};
+use crate::kmod::MODULE_PLACES;
 use crate::kmod::config::ModprobeConfig;
 use crate::nearest::nearest;
 use crate::problem::Problem;
@@ -69,10 +70,6 @@ pub(super) fn open_root(
         }
     }
 }
-
-/// Where kernels have their modules, the strongest first. What a usr-merged system's package holds
-/// lies in the second, and in the first only where the system's own `/lib -> usr/lib` is there too.
-const MODULE_PLACES: [&str; 2] = ["lib/modules", "usr/lib/modules"];
 
 /// The kernel that is meant: the one named, or the only one there is.
 pub(super) fn choose_kernel(named: Option<&str>, root: &Root) -> Result<Kernel, Problem<Obstacle>> {

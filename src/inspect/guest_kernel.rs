@@ -12,8 +12,10 @@ mod own_modules;
 
 use crate::compress::{UnpackError, detect, unpack};
 use crate::image_path::ImagePath;
+use crate::kmod::MODULE_PLACES;
 use crate::kmod::builtin::Builtin;
 use crate::kmod::line_index::LineIndex;
+use crate::kmod::lines::lines;
 use crate::kmod::name::ModuleName;
 use crate::root::{LookupError, Root};
 
@@ -54,8 +56,6 @@ const SYMBOLS_LIMIT: usize = 32 << 20;
 const LIST_LIMIT: usize = 4 << 20;
 /// The largest `modules.builtin.modinfo`: that of a kernel with everything built in.
 const MODINFO_LIMIT: usize = 16 << 20;
-/// Where kernels have their modules, the strongest first.
-const MODULE_PLACES: [&str; 2] = ["lib/modules", "usr/lib/modules"];
 /// Where lists of symbols lie, of the best kind first; RELEASE stands for itself. Debian's and Red
 /// Hat's packages of headers, the build tree, Red Hat's kernel package.
 const SYMVERS: [&str; 9] = [
@@ -224,11 +224,6 @@ fn read(root: &Root, path: &str, limit: usize) -> Result<Option<Vec<u8>>, Lookup
         }
         unpacked => Ok(unpacked.ok()),
     }
-}
-
-/// The lines of a text.
-fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|&byte| byte == b'\n')
 }
 
 /// `CRC NAME MODULE EXPORT_TYPE`, the module `vmlinux` for the kernel itself.

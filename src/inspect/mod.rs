@@ -37,6 +37,7 @@ use architecture::architecture;
 use boot::Boot;
 use finding::Finding;
 use guest_kernel::GuestKernel;
+use loading::Loading;
 use memory::Memory;
 use picture::{Content, Picture};
 use read::Depth;
@@ -187,6 +188,12 @@ pub struct Case<'c> {
 }
 
 impl Case<'_> {
+    /// What loads the image's modules.
+    #[must_use]
+    pub fn loading(&self) -> Loading {
+        Loading::of(self.tree, self.boot.own_shell(), self.boot.on_demand)
+    }
+
     /// The release of the guest's kernel, where all of it was said: by its root, or by itself.
     #[must_use]
     pub fn release(&self) -> Option<&str> {

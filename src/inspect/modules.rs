@@ -13,6 +13,7 @@ use super::tree::Tree;
 use crate::archive::FileType;
 use crate::image_path::{ImagePath, Shown};
 use crate::kernel_version::is_directory_of;
+use crate::kmod::MODULE_PLACES;
 use crate::kmod::aliases::Cost;
 use crate::kmod::builtin::Builtin;
 use crate::kmod::name::ModuleName;
@@ -91,7 +92,7 @@ impl<'c> Modules<'c> {
         let lists = directories.into_iter().filter_map(|release| {
             let release = String::from_utf8_lossy(release);
             let at = |place| tree.text(&format!("{place}/{release}/modules.builtin"));
-            at("lib/modules").or_else(|| at("usr/lib/modules"))
+            MODULE_PLACES.into_iter().find_map(at)
         });
         Modules {
             unread: unread(tree),

@@ -20,7 +20,7 @@ pub const BINARY_LIMIT: u64 = 48 << 20;
 /// The longest target of a link that is kept, in bytes: `PATH_MAX`.
 const LINK_LIMIT: u32 = 4096;
 /// The largest text that is kept, in bytes: of real images the lists of all a kernel's modules.
-const TEXT_LIMIT: u64 = 2 << 20;
+pub const TEXT_LIMIT: u64 = 2 << 20;
 /// The most bytes of texts that are kept in all, but for an init: there is nothing to judge it by else.
 const TEXTS_LIMIT: u64 = 16 << 20;
 /// The bytes that an entry takes besides what is kept of it, about: in the models of the kernel and of

@@ -14,7 +14,7 @@ pub(super) fn ranges(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
 }
 
 /// Each line of `text`, without its end.
-pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     ranges(text).map(|line| text.get(line).unwrap_or_default())
 }
 

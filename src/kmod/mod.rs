@@ -9,10 +9,14 @@ pub mod builtin;
 pub mod config;
 pub mod dep_file;
 pub mod line_index;
-mod lines;
+pub(crate) mod lines;
 pub mod modinfo;
 pub mod module_file;
 pub mod name;
 pub mod note;
 pub mod order;
 pub mod tree;
+
+/// Where kernels have their modules, the strongest first. What a usr-merged system's package holds
+/// lies in the second, and in the first only where the system's own `/lib -> usr/lib` is there too.
+pub const MODULE_PLACES: [&str; 2] = ["lib/modules", "usr/lib/modules"];

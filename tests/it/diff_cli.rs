@@ -178,6 +178,15 @@ fn a_file_of_several_names_is_compared_by_its_data_wherever_that_stands() {
 }
 
 #[test]
+fn the_top_directory_is_in_every_guest_named_or_not() {
+    let named = [&[directory(".")], &entries()[..]].concat();
+    let shelf = Shelf::of(&[("a", &archive(&entries())), ("b", &archive(&named))]);
+    let said = "the same for a guest; different only in size, the order or the spelling of names\n";
+    assert_eq!(shelf.prints(&["diff", "a", "b"]), said);
+    assert_eq!(shelf.prints(&["diff", "b", "a"]), said);
+}
+
+#[test]
 fn another_order_of_loading_is_a_difference() {
     let image = sound(&[]);
     let script = shelf_init(&image);

@@ -704,6 +704,52 @@ fn causes_are_told_before_what_they_bring_about_and_errors_before_warnings() {
 }
 
 #[test]
+fn one_cause_is_told_once_and_only_under_a_cause_that_is_told() {
+    let image = archive(&[directory("d"), file("d/a", vec![1; 4096])]);
+    let (first, rest) = image.split_at(2000);
+    let shelf = Shelf::of(&[
+        ("behind", &[&image[..], b"junk"].concat()),
+        ("cut", &GZIP.run(&["-nc"], &image)[..60]),
+        (
+            "parts",
+            &[GZIP.run(&["-nc"], first), GZIP.run(&["-nc"], rest)].concat(),
+        ),
+    ]);
+    let behind: &[&str] = &["--allow", "trailing-bytes"];
+    let cut: &[&str] = &["--allow", "damaged-compression"];
+    for (image, options, expected) in [
+        ("behind", &[][..], &["trailing-bytes"][..]),
+        ("behind", behind, &["kernel-stops-unpacking"]),
+        ("cut", &[], &["damaged-compression"]),
+        ("cut", cut, &["entry-cut"]),
+        ("parts", &[], &["entry-cut"]),
+    ] {
+        let arguments = [
+            &["inspect", "--json", "--allow", "warnings", image],
+            options,
+        ]
+        .concat();
+        let (code, out, _) = shelf.says(&arguments);
+        let findings = documents(&out)[0]["findings"].as_array().unwrap().clone();
+        let errors = findings
+            .iter()
+            .filter(|finding| finding["severity"] == "error");
+        let errors: Vec<_> = errors.map(|finding| finding["rule"].clone()).collect();
+        let is_of_archive = |rule: &Value| {
+            ["no-init", "missing-parent", "no-xen-block-driver"]
+                .iter()
+                .all(|other| rule != other)
+        };
+        let errors: Vec<_> = errors.into_iter().filter(is_of_archive).collect();
+        assert_eq!(
+            (code, errors),
+            (1, expected.iter().map(|&rule| json!(rule)).collect()),
+            "{image} {options:?}"
+        );
+    }
+}
+
+#[test]
 fn an_init_that_loads_for_devices_alone_is_told_so() {
     let shelf = Shelf::of(&[("image", &made_by_others("dracut-list-gzip"))]);
     let (_, out, _) = shelf.says(&["inspect", "image"]);

@@ -290,6 +290,39 @@ fn a_file_of_which_only_the_name_is_left_is_no_program() {
 }
 
 #[test]
+fn a_loader_that_nobody_may_execute_and_a_library_that_is_none_are_told() {
+    const PCRE: &str = "usr/lib/x86_64-linux-gnu/libpcre2-8.so.0";
+    let selinux = format!("{LIBRARIES}/libselinux.so.1: it needs libpcre2-8.so.0");
+    let none = vec![format!(
+        "error library-missing {selinux}; /{PCRE} is no ELF file"
+    )];
+    for (path, instead, expected) in [
+        (LOADER, program(LOADER, built(LOADER)), vec![]),
+        (
+            LOADER,
+            file(LOADER, built(LOADER)),
+            vec![format!(
+                "error interpreter-missing bin/mount: its loader is /{LOADER}, which has mode 0644"
+            )],
+        ),
+        (PCRE, file(PCRE, "a text\n"), none.clone()),
+        (PCRE, file(PCRE, [0; 999]), none),
+        // Of an empty one that is told.
+        (
+            PCRE,
+            file(PCRE, ""),
+            vec![format!("error empty-program {PCRE}: an empty file")],
+        ),
+    ] {
+        let found = found(
+            &judged(image(&[path], vec![instead]), &Guest::default()),
+            &[&rules()[..], empty::RULES].concat(),
+        );
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
 fn an_interpreters_path_ends_at_its_first_nul_and_its_segment_at_one() {
     let mount = built("usr/bin/mount");
     let path = b"/lib64/ld-linux-x86-64.so.2\0";

@@ -9,11 +9,11 @@ use std::fmt;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-use super::MODULE_PLACES;
 use crate::compress::{detect, unpack};
 use crate::elf::module::ModuleFacts;
 use crate::image_path::ImagePath;
 use crate::inspect::module::{Build, SIGNATURE_END};
+use crate::kmod::MODULE_PLACES;
 use crate::kmod::modinfo::Modinfo;
 use crate::kmod::name::{ModuleName, is_module_file};
 use crate::root::{Files, LookupError, OpenFile, Root, if_there};

@@ -6,8 +6,9 @@ use crate::image_path::ImagePath;
 use crate::inspect::Case;
 use crate::inspect::boot::Loader;
 use crate::inspect::finding::{Finding, Rule, Severity};
-use crate::inspect::loading::{Loading, Program};
+use crate::inspect::loading::Program;
 use crate::inspect::modules::{Member, Modules, few};
+use crate::kmod::MODULE_PLACES;
 use crate::kmod::dep_file::DepFile;
 use crate::kmod::name::ModuleName;
 
@@ -60,7 +61,7 @@ fn missing(case: &Case<'_>, modules: &Modules<'_>) -> Vec<Finding> {
     if !by_name && !case.boot.on_demand {
         return Vec::new();
     }
-    let loading = Loading::of(case.tree, case.boot.own_shell(), case.boot.on_demand);
+    let loading = case.loading();
     let is_kmod = |program: &Program| matches!(program, Program::Kmod(_));
     let for_devices =
         case.boot.on_demand && is_kmod(loading.udev.as_ref().unwrap_or(&loading.modprobe));
@@ -96,7 +97,7 @@ fn missing(case: &Case<'_>, modules: &Modules<'_>) -> Vec<Finding> {
 
 /// Whether a release has a file of this name with something in it.
 fn has_content(case: &Case<'_>, release: &str, name: &str) -> bool {
-    ["lib/modules", "usr/lib/modules"].into_iter().any(|place| {
+    MODULE_PLACES.into_iter().any(|place| {
         let path = ImagePath::new(format!("{place}/{release}/{name}"));
         let found = path.ok().and_then(|path| case.tree.find(&path).ok());
         // Of a file with several names one entry alone has the content.
@@ -144,7 +145,7 @@ struct Index {
 impl Index {
     fn of(case: &Case<'_>, release: &[u8]) -> Option<Index> {
         let release = std::str::from_utf8(release).ok()?;
-        let places = ["lib/modules", "usr/lib/modules"].map(|place| format!("{place}/{release}"));
+        let places = MODULE_PLACES.map(|place| format!("{place}/{release}"));
         let mut found = places.into_iter().filter_map(|place| {
             let path = format!("{place}/modules.dep");
             let text = case.tree.text(&path)?.to_vec();

@@ -8,9 +8,10 @@ use crate::inspect::Case;
 use crate::inspect::boot::Loader;
 use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::guest_kernel::{Budget, OwnModule};
-use crate::inspect::loading::{Caller, Loading, Packed};
+use crate::inspect::loading::{Caller, Packed};
 use crate::inspect::modules::{Member, Modules, Order, Provider, few};
 use crate::kernel_version::KernelVersion;
+use crate::kmod::MODULE_PLACES;
 use crate::kmod::name::ModuleName;
 
 /// The rules, in order.
@@ -218,7 +219,7 @@ fn early(
 
 /// The modules that are compressed so that they cannot be loaded.
 fn unreadable(case: &Case<'_>, modules: &Modules<'_>, order: Option<&Order>) -> Vec<Finding> {
-    let loading = Loading::of(case.tree, case.boot.own_shell(), case.boot.on_demand);
+    let loading = case.loading();
     let is_certain = case.boot.loads_are_certain();
     let by_file: HashSet<usize> = order.map_or_else(HashSet::new, |order| {
         order.by_file.iter().copied().collect()
@@ -292,9 +293,8 @@ fn dep_missing(case: &Case<'_>, modules: &Modules<'_>) -> Vec<Finding> {
         .filter_map(|member| member.directory)
         .collect();
     let indexed = |release: &str| {
-        let places = ["lib/modules", "usr/lib/modules"];
         let names = ["modules.dep.bin", "modules.dep", "modules.dep.bb"];
-        places.iter().any(|place| {
+        MODULE_PLACES.iter().any(|place| {
             let exists = |name| case.tree.has(&format!("{place}/{release}/{name}"));
             names.into_iter().any(exists)
         })

@@ -15,6 +15,7 @@ use crate::inspect::boot::{Generator, Init, InitKind, Shebang};
 use crate::inspect::finding::{Finding, Rule, Severity};
 use crate::inspect::modules::Modules;
 use crate::inspect::picture::{Content, Item};
+use crate::inspect::read::TEXT_LIMIT;
 
 /// There is no init.
 pub const NO_INIT: Rule = Rule {
@@ -120,9 +121,6 @@ pub const RULES: &[&Rule] = &[
     &WRONG_CONSOLE_NODE,
 ];
 
-/// A script that is larger may not have been looked into.
-const KEPT: u32 = 2 << 20;
-
 /// What they find.
 pub fn check(case: &Case<'_>, modules: &Modules<'_>, findings: &mut Vec<Finding>) {
     match &case.boot.init {
@@ -210,7 +208,7 @@ fn cannot_run(case: &Case<'_>, init: &Init, item: &Item) -> Option<Finding> {
             })
         }
         // A text of this size is not kept.
-        (FileType::Regular, ..) if item.entry.header.size > KEPT => return None,
+        (FileType::Regular, ..) if u64::from(item.entry.header.size) > TEXT_LIMIT => return None,
         (FileType::Regular, ..) => "neither an ELF file nor a script".to_owned(),
         (other, ..) => describe(other).to_owned(),
     };
