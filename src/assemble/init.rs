@@ -2,8 +2,9 @@
 
 use super::binaries::missing_strings;
 use super::{Assembler, RootDevice};
+use crate::arch::Arch;
 use crate::image_path::ImagePath;
-use crate::init::{Boot, InitFault, ModuleLoad, busybox, nash};
+use crate::init::{Boot, InitFault, ModuleLoad, busybox, nash, native, texts};
 use crate::manifest::InitKind;
 use crate::plan::{Entry, Node, Purpose};
 use crate::problem::Fault;
@@ -12,13 +13,19 @@ const ORIGIN: &str = "made for this image";
 
 impl Assembler<'_> {
     /// Writes the init of the manifest's kind into the plan.
-    pub(super) fn init(&mut self, boot: &Boot) {
+    ///
+    /// Where the architecture is unknown, which is a problem of its own, no program is put in.
+    pub(super) fn init(&mut self, boot: &Boot, arch: Option<Arch>) {
         let written = match self.request.manifest.init {
             InitKind::Nash42 => nash::el4(boot, self.has_udev()).map(only_init),
             InitKind::Nash51 => nash::el5(boot).map(only_init),
             InitKind::Busybox => {
                 self.busybox_applets();
-                busybox_files(boot)
+                with_texts(busybox::INIT.as_bytes(), boot)
+            }
+            InitKind::Native => {
+                let program = arch.map(native::program);
+                with_texts(program.unwrap_or_default(), boot)
             }
         };
         match written {
@@ -26,9 +33,9 @@ impl Assembler<'_> {
             Err(fault @ InitFault::UnknownDevice { .. }) => self.problem("--root-device", fault),
             Err(fault) => self.problem("/init", fault),
             Ok(files) => {
-                for (path, mode, text) in files {
+                for (path, mode, bytes) in files {
                     let path = image_path(path);
-                    self.add_file(path, mode, Purpose::Init, text.into_bytes(), ORIGIN);
+                    self.add_file(path, mode, Purpose::Init, bytes, ORIGIN);
                 }
             }
         }
@@ -90,15 +97,21 @@ impl Assembler<'_> {
     }
 }
 
-fn only_init(script: String) -> Vec<(&'static str, u32, String)> {
-    vec![("init", 0o755, script)]
+/// A file that is made: its path, its mode and what it holds.
+type Made = (&'static str, u32, Vec<u8>);
+
+fn only_init(script: String) -> Vec<Made> {
+    vec![("init", 0o755, script.into_bytes())]
 }
 
-fn busybox_files(boot: &Boot) -> Result<Vec<(&'static str, u32, String)>, InitFault> {
+/// An init that reads what to do, and what it reads.
+fn with_texts(init: &[u8], boot: &Boot) -> Result<Vec<Made>, InitFault> {
+    let modules = texts::module_list(boot)?;
+    let cmdline = texts::cmdline(boot)?;
     Ok(vec![
-        ("init", 0o755, busybox::INIT.to_owned()),
-        (busybox::MODULES_PATH, 0o644, busybox::module_list(boot)?),
-        (busybox::CMDLINE_PATH, 0o644, busybox::cmdline(boot)?),
+        ("init", 0o755, init.to_vec()),
+        (texts::MODULES_PATH, 0o644, modules.into_bytes()),
+        (texts::CMDLINE_PATH, 0o644, cmdline.into_bytes()),
     ])
 }
 

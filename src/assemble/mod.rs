@@ -136,7 +136,7 @@ pub fn assemble(
     let arch = modules.arch.or_else(sampled).or(request.arch);
     let binaries = arch.zip(bins).map(|(arch, _)| assembler.binaries(arch));
     let boot = assembler.boot(&modules.loads);
-    assembler.init(&boot);
+    assembler.init(&boot, arch);
     assembler.add_parents();
     assembler.init_needs(&boot);
     let Assembler { plan, problems, .. } = assembler;

@@ -2,7 +2,7 @@
 
 use super::Assembler;
 use super::init::image_path;
-use crate::init::{Boot, Need, busybox, nash};
+use crate::init::{Boot, Need, busybox, nash, native};
 use crate::manifest::InitKind;
 use crate::plan::{Entry, Node};
 use crate::problem::Fault;
@@ -14,6 +14,7 @@ impl Assembler<'_> {
             InitKind::Nash42 => nash::el4_needs(boot, self.has_udev()),
             InitKind::Nash51 => nash::el5_needs(boot),
             InitKind::Busybox => busybox::NEEDS.to_vec(),
+            InitKind::Native => native::NEEDS.to_vec(),
         };
         let lacking: Vec<Need> = needs.into_iter().filter(|need| !self.has(*need)).collect();
         if !lacking.is_empty() {

@@ -30,7 +30,7 @@ impl Assembler<'_> {
             .iter()
             .for_each(|name| resolver.require(name));
         self.drivers(&mut resolver);
-        if request.manifest.init != InitKind::Busybox {
+        if matches!(request.manifest.init, InitKind::Nash42 | InitKind::Nash51) {
             self.storage_as_mkinitrd(&mut resolver);
         }
         require_file_system(&mut resolver, request.rootfs());

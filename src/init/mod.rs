@@ -1,10 +1,12 @@
-//! Writers of `/init`: from what is to be loaded and mounted, to the script that does it, and what
-//! that script needs in its image.
+//! Writers of `/init`: from what is to be loaded and mounted, to the script or the texts that have it done,
+//! and what that needs in its image.
 //!
 //! Pure text: nothing here looks at a root or an image.
 
 pub mod busybox;
 pub mod nash;
+pub mod native;
+pub mod texts;
 
 use std::fmt;
 

@@ -67,6 +67,8 @@ pub enum InitKind {
     Nash51,
     /// A script for busybox ash.
     Busybox,
+    /// A program that comes with this one.
+    Native,
 }
 
 /// Which modules a manifest wants, and how they lie in the image.

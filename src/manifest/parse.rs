@@ -24,10 +24,11 @@ const TARGET_LIMIT: usize = 4095;
 /// The reader goes on after an error; a text that is no TOML at all would have one a byte.
 const SYNTAX_FAULT_LIMIT: usize = 64;
 
-const INITS: [(&str, InitKind); 3] = [
+const INITS: [(&str, InitKind); 4] = [
     ("nash-4.2", InitKind::Nash42),
     ("nash-5.1", InitKind::Nash51),
     ("busybox", InitKind::Busybox),
+    ("native", InitKind::Native),
 ];
 const LAYOUTS: [(&str, ModuleLayout); 2] =
     [("flat", ModuleLayout::Flat), ("tree", ModuleLayout::Tree)];

@@ -15,7 +15,7 @@ pub struct Shipped {
 }
 
 /// The shipped manifests, oldest kernels first.
-pub const SHIPPED: [Shipped; 3] = [
+pub const SHIPPED: [Shipped; 4] = [
     Shipped {
         name: "el4",
         text: include_str!("../../manifests/el4.toml"),
@@ -23,6 +23,10 @@ pub const SHIPPED: [Shipped; 3] = [
     Shipped {
         name: "el5",
         text: include_str!("../../manifests/el5.toml"),
+    },
+    Shipped {
+        name: "native",
+        text: include_str!("../../manifests/native.toml"),
     },
     Shipped {
         name: "busybox",

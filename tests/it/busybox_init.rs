@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use xinitrd::init::Boot;
-use xinitrd::init::busybox::{APPLETS, INIT, cmdline};
+use xinitrd::init::busybox::{APPLETS, INIT};
+use xinitrd::init::texts::cmdline;
 
 use crate::scene::{assert_built, assert_refused};
 use crate::support::{Tool, fed, fetched, text, utf8};

@@ -93,7 +93,7 @@ fn an_image_is_known_by_what_its_builder_leaves_in_it() {
         nash_loads.as_slice(),
     ]
     .concat();
-    let list = busybox::module_list(&loads()).unwrap();
+    let list = texts::module_list(&loads()).unwrap();
     let modules = "usr/lib/modules/6.1/kernel/";
     let places = |more: &[Made]| {
         let mut entries = vec![

@@ -115,7 +115,7 @@ impl Seen<'_> {
     fn is_xinitrd(&self) -> bool {
         let script = self.init.and_then(|init| init.script.as_deref());
         let says = |words: &[u8]| lines(script.unwrap_or_default()).any(|line| line == words);
-        self.has(crate::init::busybox::MODULES_PATH)
+        self.has(crate::init::texts::MODULES_PATH)
             || says(READS_LIST)
             || self.is_nash() && says(OWN_WORDS)
     }

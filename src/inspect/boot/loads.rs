@@ -43,7 +43,7 @@ pub(super) fn of(tree: &Tree, generator: Generator, init: Option<&Init>) -> Vec<
     let script = init.and_then(|init| init.script.as_deref());
     let mut asked = match generator {
         _ if init.is_some_and(Init::is_nash) => nash_loads(script.unwrap_or_default()),
-        Generator::Xinitrd => lists::files(tree, crate::init::busybox::MODULES_PATH),
+        Generator::Xinitrd => lists::files(tree, crate::init::texts::MODULES_PATH),
         Generator::TinyInitramfs => lists::files(tree, "modules"),
         Generator::Dracut => lists::dracut(tree),
         Generator::InitramfsTools => lists::initramfs_tools(tree),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::path;
 use crate::image_path::Shown;
-use crate::init::busybox;
+use crate::init::texts;
 use crate::inspect::Case;
 use crate::inspect::boot::{self, Generator, Init, ends_script, sourced};
 use crate::inspect::finding::{Finding, Rule, Severity};
@@ -36,7 +36,7 @@ pub const CARRIAGE_RETURNS: Rule = Rule {
 
 /// The lists of modules that inits read line by line: this program's, and that of initramfs-tools.
 const LISTS: [(Generator, &str); 2] = [
-    (Generator::Xinitrd, busybox::MODULES_PATH),
+    (Generator::Xinitrd, texts::MODULES_PATH),
     (Generator::InitramfsTools, "conf/modules"),
 ];
 

@@ -1,0 +1,122 @@
+//! Process 1 of an image that xinitrd made with its own init: loads the image's modules, waits for the
+//! root's device, mounts it and hands over to its init. A static program that asks the kernel alone.
+//!
+//! In:  `/etc/xinitrd/modules`   a module a line, in load order: its path, then its parameters
+//!      `/etc/xinitrd/cmdline`   words read before the kernel's, which therefore override them
+//!      `/proc/cmdline`          as `kernel-parameters.rst` has it, and `xinitrd.onfail=`
+//!
+//! What is decided without asking the kernel anything is decided in `native/logic`.
+
+#![no_std]
+#![no_main]
+
+mod console;
+mod devices;
+mod handover;
+mod loading;
+mod report;
+mod root;
+mod sys;
+mod views;
+
+use core::ffi::CStr;
+
+use xinitrd_native_logic::settings::{OnFail, Settings};
+
+use console::say;
+use loading::Loaded;
+use root::{Fault, Node, Reasons};
+use sys::{File, Open, Power, Start};
+
+/// Bytes of a command line that are read; no architecture's kernel takes more than 4096.
+const LINE_LIMIT: usize = 4096;
+
+/// The way from the kernel to the root's init.
+fn main(start: &Start) -> ! {
+    if sys::process() != 1 {
+        say(&[b"this is the first program of a ramdisk, for a kernel to start"]);
+        sys::exit(2);
+    }
+    let own_nodes = views::mount();
+    let (mut image, mut kernel) = ([0; LINE_LIMIT], [0; LINE_LIMIT]);
+    let image = read(c"/etc/xinitrd/cmdline", &mut image);
+    let kernel = read(c"/proc/cmdline", &mut kernel);
+    let settings = Settings::of(image, kernel);
+    console::be_quiet(settings.quiet);
+    if let Some(unknown) = settings.unknown_on_fail {
+        say(&[
+            b"xinitrd.onfail=",
+            unknown,
+            b" is none of panic, reboot, poweroff and wait: panic",
+        ]);
+    }
+    let mut boot = Boot {
+        settings,
+        loaded: Loaded::load(kernel),
+        own_nodes,
+        waited: 0,
+        node: Node::default(),
+        reasons: Reasons::default(),
+    };
+    loop {
+        let fault = boot.go_on(start);
+        report::report(&boot, &fault);
+        boot.give_up();
+    }
+}
+
+/// As much of a file as there is room for; nothing of one that cannot be read.
+fn read<'b>(path: &CStr, into: &'b mut [u8]) -> &'b [u8] {
+    let mut length = 0;
+    if let Ok(file) = File::open(path, Open::Read) {
+        while let Some(rest) = into.get_mut(length..)
+            && let Ok(count @ 1..) = file.read(rest)
+        {
+            length += count;
+        }
+    }
+    into.get(..length).unwrap_or_default()
+}
+
+/// How a boot stands.
+struct Boot<'a> {
+    settings: Settings<'a>,
+    loaded: Loaded,
+    /// The kernel has no devtmpfs: nodes are made here.
+    own_nodes: bool,
+    /// Milliseconds that the root has been waited for.
+    waited: u64,
+    /// The root's node, once it is there.
+    node: Node,
+    /// Why file systems of each type could not be mounted.
+    reasons: Reasons,
+}
+
+impl<'a> Boot<'a> {
+    /// From the modules to the root's init; returns what stands in the way.
+    fn go_on(&mut self, start: &Start) -> Fault<'a> {
+        match self.reach_root() {
+            Ok(programs) => handover::enter(&programs, start),
+            Err(fault) => fault,
+        }
+    }
+
+    /// Ends as `xinitrd.onfail=` says; returns where that is to try again.
+    #[inline(never)]
+    fn give_up(&mut self) {
+        let (word, power): (&[u8], _) = match self.settings.on_fail {
+            OnFail::Panic => (b"panic", None),
+            OnFail::Reboot => (b"reboot", Some(Power::Restart)),
+            OnFail::Poweroff => (b"poweroff", Some(Power::Off)),
+            OnFail::Wait => return self.wait(),
+        };
+        say(&[b"giving up: ", word]);
+        // A Xen console is written out in the background, which a dead kernel does no more.
+        sys::sleep(1000);
+        if let Some(power) = power {
+            sys::power(power);
+        }
+        // The kernel panics when process 1 ends, and panic= says what comes then.
+        sys::exit(1)
+    }
+}
