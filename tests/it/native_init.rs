@@ -23,11 +23,11 @@ const SHA256SUM: Tool = Tool::of("sha256sum", "coreutils");
 /// Bytes that a program may have: fewer than these.
 const SIZE_LIMIT: usize = 24 << 10;
 
-/// The architectures: as the program calls them, and as readelf calls class and machine.
-const ARCHITECTURES: [(&str, &str, &str); 3] = [
-    ("x86_64", "ELF64", "Advanced Micro Devices X86-64"),
-    ("i386", "ELF32", "Intel 80386"),
-    ("aarch64", "ELF64", "AArch64"),
+/// The architectures: as the program calls them, as readelf calls class and machine, and the largest page.
+const ARCHITECTURES: [(&str, &str, &str, u64); 3] = [
+    ("x86_64", "ELF64", "Advanced Micro Devices X86-64", 4 << 10),
+    ("i386", "ELF32", "Intel 80386", 4 << 10),
+    ("aarch64", "ELF64", "AArch64", 64 << 10),
 ];
 
 fn prebuilt(architecture: &str) -> PathBuf {
@@ -244,41 +244,11 @@ fn what_is_said_of_the_root_and_its_modules_is_what_the_program_reads() {
 }
 
 #[test]
-fn each_program_is_small_static_and_of_its_machine_and_says_nothing_of_where_it_was_made() {
-    for (architecture, class, machine) in ARCHITECTURES {
-        let path = prebuilt(architecture);
-        let bytes = fs::read(&path).unwrap();
-        assert!(
-            bytes.len() < SIZE_LIMIT,
-            "{architecture}: {} bytes",
-            bytes.len()
-        );
-        let said = utf8(READELF.run(&["-hlW", text(&path)], b""));
-        for (label, value) in [
-            ("Class:", class),
-            ("Machine:", machine),
-            ("Type:", "EXEC (Executable file)"),
-        ] {
-            let mut lines = said
-                .lines()
-                .filter_map(|line| line.trim().strip_prefix(label));
-            assert_eq!(lines.next().map(str::trim), Some(value), "{architecture}");
-        }
-        let segments = said
-            .lines()
-            .map(|line| line.split_whitespace().collect::<Vec<_>>());
-        let segments = segments.filter(|words| words.first().is_some_and(|word| is_segment(word)));
-        let segments: Vec<Vec<&str>> = segments.collect();
-        assert!(segments.iter().any(|words| words[0] == "LOAD"), "{said}");
-        for words in segments {
-            assert!(!matches!(words[0], "INTERP" | "DYNAMIC"), "{said}");
-            let flags = &words[6..words.len() - 1];
-            let all = flags.concat();
-            assert!(
-                !(all.contains('W') && all.contains('E')),
-                "{architecture}: {words:?}"
-            );
-        }
+fn each_program_is_small_and_names_no_place_of_its_making() {
+    for (architecture, ..) in ARCHITECTURES {
+        let bytes = fs::read(prebuilt(architecture)).unwrap();
+        let size = bytes.len();
+        assert!(size < SIZE_LIMIT, "{architecture}: {size} bytes");
         let text = String::from_utf8_lossy(&bytes);
         for place in places_of_this_machine() {
             assert!(!text.contains(&place), "{architecture} names {place}");
@@ -286,24 +256,79 @@ fn each_program_is_small_static_and_of_its_machine_and_says_nothing_of_where_it_
     }
 }
 
-/// Whether a word begins a line of readelf's table of segments.
-fn is_segment(word: &str) -> bool {
-    [
-        "LOAD",
-        "INTERP",
-        "DYNAMIC",
-        "NOTE",
-        "TLS",
-        "PHDR",
-        "GNU_STACK",
-        "GNU_RELRO",
-    ]
-    .contains(&word)
+#[test]
+fn each_program_is_static_and_of_its_machine() {
+    for (architecture, class, machine, _) in ARCHITECTURES {
+        let said = readelf(architecture);
+        for (label, value) in [
+            ("Class:", class),
+            ("Machine:", machine),
+            ("Type:", "EXEC (Executable file)"),
+        ] {
+            let mut lines = said.lines().map(str::trim);
+            let found = lines.find_map(|line| line.strip_prefix(label));
+            assert_eq!(found.map(str::trim), Some(value), "{architecture}");
+        }
+        let unwanted = |segment: &Segment| ["INTERP", "DYNAMIC"].contains(&segment.kind.as_str());
+        let found = segments(&said).into_iter().find(unwanted);
+        assert_eq!(found, None, "{architecture}");
+    }
+}
+
+#[test]
+fn no_byte_of_a_program_may_be_written_and_run_and_none_loses_its_rights_to_a_neighbour() {
+    for (architecture, _, _, page) in ARCHITECTURES {
+        let segments = segments(&readelf(architecture));
+        for Segment { kind, flags, .. } in &segments {
+            let both = flags.contains('W') && flags.contains('E');
+            assert!(!both, "{architecture}: {kind} {flags}");
+        }
+        // The kernel maps whole pages, those of a segment over those of the one before.
+        let loaded = segments.iter().filter(|segment| segment.kind == "LOAD");
+        let loaded: Vec<&Segment> = loaded.collect();
+        assert!(!loaded.is_empty(), "{architecture}");
+        for pair in loaded.windows(2) {
+            let shared = pair[0].end.div_ceil(page) > pair[1].start / page;
+            let same = pair[0].flags == pair[1].flags;
+            assert!(!shared || same, "{architecture}: {pair:#x?}");
+        }
+    }
+}
+
+fn readelf(architecture: &str) -> String {
+    utf8(READELF.run(&["-hlW", text(&prebuilt(architecture))], b""))
+}
+
+/// A segment, as readelf tells it: its type, its flags, and where it lies in memory.
+#[derive(Debug, PartialEq)]
+struct Segment {
+    kind: String,
+    flags: String,
+    start: u64,
+    end: u64,
+}
+
+/// The segments in readelf's words: `Type Offset VirtAddr PhysAddr FileSiz MemSiz Flg Align`, with spaces in `Flg`.
+fn segments(said: &str) -> Vec<Segment> {
+    let number = |word: &str| u64::from_str_radix(word.trim_start_matches("0x"), 16).unwrap();
+    let table = said.lines().skip_while(|line| !line.contains("VirtAddr"));
+    let rows = table
+        .skip(1)
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let rows = rows.take_while(|words| !words.is_empty());
+    let segments = rows.filter(|words| words.len() > 7).map(|words| Segment {
+        kind: words[0].to_owned(),
+        flags: words[6..words.len() - 1].concat(),
+        start: number(words[2]),
+        end: number(words[2]) + number(words[5]),
+    });
+    segments.collect()
 }
 
 /// What a compiler may leave of the paths that it has seen.
 fn places_of_this_machine() -> Vec<String> {
-    let home = std::env::var("HOME").ok().filter(|home| home.len() > 1);
+    let home = std::env::var("HOME").ok().map(|home| format!("{home}/"));
+    let home = home.filter(|home| home.len() > 2);
     let known = [
         env!("CARGO_MANIFEST_DIR"),
         ".cargo",
