@@ -4,8 +4,10 @@
 //! The programs are made by `native/make.sh` out of `native/init`, and lie in `native/prebuilt`. What a text
 //! means to them is decided by `native/logic`, which is asked here too.
 
-use xinitrd_native_logic::modules::{self, Module, PARAMETERS_LIMIT};
+use xinitrd_native_logic::modules::{self, Module};
 use xinitrd_native_logic::root::{Root, RootFault};
+use xinitrd_native_logic::settings::Settings;
+use xinitrd_native_logic::text::LIMIT;
 
 use super::texts::{Texts, unknown_device};
 use super::{Boot, CONSOLE, InitFault, Need, Unreachable};
@@ -41,11 +43,11 @@ pub fn judge(program: &[u8], arch: Arch) -> Result<(), ElfFault> {
 /// beginning.
 pub const NEEDS: [Need; 1] = [CONSOLE];
 
-/// Bytes of a module's path that the program takes: 1024 with the slash before it and the NUL behind it.
-const PATH_LIMIT: usize = 1022;
-/// Bytes of a device's node: 256 with the NUL.
-const NODE_LIMIT: usize = 255;
-/// Bytes of a command line.
+/// Bytes of a text that the program keeps: a node, mount options, a module's parameters. A NUL ends it.
+const TEXT_LIMIT: usize = LIMIT - 1;
+/// Bytes of a module's path, which gets a slash.
+const PATH_LIMIT: usize = TEXT_LIMIT - 1;
+/// Bytes of [`Texts::cmdline`].
 const LINE_LIMIT: usize = 4095;
 
 /// The texts that the program reads.
@@ -58,11 +60,10 @@ pub fn texts(boot: &Boot) -> Result<Texts, InitFault> {
     for module in modules::modules(texts.modules.as_bytes()) {
         check_module(&module)?;
     }
-    within(
-        "the text of what is asked of the root",
-        texts.cmdline.len(),
-        LINE_LIMIT,
-    )?;
+    let line = texts.cmdline.as_bytes();
+    let flags = Settings::of(line, &[]).flags;
+    within("the text of the mount options", flags.len(), TEXT_LIMIT)?;
+    within("the text of root= and the others", line.len(), LINE_LIMIT)?;
     Ok(texts)
 }
 
@@ -74,7 +75,7 @@ fn check_root(device: &str) -> Result<(), InitFault> {
         why,
     };
     match Root::read(device.as_bytes(), false) {
-        Ok(Root::Node(path)) => within("the root device's name", path.len(), NODE_LIMIT),
+        Ok(Root::Node(path)) => within("the root device's name", path.len(), TEXT_LIMIT),
         Ok(_) => Ok(()),
         Err(RootFault::Network) => Err(unreachable(Unreachable::NoDisk)),
         Err(RootFault::Udev) => Err(unreachable(Unreachable::UdevName)),
@@ -86,12 +87,10 @@ fn check_module(module: &Module<'_>) -> Result<(), InitFault> {
     let name = Shown(module.name());
     let (path, parameters) = (module.path.len(), module.parameters.len());
     within(format!("the path of module {name}"), path, PATH_LIMIT)?;
-    // With the NUL that ends them.
-    let limit = PARAMETERS_LIMIT - 1;
     within(
         format!("the text of module {name}'s options"),
         parameters,
-        limit,
+        TEXT_LIMIT,
     )
 }
 
@@ -157,7 +156,7 @@ mod tests {
             ("/dev/xvda1", None),
             ("/dev/disk/by-uuid/1-2", None),
             ("/dev/disk/by-label/a\\x20b", None),
-            ("PARTUUID=0badcafe-01/PARTNROFF=1", None),
+            ("PARTUUID=0badcafe-01", None),
             ("202:1", None),
             ("ca01", None),
             ("/dev/disk/by-id/virtio-1", Some(udev)),
@@ -182,12 +181,17 @@ mod tests {
         let path =
             |length: usize| module(&format!("{}x.ko", &"a/".repeat(length)[..length - 4]), "");
         let options = |length: usize| module("lib/a.ko", &long(length));
+        let flags = |length: usize| Boot {
+            root_options: Some(format!("ro,{}", long(length))),
+            ..Boot::default()
+        };
         let node = |length: usize| root(&format!("/dev/{}", long(length - 5)));
         let line = |length: usize| root(&format!("LABEL={}", long(length - "root=LABEL=\n".len())));
         for (boot, limit) in [
             (&path as &dyn Fn(usize) -> Boot, PATH_LIMIT),
-            (&options, 4095),
-            (&node, NODE_LIMIT),
+            (&options, TEXT_LIMIT),
+            (&flags, TEXT_LIMIT),
+            (&node, TEXT_LIMIT),
             (&line, LINE_LIMIT),
         ] {
             assert_eq!(refused(&boot(limit)), None);
@@ -201,7 +205,7 @@ mod tests {
         let said = refused(&options(5000)).unwrap();
         assert_eq!(
             said,
-            "the text of module a's options has 5000 bytes; the native init reads 4095 at most"
+            "the text of module a's options has 5000 bytes; the native init reads 1023 at most"
         );
     }
 }

@@ -8,12 +8,13 @@ use std::fmt::Debug;
 use xinitrd::image_path::ImagePath;
 use xinitrd::init::{Boot, ModuleLoad, native};
 use xinitrd_native_logic::Disk;
-use xinitrd_native_logic::modules::{PARAMETERS_LIMIT, modules};
+use xinitrd_native_logic::modules::modules;
 use xinitrd_native_logic::mount::Options;
 use xinitrd_native_logic::partition::{Geometry, Partition};
 use xinitrd_native_logic::root::Root;
 use xinitrd_native_logic::settings::{OnFail, Settings};
-use xinitrd_native_logic::superblock::Superblock;
+use xinitrd_native_logic::superblock::{Kind, Superblock};
+use xinitrd_native_logic::text::LIMIT;
 use xinitrd_native_logic::words::{Word, Words};
 
 /// The two parts around the first line break.
@@ -91,9 +92,9 @@ pub fn module_list(bytes: &[u8]) {
         assert!(!module.path.contains(&b' '));
         assert!(!module.name().contains(&b'/'));
         let all = module.all_parameters(line);
-        let kept = module.parameters.len().min(PARAMETERS_LIMIT - 1);
+        let kept = module.parameters.len().min(LIMIT - 1);
         assert_eq!(all.as_bytes().get(..kept), module.parameters.get(..kept));
-        assert!(all.as_bytes().len() < PARAMETERS_LIMIT);
+        assert!(all.as_bytes().len() < LIMIT);
         let is_own = |word: Word<'_>| word.of_module().is_some();
         if !Words::of(line).any(is_own) {
             assert_eq!(all.as_bytes().len(), kept);
@@ -140,18 +141,19 @@ fn read_twice<T: Debug>(bytes: &[u8], read: impl Fn(&mut Bytes<'_>) -> T) -> T {
 /// A superblock: an identifier of its form, a label that stands on the disk, nothing that later bytes change.
 pub fn superblock(bytes: &[u8]) {
     let read = |bytes: &[u8]| read_twice(bytes, |disk| Superblock::read(disk));
-    let Some(found) = read(bytes) else { return };
+    let found = read(bytes);
     let uuid = found.uuid.as_bytes();
     assert!(is_uuid(uuid) || is_uuid_of_fat(uuid) || uuid.is_empty());
     let label = found.label.as_bytes();
     assert!(!found.label.is_cut() && !label.contains(&0));
     assert!(label.is_empty() || bytes.windows(label.len()).any(|part| part == label));
-    let is_named = found.has_uuid(&uuid.to_ascii_uppercase());
-    assert_eq!(is_named, found.kind.is_file_system() && !uuid.is_empty());
+    let is_file_system = found.kind.is_some_and(Kind::is_file_system);
+    assert_eq!(found.has_uuid(&uuid.to_ascii_uppercase()), is_file_system);
+    assert!(found.kind.is_some() || uuid.is_empty() && label.is_empty());
     // What is longer than any place that is looked at says nothing new.
     if bytes.len() > 1 << 17 {
         let longer = [bytes, b"more"].concat();
-        assert_eq!(format!("{:?}", read(&longer)), format!("{:?}", Some(found)));
+        assert_eq!(format!("{:?}", read(&longer)), format!("{found:?}"));
     }
 }
 
@@ -184,7 +186,8 @@ pub fn partition_table(bytes: &[u8]) {
             let found = read_twice(bytes, |disk| Partition::read(disk, geometry, number));
             let uuid = found.uuid.as_bytes();
             let of_mbr = is_grouped(uuid, &[8, 2]);
-            assert!(uuid.is_empty() || is_uuid(uuid) || of_mbr || number > 0xff);
+            assert!(uuid.is_empty() || is_uuid(uuid) || of_mbr);
+            assert!(number > 0 || uuid.is_empty());
             assert!(!found.uuid.is_cut() && !found.label.is_cut());
             assert!(std::str::from_utf8(found.label.as_bytes()).is_ok());
             assert!(!of_mbr || found.label.is_empty());

@@ -112,6 +112,21 @@ fn an_image_is_the_program_its_two_texts_and_the_kernels_modules() {
 }
 
 #[test]
+fn a_root_of_fat_gets_the_code_pages_that_its_mount_asks_for() {
+    let built = Built::of("kernel-6.1-amd64", &["--rootfs", "vfat"]);
+    let list = utf8(built.file("etc/xinitrd/modules"));
+    let names: Vec<&str> = list.lines().skip(2).collect();
+    let expected = [
+        "lib/fat.ko",
+        "lib/vfat.ko",
+        "lib/nls_cp437.ko",
+        "lib/nls_ascii.ko",
+        "lib/nls_iso8859-1.ko",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
 fn the_report_names_the_program_as_it_names_every_other() {
     let built = Built::of("kernel-6.1-arm64", &[]);
     let binaries = built.report["binaries"].as_array().unwrap();
@@ -219,12 +234,12 @@ fn what_is_said_of_the_root_and_its_modules_is_what_the_program_reads() {
         path: ImagePath::new(path).unwrap(),
         options: options.to_owned(),
     };
-    let long = "a=".repeat(2047);
+    let long = "a=".repeat(511);
     for device in [
         "/dev/xvda1",
         "UUID=1-2",
         "202:1",
-        "PARTUUID=a-1/PARTNROFF=-1",
+        "PARTUUID=a-1",
         "/dev/disk/by-label/a\\x20b",
     ] {
         let boot = Boot {
