@@ -6,7 +6,7 @@
 
 use xinitrd_native_logic::modules::{self, Module};
 use xinitrd_native_logic::root::{Root, RootFault};
-use xinitrd_native_logic::settings::Settings;
+use xinitrd_native_logic::settings::{LINE_LIMIT, Settings};
 use xinitrd_native_logic::text::LIMIT;
 
 use super::texts::{Texts, unknown_device};
@@ -47,8 +47,6 @@ pub const NEEDS: [Need; 1] = [CONSOLE];
 const TEXT_LIMIT: usize = LIMIT - 1;
 /// Bytes of a module's path, which gets a slash.
 const PATH_LIMIT: usize = TEXT_LIMIT - 1;
-/// Bytes of [`Texts::cmdline`].
-const LINE_LIMIT: usize = 4095;
 
 /// The texts that the program reads.
 ///
