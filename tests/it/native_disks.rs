@@ -4,13 +4,14 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::process::Command;
 
 use xinitrd_native_logic::Disk;
 use xinitrd_native_logic::partition::{Geometry, Partition};
 use xinitrd_native_logic::superblock::{Kind, Superblock};
 use xinitrd_native_logic::text::Text;
 
-use crate::support::{Tool, utf8};
+use crate::support::{Tool, fed, utf8};
 
 const BLKID: Tool = Tool::of("blkid", "util-linux");
 const MKSWAP: Tool = Tool::of("mkswap", "util-linux");
@@ -31,7 +32,10 @@ impl Disk for Image {
 /// An empty file of `mebibytes`, as a path for tools.
 fn blank(directory: &Path, mebibytes: u64) -> String {
     let path = directory.join("disk");
-    File::create(&path).unwrap().set_len(mebibytes << 20).unwrap();
+    File::create(&path)
+        .unwrap()
+        .set_len(mebibytes << 20)
+        .unwrap();
     path.to_str().unwrap().to_owned()
 }
 
@@ -39,21 +43,21 @@ fn said(text: &Text) -> &str {
     std::str::from_utf8(text.as_bytes()).unwrap()
 }
 
-/// Type, UUID and label, as blkid has them.
+/// Type, UUID and label, as blkid has them; the number of a FAT in small letters.
 fn by_blkid(disk: &str) -> [String; 3] {
-    let said = utf8(BLKID.run(&["-p", "-o", "export", disk], b""));
-    // A value of several words comes with a backslash before each space.
-    let value = |name: &str| {
-        let mut lines = said.lines().filter_map(|line| line.split_once('='));
-        let value = lines.find(|(found, _)| *found == name);
-        value.map_or(String::new(), |(_, value)| value.replace('\\', ""))
+    let value = |name| {
+        let output = fed(
+            Command::new(BLKID.path()).args(["-p", "-o", "value", "-s", name, disk]),
+            b"",
+        );
+        utf8(output.stdout).trim_end_matches('\n').to_owned()
     };
     let label = match value("LABEL") {
         // FAT's own label comes by another name where its root directory has none.
         label if label.is_empty() => value("LABEL_FATBOOT"),
         label => label,
     };
-    [value("TYPE"), value("UUID"), label]
+    [value("TYPE"), value("UUID").to_lowercase(), label]
 }
 
 /// The same by the init.
@@ -68,7 +72,11 @@ fn superblocks_are_read_as_blkid_reads_them() {
     let directory = tempfile::tempdir().unwrap();
     let long = "a label of btrfs, which may be as long as a paragraph ".repeat(4);
     for (tool, arguments, mebibytes) in [
-        (MKE2FS, &["-q", "-F", "-t", "ext4", "-L", "sixteen bytes ok"][..], 8),
+        (
+            MKE2FS,
+            &["-q", "-F", "-t", "ext4", "-L", "sixteen bytes ok"][..],
+            8,
+        ),
         (MKE2FS, &["-q", "-F", "-t", "ext4", "-b", "4096"], 64),
         (MKE2FS, &["-q", "-F", "-t", "ext4", "-L", "kühl"], 8),
         (MKE2FS, &["-q", "-F", "-O", "journal_dev", "-b", "4096"], 8),
@@ -98,7 +106,11 @@ fn what_is_no_file_system_is_no_root_whatever_its_uuid() {
     let directory = tempfile::tempdir().unwrap();
     for (tool, arguments, is_root) in [
         (MKE2FS, &["-q", "-F", "-t", "ext4", "-U", UUID][..], true),
-        (MKE2FS, &["-q", "-F", "-O", "journal_dev", "-b", "4096", "-U", UUID], false),
+        (
+            MKE2FS,
+            &["-q", "-F", "-O", "journal_dev", "-b", "4096", "-U", UUID],
+            false,
+        ),
         (MKSWAP, &["-q", "-U", UUID], false),
     ] {
         let disk = blank(directory.path(), 8);
@@ -119,11 +131,20 @@ fn by_sfdisk(disk: &str) -> Vec<(String, String)> {
     let signature = text(&table["id"]).trim_start_matches("0x").to_owned();
     let partitions = table["partitions"].as_array().unwrap().iter();
     let identity = partitions.map(|partition| match text(&table["label"]).as_str() {
-        "gpt" => (text(&partition["uuid"]).to_lowercase(), text(&partition["name"])),
+        "gpt" => (
+            text(&partition["uuid"]).to_lowercase(),
+            text(&partition["name"]),
+        ),
         _ => {
             let node = text(&partition["node"]);
-            let number = node.trim_start_matches(disk).trim_start_matches('p').parse::<u32>();
-            (format!("{signature}-{:02x}", number.unwrap()), String::new())
+            let number = node
+                .trim_start_matches(disk)
+                .trim_start_matches('p')
+                .parse::<u32>();
+            (
+                format!("{signature}-{:02x}", number.unwrap()),
+                String::new(),
+            )
         }
     });
     identity.collect()
@@ -137,7 +158,10 @@ fn by_table(disk: &str, count: u32) -> Vec<(String, String)> {
     };
     let read = |number| {
         let partition = Partition::read(&mut Image(File::open(disk).unwrap()), geometry, number);
-        (said(&partition.uuid).to_owned(), said(&partition.label).to_owned())
+        (
+            said(&partition.uuid).to_owned(),
+            said(&partition.label).to_owned(),
+        )
     };
     (1..=count).map(read).collect()
 }
@@ -145,7 +169,8 @@ fn by_table(disk: &str, count: u32) -> Vec<(String, String)> {
 #[test]
 fn partition_tables_are_read_as_sfdisk_reads_them() {
     let directory = tempfile::tempdir().unwrap();
-    let gpt = "label: gpt\nsize=1M\nsize=1M, name=\"guest root\"\nsize=1M, name=\"räksmörgås 🐧\"\n";
+    let gpt =
+        "label: gpt\nsize=1M\nsize=1M, name=\"guest root\"\nsize=1M, name=\"räksmörgås 🐧\"\n";
     let mbr = "label: dos\nlabel-id: 0x00adcafe\nsize=1M\nsize=4M, type=5\nsize=1M\nsize=1M\n";
     for (table, count) in [(gpt, 3), (mbr, 2)] {
         let disk = blank(directory.path(), 16);
