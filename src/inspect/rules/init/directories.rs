@@ -15,7 +15,8 @@ pub const INIT_DIRECTORY_MISSING: Rule = Rule {
               not have, or cannot make.",
     reason: "mount(8) fails where there is no directory: without /proc nothing of the kernel's command line is known, \
              without the one for the root nothing can be mounted there, and the init gives up. xinitrd's own init makes \
-             those that it mounts on, but where something else has the name.",
+             those that it mounts on, but where something else has the name; without /sys, which is a warning, it finds \
+             a root by its node alone.",
     cure: "Put the directory in; make the image again with its builder.",
 };
 
@@ -66,11 +67,16 @@ const OF_NATIVE_INIT: [&str; 4] = ["proc", "sys", "dev", "sysroot"];
 fn in_the_way(case: &Case<'_>, init: &Item) -> Vec<Finding> {
     let named = OF_NATIVE_INIT.iter();
     let named = named.filter(|name| !is_directory(case, name));
-    let taken = named.filter_map(|name| Some((name, case.tree.at(&path(name)?)?)));
-    let finding = |(name, item): (&&str, &Item)| {
+    let taken = named.filter_map(|name| Some((*name, case.tree.at(&path(name)?)?)));
+    let finding = |(name, item): (&str, &Item)| {
         let found = format!("/{name} is {}", describe(item.file_type()));
         let expected = "a directory, or nothing in its place";
-        Finding::new(&INIT_DIRECTORY_MISSING, found, expected).at(init)
+        let finding = Finding::new(&INIT_DIRECTORY_MISSING, found, expected).at(init);
+        match name {
+            // A root that is named by its node is found without it.
+            "sys" => finding.weighing(Severity::Warning),
+            _ => finding,
+        }
     };
     taken.map(finding).collect()
 }
