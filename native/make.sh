@@ -13,7 +13,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/.." && pwd)
 prebuilt=$here/prebuilt
-limit=40000 # bytes that a program may have
+limit=24576 # bytes that a program may have
 
 die() {
     printf 'make.sh: %s\n' "$*" >&2
@@ -69,7 +69,7 @@ build() {
     flags=''
     for word in -Clinker="$(linker)" -Clinker-flavor=ld.lld -Crelocation-model=static -Cforce-unwind-tables=no \
         -Clink-arg=-nostdlib -Clink-arg=-static -Clink-arg=--gc-sections -Clink-arg=--build-id=none \
-        -Clink-arg=--no-eh-frame-hdr -Clink-arg=-zmax-page-size=4096 -Clink-arg=-T"$here/init/link.ld" \
+        -Clink-arg=--no-eh-frame-hdr -Clink-arg=-znosectionheader -Cjump-tables=no -Clink-arg=-T"$here/init/link.ld" \
         --remap-path-prefix="$top"=.; do
         flags+=${flags:+$separator}$word
     done
