@@ -1,8 +1,9 @@
 //! The two texts that xinitrd's own init goes by: its list of modules, and its words for the command line.
 
-use xinitrd_native_logic::modules::{Module, PARAMETERS_LIMIT, modules};
+use xinitrd_native_logic::modules::{Module, modules};
 use xinitrd_native_logic::root::{Root, RootFault};
 use xinitrd_native_logic::settings::Settings;
+use xinitrd_native_logic::text::LIMIT;
 
 use super::path;
 use crate::image_path::Shown;
@@ -16,8 +17,8 @@ pub const INIT_TEXT_CUT: Rule = Rule {
     name: "init-text-cut",
     severity: Severity::Error,
     meaning: "A text that xinitrd's own init reads holds more than that has room for.",
-    reason: "It takes 1022 bytes of a module's path, 4095 of its parameters, and 4096 of the words in \
-             etc/xinitrd/cmdline. A path that is cut is no file: the module is not loaded. Of parameters and words the \
+    reason: "It takes 1022 bytes of a module's path, 1023 of its parameters, and 4096 of the words in \
+             etc/xinitrd/cmdline. A module of which that is not all it does not load (ENOENT, E2BIG). Of the words the \
              last are lost, which is a warning.",
     cure: "Shorten what is named.",
 };
@@ -34,9 +35,12 @@ pub const INIT_ROOT_UNKNOWN: Rule = Rule {
            command line.",
 };
 
-/// Bytes of a module's path that it has room for, without the slash that it puts before (`Path` of
-/// `native/init`).
-const PATH_LIMIT: usize = 1022;
+/// Bytes of a module's parameters that it has room for, beside the NUL at their end.
+const PARAMETERS_LIMIT: usize = LIMIT - 1;
+/// The same of its path, beside the slash that is put before it.
+const PATH_LIMIT: usize = LIMIT - 2;
+/// Bytes that are told of a name.
+const LONGEST: usize = 80;
 /// Bytes of its words that it reads (`LINE_LIMIT` of `native/init`).
 const WORDS_LIMIT: usize = 4096;
 
@@ -62,20 +66,21 @@ fn text<'c>(case: &'c Case<'_>, at: &str) -> Option<(&'c [u8], &'c Item)> {
 
 /// A module of which less than all is read.
 fn cut(module: &Module<'_>) -> Option<Finding> {
-    let name = Shown(module.name());
-    let (path, parameters) = (module.path.len(), module.parameters.len());
-    if path > PATH_LIMIT {
-        let found = format!("a path of {path} bytes, of the module {name}");
-        let expected = format!("at most {PATH_LIMIT}");
-        return Some(Finding::new(&INIT_TEXT_CUT, found, expected));
-    }
-    // One byte of the room is for the end of the text.
-    let finding = || {
-        let found = format!("parameters of {parameters} bytes, of the module {name}");
-        let expected = format!("at most {}", PARAMETERS_LIMIT - 1);
-        Finding::new(&INIT_TEXT_CUT, found, expected).weighing(Severity::Warning)
-    };
-    (parameters >= PARAMETERS_LIMIT).then(finding)
+    let parts = [
+        ("a path", module.path.len(), PATH_LIMIT),
+        ("parameters", module.parameters.len(), PARAMETERS_LIMIT),
+    ];
+    let (what, length, limit) = parts
+        .into_iter()
+        .find(|(_, length, limit)| length > limit)?;
+    let name = module.name();
+    let name = Shown(name.get(..LONGEST).unwrap_or(name));
+    let found = format!("{what} of {length} bytes, of the module {name}");
+    Some(Finding::new(
+        &INIT_TEXT_CUT,
+        found,
+        format!("at most {limit}"),
+    ))
 }
 
 fn words_cut(words: &[u8]) -> Option<Finding> {
@@ -97,7 +102,6 @@ fn unknown_root(words: &[u8]) -> Option<Finding> {
         RootFault::Udev => "a name that udev gives",
         RootFault::Unknown => "no form that it knows",
     };
-    const LONGEST: usize = 80;
     let root = settings.root.get(..LONGEST).unwrap_or(settings.root);
     let found = format!("root={}, {why}", Shown(root));
     Some(Finding::new(
