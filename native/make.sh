@@ -73,7 +73,7 @@ build() {
         --remap-path-prefix="$top"=.; do
         flags+=${flags:+$separator}$word
     done
-    (cd "$here/init" && RUSTC=$rustc CARGO_ENCODED_RUSTFLAGS=$flags CARGO_TARGET_DIR=$built \
+    (cd "$here/init" && RUSTC=$rustc RUSTC_WRAPPER=$here/rustc.sh CARGO_ENCODED_RUSTFLAGS=$flags CARGO_TARGET_DIR=$built \
         cargo build --release --locked --quiet "${build_core[@]}" --target "$target" >&2) || die "$1 does not build"
     program=$built/$target/release/init
     [ "$(stat -c %s "$program")" -lt "$limit" ] || die "$1: $(stat -c %s "$program") bytes; fewer than $limit are allowed"

@@ -16,8 +16,6 @@ pub struct Loaded {
     list: Option<Mapping>,
     /// The outcome of each: 0, or an error's number.
     outcomes: [u16; LIMIT],
-    /// Milliseconds that it took.
-    pub took: u64,
 }
 
 impl Loaded {
@@ -29,7 +27,6 @@ impl Loaded {
         let mut loaded = Loaded {
             list: list(),
             outcomes: [0; LIMIT],
-            took: 0,
         };
         let list = loaded.list.as_deref().unwrap_or_default();
         let mut outcomes = loaded.outcomes.iter_mut();
@@ -39,7 +36,10 @@ impl Loaded {
                 *place = outcome;
             }
         }
-        loaded.took = sys::now() - started;
+        if !quiet {
+            let mut line = Text::of(b"modules took ");
+            say_line(line.push_decimal(sys::now() - started).push(b" ms"));
+        }
         loaded
     }
 

@@ -21,16 +21,13 @@ mod views;
 
 use core::ffi::CStr;
 
-use xinitrd_native_logic::settings::{OnFail, Settings};
+use xinitrd_native_logic::settings::{LINE_LIMIT, OnFail, Settings};
 use xinitrd_native_logic::text::Text;
 
 use console::say;
 use loading::Loaded;
 use root::Fault;
 use sys::{File, Open, Power, Start};
-
-/// Bytes of a command line that are read; no architecture's kernel takes more.
-const LINE_LIMIT: usize = 4096;
 
 /// The way from the kernel to the root's init.
 fn main(start: &Start) -> ! {

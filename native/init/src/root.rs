@@ -128,22 +128,20 @@ impl<'a> Boot<'a> {
         self.reasons.truncate(0);
         let options = Options::of(self.settings.flags, self.settings.writable);
         register_btrfs();
-        let is_mounted = if self.settings.types.is_empty() {
-            let mut known = [0; 2048];
-            self.mount_as_one_of(self.settings.likely, b',', b"", &options)
-                || self.mount_as_one_of(
-                    read(c"/proc/filesystems", &mut known),
-                    b'\n',
-                    b"\t",
-                    &options,
-                )
-        } else {
-            self.mount_as_one_of(self.settings.types, b',', b"", &options)
+        let mut known = [0; 2048];
+        let is_mounted = match self.settings.types {
+            [] => {
+                let known = read(c"/proc/filesystems", &mut known);
+                self.mount_as_one_of(self.settings.likely, b',', b"", &options)
+                    || self.mount_as_one_of(known, b'\n', b"\t", &options)
+            }
+            types => self.mount_as_one_of(types, b',', b"", &options),
         };
         is_mounted.then_some(()).ok_or(Fault::Unmountable)
     }
 
-    /// Whether the root is mounted as one of the types of a list, which stand behind `mark`.
+    /// Whether the root is mounted as one of the types of a list, which stand behind `mark`. Of the kernel's
+    /// list, where they do, the likely one has been tried.
     #[inline(never)]
     fn mount_as_one_of(
         &mut self,
@@ -152,8 +150,13 @@ impl<'a> Boot<'a> {
         mark: &[u8],
         options: &Options,
     ) -> bool {
+        let tried = if mark.is_empty() {
+            mark
+        } else {
+            self.settings.likely
+        };
         Parts::of(types, separator).any(|entry| match entry.strip_prefix(mark) {
-            Some(kind) if !kind.is_empty() => self.mount_as(kind, options),
+            Some(kind) if kind != tried => self.mount_as(kind, options),
             _ => false,
         })
     }

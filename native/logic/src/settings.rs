@@ -55,6 +55,9 @@ pub struct Settings<'a> {
     pub unknown_on_fail: Option<&'a [u8]>,
 }
 
+/// Bytes of a command line that are read, of the image's or the kernel's; no architecture's kernel takes more.
+pub const LINE_LIMIT: usize = 4096;
+
 /// Seconds to wait for the root where `rootwait` does not say.
 pub const PATIENCE: u64 = 10;
 
