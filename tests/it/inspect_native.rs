@@ -148,6 +148,7 @@ fn a_list_is_judged_as_the_program_reads_it() {
             list.replace(".ko\n", ".ko  \n\n").trim_end().to_owned(),
             vec![],
         ),
+        (format!("# disks\n#net\r\n\r\n{list}"), vec![]),
         // The kernel takes a carriage return behind parameters for a blank.
         (list.replacen(".ko\n", ".ko debug=1\r\n", 1), vec![]),
         (

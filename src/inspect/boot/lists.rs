@@ -24,10 +24,12 @@ pub(super) struct Asked {
 }
 
 /// The list of this program's own init, as that reads it. A carriage return at the end of a path, which is no
-/// file's then, is told of the whole list, and of a line that has nothing else nothing.
+/// file's then, is told of the whole list, and of a line that has nothing else nothing; nor of one that a person
+/// takes for a comment, and the program for a file that nobody misses.
 pub(super) fn native(tree: &Tree) -> Vec<Asked> {
     let list = tree.text(MODULES_PATH).unwrap_or_default();
-    let modules = modules(list).filter(|module| module.path != b"\r");
+    let is_meant = |path: &[u8]| path != b"\r" && !path.starts_with(b"#");
+    let modules = modules(list).filter(|module| is_meant(module.path));
     let files = modules.map(|module| Asked {
         module: text(module.path.strip_suffix(b"\r").unwrap_or(module.path)),
         loader: Loader::Insmod,

@@ -104,7 +104,8 @@ fn returned(text: &[u8], item: &Item) -> Option<Finding> {
 fn paths_with_returns(list: &[u8]) -> usize {
     let paths = modules(list).map(|module| module.path);
     let returned = paths.filter_map(|path| path.strip_suffix(b"\r"));
-    returned.filter(|path| !path.is_empty()).count()
+    let meant = returned.filter(|path| !path.is_empty() && !path.starts_with(b"#"));
+    meant.count()
 }
 
 fn told(lines: usize, item: &Item) -> Option<Finding> {
