@@ -7,13 +7,14 @@ use super::guest::{Guest, Kernel, open_root};
 use super::obstacles::Obstacles;
 use super::writing::{Writing, cannot_write, is_stdout, mtime, write};
 use super::{json, manifests, output_error, shown, threads, write_out};
-use crate::assemble::{Request, assemble};
+use crate::assemble::{Assembly, Request, assemble};
 use crate::cli::BuildArgs;
 use crate::compress::Encoding;
 use crate::error::{Error, Obstacle};
 use crate::host::output::probe;
 use crate::host::text;
 use crate::inspect;
+use crate::inspect::guest_kernel::GuestKernel;
 use crate::kernel_version::KernelVersion;
 use crate::kmod::config::ModprobeConfig;
 use crate::manifest::{self, Manifest};
@@ -39,20 +40,38 @@ pub fn run(args: &BuildArgs) -> Result<(), Error> {
     let assembled = root.zip(request).and_then(|(root, (request, reason))| {
         let assembly = obstacles.keep_all(assemble(&request, &root, bins.as_deref()))?;
         let report = Report::planned(&request, &assembly, reason);
-        Some((assembly, report))
+        let guest = obstacles.keep(guest(&request, &assembly, &root))?;
+        Some((assembly, report, guest))
     });
-    let ((assembly, mut report), writing) = obstacles.none_before(assembled.zip(writing))?;
+    let ((assembly, mut report, guest), writing) = obstacles.none_before(assembled.zip(writing))?;
 
     if !args.dry_run {
-        // By what its modules say of the kernel, as the guest will.
-        let guest = inspect::Guest {
-            kernel: assembly.release.parse().ok(),
-            arch: Some(assembly.arch),
-            ..inspect::Guest::default()
-        };
         report.image = Some(write(&assembly.plan, &writing, &guest)?);
     }
     show(args, &report, &writing.output)
+}
+
+/// Whom the image is judged for: by what its modules say of the kernel, as the guest will. Where the kernel may have
+/// to unpack modules its configuration says whether it does.
+fn guest(
+    request: &Request,
+    assembly: &Assembly,
+    root: &Root,
+) -> Result<inspect::Guest, Problem<Obstacle>> {
+    let kernel = &request.kernel;
+    let read = request
+        .keep_compressed
+        .then(|| GuestKernel::configuration(root, kernel));
+    let unusable = |error| {
+        let Problem { place, fault } = Problem::of_lookup(kernel.clone(), error);
+        Problem::<Obstacle>::new(place, Obstacle::GuestRoot(fault))
+    };
+    Ok(inspect::Guest {
+        kernel: assembly.release.parse().ok(),
+        arch: Some(assembly.arch),
+        root: read.transpose().map_err(unusable)?,
+        ..inspect::Guest::default()
+    })
 }
 
 /// The directories with the guest's programs; or, where one cannot be had, none at all.

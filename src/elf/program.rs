@@ -6,6 +6,7 @@ use goblin::strtab::Strtab;
 
 use super::{ET_DYN, ET_EXEC, ElfFault, HEADER_SIZE, Head, head};
 use crate::arch::ElfKind;
+use crate::init::texts::{CMDLINE_PATH, MODULES_PATH};
 
 /// What is to be known of an executable or a library before it may go into an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,9 @@ pub struct ProgramFacts {
     pub rpath: Vec<String>,
     /// The version of busybox, `(1, 35)`, where it was looked for ([`ProgramFacts::look_for_busybox`]).
     pub busybox: Option<(u16, u16)>,
+    /// Whether it is the `/init` that xinitrd puts into images, where that was looked for
+    /// ([`ProgramFacts::look_for_native_init`]).
+    pub is_native_init: bool,
     /// Whether an `ET_DYN` says it is a program: `DF_1_PIE`, or it has an interpreter.
     is_program: bool,
 }
@@ -36,6 +40,13 @@ const LIST_LIMIT: usize = 1024;
 
 /// What stands before busybox's version (`BB_BANNER` in its `include/libbb.h`).
 const BUSYBOX: &[u8] = b"BusyBox v";
+
+/// What the native `/init` reads in its image (`native/init`), of whatever age and machine it is: no other
+/// program does.
+const NATIVE_INIT: [&str; 2] = [MODULES_PATH, CMDLINE_PATH];
+/// The largest program that is taken for it, in bytes: it has no more than half as many. xinitrd itself, which
+/// carries it, has a hundred times as many.
+const NATIVE_INIT_LIMIT: usize = 64 << 10;
 
 /// How a file is to be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +77,7 @@ impl ProgramFacts {
             runpath: Vec::new(),
             rpath: Vec::new(),
             busybox: None,
+            is_native_init: false,
             is_program: head.header.e_type == ET_EXEC,
         };
         facts.is_program |= facts.interpreter.is_some();
@@ -109,6 +121,13 @@ impl ProgramFacts {
             Some((major, minor))
         });
         self.busybox = versions.next();
+    }
+
+    /// Looks for the paths that make `bytes`, the whole of the file, xinitrd's own `/init`.
+    pub fn look_for_native_init(&mut self, bytes: &[u8]) {
+        let names = |path: &&str| memchr::memmem::find(bytes, path.as_bytes()).is_some();
+        let may_be = !self.is_dynamic() && bytes.len() <= NATIVE_INIT_LIMIT;
+        self.is_native_init = may_be && NATIVE_INIT.iter().all(names);
     }
 
     /// Holds the facts against the guest and the use that is to be made of the file.

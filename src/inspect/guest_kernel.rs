@@ -89,17 +89,26 @@ impl GuestKernel {
     /// # Errors
     /// When the medium fails, and when a file is larger than any such, or lists more.
     pub fn read(root: &Root, release: &str) -> Result<GuestKernel, LookupError> {
-        let mut kernel = GuestKernel {
-            release: release.to_owned(),
-            ..GuestKernel::default()
-        };
-        kernel.read_options(root)?;
+        let mut kernel = GuestKernel::configuration(root, release)?;
         kernel.read_symbols(root)?;
         for place in MODULE_PLACES {
             if kernel.read_indexes(root, &format!("{place}/{release}"))? {
                 break;
             }
         }
+        Ok(kernel)
+    }
+
+    /// Reads no more of it than its configuration.
+    ///
+    /// # Errors
+    /// When the medium fails, and when the file is larger than any such.
+    pub fn configuration(root: &Root, release: &str) -> Result<GuestKernel, LookupError> {
+        let mut kernel = GuestKernel {
+            release: release.to_owned(),
+            ..GuestKernel::default()
+        };
+        kernel.read_options(root)?;
         Ok(kernel)
     }
 

@@ -2,7 +2,8 @@
 //!
 //! In: the tree. Out: [`Loading`]. What busybox reads is said in its `archival/libarchive/open_transformer.c`
 //! and `modutils/modutils.c`, what kmod reads in `libkmod/libkmod-file.c`; both may hand a file over as it is
-//! and have the kernel unpack it (`kernel/module/decompress.c`).
+//! and have the kernel unpack it (`kernel/module/decompress.c`), as this program's own init does with whatever is not called
+//! `.ko`.
 
 use super::boot::Loader;
 use super::finding::Severity;
@@ -51,6 +52,8 @@ pub enum Program {
     Busybox(Option<(u16, u16)>),
     /// kmod, or its library.
     Kmod(Kmod),
+    /// xinitrd's own init, which unpacks nothing.
+    Native,
     /// Another, or none: nothing is known of what it reads.
     Other,
 }
@@ -99,6 +102,15 @@ impl Loading {
             modprobe: Program::called("modprobe", tree),
             shell: shell.and_then(|shell| standalone(tree, shell)),
             udev: has_udev.then(udev).flatten(),
+        }
+    }
+
+    /// The same where the init is this program's own, which runs none of them.
+    #[must_use]
+    pub fn of_native_init(tree: &Tree) -> Loading {
+        Loading {
+            insmod: Program::Native,
+            ..Loading::of(tree, None, false)
         }
     }
 
@@ -190,6 +202,8 @@ impl Program {
                 by_kernel.filter(|severity| *severity == Severity::Error)
             }
             Program::Kmod(_) => by_kernel,
+            Program::Native if module.is_plainly_called => Some(Severity::Error),
+            Program::Native => by_kernel,
             // No insmod but these two knows zstd.
             Program::Other => {
                 let is_zstd = loader == Loader::Insmod && module.format == Format::Zstd;
@@ -205,6 +219,7 @@ impl Program {
             Program::Busybox(Some((major, minor))) => format!("busybox {major}.{minor}"),
             Program::Busybox(None) => "busybox".to_owned(),
             Program::Kmod(_) => "kmod".to_owned(),
+            Program::Native => "xinitrd's own init".to_owned(),
             Program::Other => "an unknown program".to_owned(),
         }
     }

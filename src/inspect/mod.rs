@@ -191,7 +191,10 @@ impl Case<'_> {
     /// What loads the image's modules.
     #[must_use]
     pub fn loading(&self) -> Loading {
-        Loading::of(self.tree, self.boot.own_shell(), self.boot.on_demand)
+        match self.boot.is_native() {
+            true => Loading::of_native_init(self.tree),
+            false => Loading::of(self.tree, self.boot.own_shell(), self.boot.on_demand),
+        }
     }
 
     /// The release of the guest's kernel, where all of it was said: by its root, or by itself.

@@ -228,7 +228,7 @@ enum Look {
     Text,
 }
 
-/// What is known of a program; by some names busybox may go.
+/// What is known of a program; by some names busybox may go, and xinitrd's own init by any that `/init` leads to.
 fn program(name: &[u8], bytes: &[u8]) -> Result<ProgramFacts, ElfFault> {
     let mut facts = ProgramFacts::parse(bytes)?;
     let name = name.rsplit(|&byte| byte == b'/').next().unwrap_or(name);
@@ -236,6 +236,7 @@ fn program(name: &[u8], bytes: &[u8]) -> Result<ProgramFacts, ElfFault> {
     if may_be || name.starts_with(b"busybox") {
         facts.look_for_busybox(bytes);
     }
+    facts.look_for_native_init(bytes);
     Ok(facts)
 }
 

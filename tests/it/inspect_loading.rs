@@ -18,7 +18,7 @@ const XZ: Tool = Tool::of("xz", "xz-utils");
 const ZSTD: Tool = Tool::of("zstd", "zstd");
 
 /// A real module of kernel 6.1 or 6.12, plain, and its release.
-fn module(kernel: &str) -> (Vec<u8>, String) {
+pub fn module(kernel: &str) -> (Vec<u8>, String) {
     let root = fetched(kernel);
     let release = kernel_of(&root);
     let directory = root.join(modules_of(&root)).join(&release);
@@ -30,7 +30,7 @@ fn module(kernel: &str) -> (Vec<u8>, String) {
     (bytes, release)
 }
 
-fn packed(format: &str, module: &[u8]) -> Vec<u8> {
+pub fn packed(format: &str, module: &[u8]) -> Vec<u8> {
     match format {
         "gz" => GZIP.run(&["-c"], module),
         "xz" => XZ.run(&["--check=crc32", "-c"], module),
@@ -86,7 +86,7 @@ fn renamed(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
 }
 
 /// A guest whose root has this configuration of the kernel.
-fn guest(release: &str, configuration: &str) -> Guest {
+pub fn guest(release: &str, configuration: &str) -> Guest {
     let text = format!("==> boot/config-{release} <==\n{configuration}");
     let root = Root::new(Box::new(Tree::read(text.as_bytes())));
     Guest {

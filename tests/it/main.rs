@@ -29,6 +29,7 @@ mod inspect_files; // paths, types and modes of an image, judged
 mod inspect_init; // how an image boots, and its init judged
 mod inspect_loading; // compressed modules, and the programs that are to load them
 mod inspect_modules; // the kernel modules of an image, judged
+mod inspect_native; // images with this program's own init, judged by what that does
 mod inspect_pid1; // what keeps the first program from its work, though every file is there
 mod inspect_programs; // what the inits of known builders cannot do without
 mod inspect_script; // inits written by hand, and what they load

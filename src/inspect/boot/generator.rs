@@ -111,13 +111,19 @@ impl Seen<'_> {
         found.next().unwrap_or_default().0
     }
 
-    /// By its list, or, where that is gone, by the words of its scripts.
+    /// By its program; by its list, but where that lies beside a program of somebody else, who knows nothing of
+    /// it; or, where it is gone, by the words of its scripts.
     fn is_xinitrd(&self) -> bool {
+        let has_list = || self.has(crate::init::texts::MODULES_PATH);
+        match self.init.map(|init| &init.kind) {
+            Some(InitKind::Native) => return true,
+            Some(InitKind::Program { .. } | InitKind::Systemd) => return false,
+            _ if has_list() => return true,
+            _ => {}
+        }
         let script = self.init.and_then(|init| init.script.as_deref());
         let says = |words: &[u8]| lines(script.unwrap_or_default()).any(|line| line == words);
-        self.has(crate::init::texts::MODULES_PATH)
-            || says(READS_LIST)
-            || self.is_nash() && says(OWN_WORDS)
+        says(READS_LIST) || self.is_nash() && says(OWN_WORDS)
     }
 
     /// `parse_config` of its `functions` leaves the configuration; newer ones a version too.

@@ -31,6 +31,8 @@ pub enum InitKind {
         /// (`parse_inittab` in its `init/init.c`).
         has_work: bool,
     },
+    /// The program that xinitrd puts into images, whatever its file is called.
+    Native,
     /// Another program.
     Program {
         /// Whether it needs neither a loader nor libraries.
@@ -61,6 +63,12 @@ impl Init {
         Some(Init { path, kind, script })
     }
 
+    /// Whether it is xinitrd's own program.
+    #[must_use]
+    pub fn is_native(&self) -> bool {
+        self.kind == InitKind::Native
+    }
+
     /// Whether it is a script for nash, which is no shell.
     #[must_use]
     pub fn is_nash(&self) -> bool {
@@ -82,6 +90,7 @@ fn kind(path: &ImagePath, item: &Item, content: &Content) -> InitKind {
             InitKind::Systemd
         }
         (FileType::Regular, Content::Program(facts)) => match facts.as_ref() {
+            Ok(facts) if facts.is_native_init => InitKind::Native,
             Ok(facts) => InitKind::Program {
                 is_static: !facts.is_dynamic(),
             },
@@ -100,6 +109,7 @@ impl fmt::Display for InitKind {
         match self {
             InitKind::Systemd => f.write_str("systemd"),
             InitKind::Busybox { .. } => f.write_str("busybox's own init"),
+            InitKind::Native => f.write_str("xinitrd's own program"),
             InitKind::Program { is_static: true } => f.write_str("a static program"),
             InitKind::Program { is_static: false } => f.write_str("a program"),
             InitKind::Script(line) => match line.name() {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use xinitrd_native_logic::modules::modules;
+
 use crate::image_path::ImagePath;
+use crate::init::texts::MODULES_PATH;
 use crate::inspect::picture::Content;
 use crate::inspect::tree::Tree;
 use crate::root::FileKind;
@@ -20,7 +23,22 @@ pub(super) struct Asked {
     pub options: String,
 }
 
-/// A list of files, each with its parameters: this program's, and tiny-initramfs's.
+/// The list of this program's own init, as that reads it. A carriage return at the end of a path, which is no
+/// file's then, is told of the whole list, and of a line that has nothing else nothing; nor of one that a person
+/// takes for a comment, and the program for a file that nobody misses.
+pub(super) fn native(tree: &Tree) -> Vec<Asked> {
+    let list = tree.text(MODULES_PATH).unwrap_or_default();
+    let is_meant = |path: &[u8]| path != b"\r" && !path.starts_with(b"#");
+    let modules = modules(list).filter(|module| is_meant(module.path));
+    let files = modules.map(|module| Asked {
+        module: text(module.path.strip_suffix(b"\r").unwrap_or(module.path)),
+        loader: Loader::Insmod,
+        options: text(module.parameters),
+    });
+    files.collect()
+}
+
+/// A list of files, each with its parameters: of this program's busybox script, and of tiny-initramfs.
 pub(super) fn files(tree: &Tree, path: &str) -> Vec<Asked> {
     let list = tree.text(path).unwrap_or_default();
     let lines = list.split(|&byte| byte == b'\n');

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::archive::FileType;
 use crate::image_path::ImagePath;
 use crate::inspect::tree::Tree;
 use crate::kmod::name::ModuleName;
@@ -43,6 +44,7 @@ pub(super) fn of(tree: &Tree, generator: Generator, init: Option<&Init>) -> Vec<
     let script = init.and_then(|init| init.script.as_deref());
     let mut asked = match generator {
         _ if init.is_some_and(Init::is_nash) => nash_loads(script.unwrap_or_default()),
+        _ if init.is_some_and(Init::is_native) => lists::native(tree),
         Generator::Xinitrd => lists::files(tree, crate::init::texts::MODULES_PATH),
         Generator::TinyInitramfs => lists::files(tree, "modules"),
         Generator::Dracut => lists::dracut(tree),
@@ -183,7 +185,7 @@ impl<'t> Places<'t> {
     /// An init's working directory is the root.
     fn file(&self, path: &str) -> Option<ImagePath> {
         let path = ImagePath::new(path).ok()?;
-        let (real, _) = self.tree.find(&path).ok()?;
-        Some(real)
+        let (real, item) = self.tree.find(&path).ok()?;
+        (item.file_type() == FileType::Regular).then_some(real)
     }
 }

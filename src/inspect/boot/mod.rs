@@ -79,7 +79,8 @@ impl Boot {
             .filter(|init| !matches!(init.kind, InitKind::Busybox { .. }));
         Boot {
             loads: builders.map_or_else(Vec::new, |init| loads::of(tree, generator, Some(init))),
-            on_demand: builders.is_some() && loads::on_demand(tree, generator),
+            on_demand: builders.is_some_and(|init| !init.is_native())
+                && loads::on_demand(tree, generator),
             programs: programs::needed(tree, generator, init.as_ref()),
             generator,
             version,
@@ -91,6 +92,12 @@ impl Boot {
     #[must_use]
     pub fn loads_are_of_a_script(&self) -> bool {
         self.own_shell().is_some()
+    }
+
+    /// Whether the init is xinitrd's own program.
+    #[must_use]
+    pub fn is_native(&self) -> bool {
+        self.init.as_ref().is_some_and(Init::is_native)
     }
 
     /// What runs the init, where that is a script.

@@ -1,6 +1,6 @@
 //! Rules about the kernel modules: what they need, and in which order they are loaded.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::compress::Format;
 use crate::image_path::ImagePath;
@@ -87,11 +87,13 @@ static STRIPPED: Rule = Rule {
 static COMPRESSED: Rule = Rule {
     name: "module-compression-unreadable",
     severity: Severity::Error,
-    meaning: "A module is compressed as neither the program that loads it nor the kernel can unpack it.",
+    meaning: "A module is compressed as neither the program that loads it nor the kernel can unpack it, or is called as if \
+              it were.",
     reason: "busybox unpacks gzip and xz; kmod, whose library udev loads by, zstd, xz and gzip, each by a library \
-             that it was built with. Kernels since 5.17 unpack gzip and xz (with no check but CRC32), since 6.2 \
+             that it was built with; xinitrd's own init none, which asks the kernel to unpack whatever is not called \
+             .ko, and nothing else. Kernels since 5.17 unpack gzip and xz (with no check but CRC32), since 6.2 \
              zstd, where CONFIG_MODULE_DECOMPRESS and the one format's CONFIG_MODULE_COMPRESS_... are set, and are \
-             asked to by kmod since 31 and busybox since 1.37 alone: else it is `invalid module format`. It is a \
+             asked to by that init, kmod since 31 and busybox since 1.37 alone: else it is `invalid module format`. It is a \
              warning where it is not certain that the module is loaded, or by which program, or where the kernel \
              might unpack it: --root and --kernel name the guest's root, whose boot/config-RELEASE tells. Of a kmod \
              that is linked to no such library, as since 33 it may be, nothing is said where the kernel might.",
@@ -226,8 +228,12 @@ fn unreadable(case: &Case<'_>, modules: &Modules<'_>, order: Option<&Order>) -> 
     });
     let is_loaded = |number| order.is_some_and(|order| order.place(number).is_some());
     let members = modules.members.iter().enumerate();
+    let called = called_by_native_init(case);
     let unreadable = members.filter_map(|(number, member)| {
-        let module = packed(case, member)?;
+        let called = called.get(member.path).copied();
+        let Some(module) = packed(case, member, called) else {
+            return misnamed(case, member, called?);
+        };
         let caller = match (by_file.contains(&number), is_loaded(number)) {
             (true, _) => Caller::Init(Loader::Insmod),
             (false, true) => Caller::Init(Loader::Modprobe),
@@ -246,12 +252,36 @@ fn unreadable(case: &Case<'_>, modules: &Modules<'_>, order: Option<&Order>) -> 
     unreadable.collect()
 }
 
-fn packed(case: &Case<'_>, member: &Member<'_>) -> Option<Packed> {
+/// What xinitrd's own init calls the modules that it loads, by where they really lie: it goes by the name alone.
+fn called_by_native_init<'c>(case: &'c Case<'_>) -> HashMap<&'c ImagePath, &'c str> {
+    let loads = case.boot.loads.iter().filter(|_| case.boot.is_native());
+    let called = loads.filter_map(|load| Some((load.path.as_ref()?, load.module.as_str())));
+    called.collect()
+}
+
+/// Kernels before 3.8 have no call to be asked for unpacking by, and take the module as it is.
+const HAS_FINIT_MODULE: KernelVersion = KernelVersion::new(3, 8, 0);
+
+/// A module that is not compressed, and that xinitrd's own init asks the kernel to unpack, because it is not
+/// `called` so: the kernel finds no head of its format there, and refuses it (`module_decompress`).
+fn misnamed(case: &Case<'_>, member: &Member<'_>, called: &str) -> Option<Finding> {
+    let is_old = case
+        .kernel_version()
+        .is_some_and(|kernel| kernel < HAS_FINIT_MODULE);
+    let found = "not compressed, and called as if it were, and loaded by xinitrd's own init";
+    let finding = Finding::new(&COMPRESSED, found, "a name that ends with .ko")
+        .cured_by("Call it .ko, in the list of modules too; make the image again.");
+    (!called.ends_with(".ko") && !is_old).then(|| finding.at(member.item))
+}
+
+/// How `member` is compressed, if it is; what loads it has it `called` so, or by its file's name.
+fn packed(case: &Case<'_>, member: &Member<'_>, called: Option<&str>) -> Option<Packed> {
     let format = member.module.packed?;
+    let file_name = called.map_or(member.path.file_name(), str::as_bytes);
     Some(Packed {
         format,
         by_kernel: kernel_unpacks(case, member, format),
-        is_plainly_called: member.path.file_name().ends_with(b".ko"),
+        is_plainly_called: file_name.ends_with(b".ko"),
     })
 }
 

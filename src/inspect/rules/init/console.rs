@@ -15,7 +15,8 @@ pub const NO_CONSOLE_NODE: Rule = Rule {
              init/main.c), and without it all that /init says is lost: `Warning: unable to open an initial console`. \
              Kernels have one in the archive that is built into them, over which an image is unpacked \
              (usr/default_cpio_list), unless they were built with an archive of their own: that is told where \
-             --root has the kernel's configuration, and its CONFIG_INITRAMFS_SOURCE names one.",
+             --root has the kernel's configuration, and its CONFIG_INITRAMFS_SOURCE names one. xinitrd's own init needs \
+             none: it opens the one that is there when devtmpfs is mounted.",
     cure: "Put a character device dev/console, 5:1, mode 0600, into the image.",
 };
 
@@ -37,12 +38,15 @@ const CONSOLE: &str = "a character device 5:1";
 
 /// What is wrong with it.
 pub(super) fn check(case: &Case<'_>) -> Option<Finding> {
+    // It has no console opened by the kernel where there is none, and then opens devtmpfs's.
+    let brings_its_own = case.boot.is_native();
     let Ok((_, item)) = case.tree.find(&path("dev/console")?) else {
-        return no_console(case);
+        return no_console(case).filter(|_| !brings_its_own);
     };
     let wrong = |found: String| Finding::new(&WRONG_CONSOLE_NODE, found, CONSOLE).at(item);
     match (item.file_type(), item.entry.header.rdev) {
         (FileType::Char, (5, 1)) => None,
+        (FileType::Unknown | FileType::Directory, _) if brings_its_own => None,
         // What has the name of an entry of no type is removed, and nothing made (do_name in init/initramfs.c).
         (FileType::Unknown, _) => {
             let found = "an entry of no type, which takes away the kernel's own";

@@ -1,6 +1,6 @@
 //! The directories that an init mounts on, and does not make.
 
-use super::path;
+use super::{describe, path};
 use crate::archive::FileType;
 use crate::inspect::Case;
 use crate::inspect::boot::{Generator, Init, InitKind};
@@ -12,9 +12,11 @@ pub const INIT_DIRECTORY_MISSING: Rule = Rule {
     name: "init-directory-missing",
     severity: Severity::Error,
     meaning: "The init of a known builder mounts something on a directory that it does not make and the image does \
-              not have.",
+              not have, or cannot make.",
     reason: "mount(8) fails where there is no directory: without /proc nothing of the kernel's command line is known, \
-             without the one for the root nothing can be mounted there, and the init gives up.",
+             without the one for the root nothing can be mounted there, and the init gives up. xinitrd's own init makes \
+             those that it mounts on, but where something else has the name; without /sys, which is a warning, it finds \
+             a root by its node alone.",
     cure: "Put the directory in; make the image again with its builder.",
 };
 
@@ -28,6 +30,9 @@ const DIRECTORIES: [(Generator, &[&str]); 4] = [
 
 /// The directories that are missing.
 pub(super) fn check(case: &Case<'_>, init: &Init, item: &Item) -> Vec<Finding> {
+    if init.is_native() {
+        return in_the_way(case, item);
+    }
     let script = init.script.as_deref();
     let is_by_builder = match &init.kind {
         InitKind::Script(_) => !init.is_nash(),
@@ -53,6 +58,27 @@ pub(super) fn check(case: &Case<'_>, init: &Init, item: &Item) -> Vec<Finding> {
         .at(item)
     };
     missing.map(finding).collect()
+}
+
+/// What this program's own init mounts on (`views.rs` and `root.rs` of `native/init`).
+const OF_NATIVE_INIT: [&str; 4] = ["proc", "sys", "dev", "sysroot"];
+
+/// What stands where this program's own init would make a directory.
+fn in_the_way(case: &Case<'_>, init: &Item) -> Vec<Finding> {
+    let named = OF_NATIVE_INIT.iter();
+    let named = named.filter(|name| !is_directory(case, name));
+    let taken = named.filter_map(|name| Some((*name, case.tree.at(&path(name)?)?)));
+    let finding = |(name, item): (&str, &Item)| {
+        let found = format!("/{name} is {}", describe(item.file_type()));
+        let expected = "a directory, or nothing in its place";
+        let finding = Finding::new(&INIT_DIRECTORY_MISSING, found, expected).at(init);
+        match name {
+            // A root that is named by its node is found without it.
+            "sys" => finding.weighing(Severity::Warning),
+            _ => finding,
+        }
+    };
+    taken.map(finding).collect()
 }
 
 fn is_directory(case: &Case<'_>, name: &str) -> bool {

@@ -45,6 +45,7 @@ pub(super) fn missing(
         let near = files.as_ref().filter(|_| number < LOOKED_UP);
         let near = near.and_then(|files| files.near(&load.module));
         let absent = match load.loader {
+            Loader::Insmod if load.module.is_empty() => "a line without a path".to_owned(),
             Loader::Insmod => format!("no {}", Shown(load.module.as_bytes())),
             Loader::Modprobe => format!("no module {}", Shown(load.module.as_bytes())),
         };

@@ -6,6 +6,7 @@ mod idle;
 mod loads;
 pub(super) mod programs;
 mod script;
+mod texts;
 
 use crate::archive::FileType;
 use crate::image_path::{ImagePath, Shown};
@@ -103,6 +104,7 @@ pub use console::{NO_CONSOLE_NODE, WRONG_CONSOLE_NODE};
 pub use directories::INIT_DIRECTORY_MISSING;
 pub use idle::INIT_LOADS_NOTHING;
 pub use script::{CARRIAGE_RETURNS, INIT_SOURCE_MISSING};
+pub use texts::{INIT_ROOT_UNKNOWN, INIT_TEXT_CUT};
 
 /// The rules, in order.
 pub const RULES: &[&Rule] = &[
@@ -117,6 +119,8 @@ pub const RULES: &[&Rule] = &[
     &INIT_PROGRAM_MISSING,
     &INIT_SOURCE_MISSING,
     &INIT_DIRECTORY_MISSING,
+    &INIT_TEXT_CUT,
+    &INIT_ROOT_UNKNOWN,
     &NO_CONSOLE_NODE,
     &WRONG_CONSOLE_NODE,
 ];
@@ -163,6 +167,7 @@ fn check_init(case: &Case<'_>, modules: &Modules<'_>, init: &Init, findings: &mu
     script::missing_units(case, init, item, findings);
     script::missing_orders(case, findings);
     findings.extend(directories::check(case, init, item));
+    texts::check(case, findings);
     match &init.script {
         Some(script) if init.is_nash() => programs::of_nash(case, script, item, findings),
         Some(script) => script::missing_sources(case, script, item, findings),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use xinitrd_native_logic::modules::modules;
+
 use super::path;
 use crate::image_path::Shown;
 use crate::init::texts;
@@ -28,8 +30,9 @@ pub const CARRIAGE_RETURNS: Rule = Rule {
     severity: Severity::Error,
     meaning: "Lines of /init, of the list of modules that it reads, or of a script that it reads in, dracut's hooks \
               among them, end with a carriage return.",
-    reason: "To a shell it is part of the last word of the line: `then\\r` is no word it knows, and `ext4.ko\\r` no \
-             file. An editor of another system, or a copy in text mode, puts it there. It is a warning of a file that \
+    reason: "To a shell, and to xinitrd's own init, it is part of the last word of the line: `then\\r` is no word it \
+             knows, and `ext4.ko\\r` no file. Behind a module's parameters that init hands it to the kernel, to which \
+             it is a blank. An editor of another system, or a copy in text mode, puts it there. It is a warning of a file that \
              is read in and gives variables alone, and of a list where udev loads what the devices take.",
     cure: "Take them away: sed -i 's/\\r$//'.",
 };
@@ -57,7 +60,13 @@ pub(super) fn carriage_returns(
         .filter(|(generator, _)| *generator == case.boot.generator);
     for (_, list) in lists {
         let list = path(list).and_then(|list| case.tree.find(&list).ok());
-        let finding = list.and_then(|(_, item)| returned(case.tree.content(item).text()?, item));
+        let finding = list.and_then(|(_, item)| {
+            let text = case.tree.content(item).text()?;
+            match case.boot.is_native() {
+                true => told(paths_with_returns(text), item),
+                false => returned(text, item),
+            }
+        });
         findings.extend(finding.map(|finding| match case.boot.on_demand {
             true => finding.weighing(Severity::Warning),
             false => finding,
@@ -88,8 +97,20 @@ fn is_hook(path: &[u8]) -> bool {
 }
 
 fn returned(text: &[u8], item: &Item) -> Option<Finding> {
+    told(harmful(text).count(), item)
+}
+
+/// How many lines of a list have a carriage return in the path, as this program's own init reads them.
+fn paths_with_returns(list: &[u8]) -> usize {
+    let paths = modules(list).map(|module| module.path);
+    let returned = paths.filter_map(|path| path.strip_suffix(b"\r"));
+    let meant = returned.filter(|path| !path.is_empty() && !path.starts_with(b"#"));
+    meant.count()
+}
+
+fn told(lines: usize, item: &Item) -> Option<Finding> {
     let expected = "lines that end with a line feed alone";
-    let found = match harmful(text).count() {
+    let found = match lines {
         0 => return None,
         1 => "1 line that ends with a carriage return".to_owned(),
         lines => format!("{lines} lines that end with a carriage return"),
