@@ -14,6 +14,7 @@ use xinitrd_native_logic::settings::Settings;
 
 use crate::guest::{GZIP, scratch};
 use crate::init_readers;
+use crate::scene::assert_refused;
 use crate::support::{Tool, fetched, kernel_of, modules_of, text, utf8, xinitrd, xinitrd_prints};
 
 const CPIO: Tool = Tool::of("cpio", "cpio");
@@ -206,6 +207,31 @@ fn a_root_that_no_manifest_serves_is_refused_and_none_is_chosen_in_its_stead() {
             assert!(said.contains(words), "{value}: no `{words}` in\n{said}");
         }
     }
+}
+
+#[test]
+fn a_manifest_that_serves_the_root_is_named_where_there_is_one_for_the_kernel() {
+    let arguments = &["--manifest", "native", "--rootfs", "ext3"];
+    let volume = [
+        &arguments[..],
+        &["--root-device", "/dev/VolGroup00/LogVol00"],
+    ]
+    .concat();
+    let secret = [&arguments[..], &["--root-device", "/dev/mapper/secret"]].concat();
+    assert_refused(&[
+        (
+            "",
+            &volume,
+            1,
+            &["do:       say --manifest el4, whose init does\n"],
+        ),
+        (
+            "",
+            &secret,
+            1,
+            &["no manifest that comes with xinitrd does more for kernel 2.6.9\n"],
+        ),
+    ]);
 }
 
 #[test]
