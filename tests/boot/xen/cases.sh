@@ -88,7 +88,7 @@ CONFIG
 # goes wrong here, judging tells.
 start_xen() {
     [ $# -gt 0 ] || return 0
-    local pass=packing dom0='' vdisk='' builder='' boot
+    local pass=packing dom0='' vdisk='' builder='' manifest=busybox boot
     set +e
     for current; do (
         set -e
@@ -203,7 +203,7 @@ without_blkfront() {
     local manifest=$work/no-blkfront.toml
     "$XINITRD" manifests busybox |
         awk 'BEGIN { RS = ""; ORS = "\n\n" } !/role = "block"/' >"$manifest"
-    image --manifest "$manifest"
+    image
 }
 
 # small_tree MODULE...: what an image takes from $tree, and of its drivers these, as $tree.
@@ -221,7 +221,7 @@ small_tree() {
 # refused REGEX: a build from $tree ends with 1 and says this.
 refused() {
     local words status=0
-    words=$("$XINITRD" build --root "$tree" --bins "$busybox" -o "$work/refused.img" 2>&1) || status=$?
+    words=$("$XINITRD" build --root "$tree" --manifest busybox --bins "$busybox" -o "$work/refused.img" 2>&1) || status=$?
     [ "$status" = 1 ] || problem "a build that is to be refused ended with $status"
     grep -Eq "$1" <<<"$words" || problem "the build did not say: $1"
     [ ! -e "$work/refused.img" ] || problem 'the build wrote an image'
