@@ -166,13 +166,13 @@ disk_ext4() {
     mke2fs -q -t ext4 -L "$label" -U "$uuid" -d "$root_files" "$disks/ext4.disk"
 }
 
-# partitioned NAME [MIB]: a disk whose table is standard input and whose first partition, at 1 MiB or
-# so many, is the ext4 file system.
+# partitioned NAME: a disk whose table is standard input and whose first partition, at 1 MiB, is
+# the ext4 file system.
 partitioned() {
     [ -e "$disks/ext4.disk" ] || disk_ext4
     truncate -s 40M "$disks/$1.disk"
     sfdisk --quiet "$disks/$1.disk"
-    dd if="$disks/ext4.disk" of="$disks/$1.disk" bs=1M seek="${2:-1}" conv=notrunc,sparse status=none
+    dd if="$disks/ext4.disk" of="$disks/$1.disk" bs=1M seek=1 conv=notrunc,sparse status=none
 }
 
 disk_gpt() {
@@ -190,13 +190,10 @@ start=2048, size=65536, type=83
 TABLE
 }
 
-# disk_backup: a GPT of which but the copy at the disk's end is left, and the root in its second partition.
+# disk_backup: the GPT of which but the copy at the disk's end is left.
 disk_backup() {
-    partitioned backup 2 <<TABLE
-label: gpt
-start=2048, size=2048, uuid=$partuuid
-start=4096, size=65536, name=guestroot
-TABLE
+    [ -e "$disks/gpt.disk" ] || disk_gpt
+    cp --sparse=always "$disks/gpt.disk" "$disks/backup.disk"
     dd if=/dev/zero of="$disks/backup.disk" bs=512 seek=1 count=1 conv=notrunc status=none
 }
 
