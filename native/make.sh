@@ -13,7 +13,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/.." && pwd)
 prebuilt=$here/prebuilt
-limit=40000 # bytes that a program may have
+limit=24576 # bytes that a program may have
 
 die() {
     printf 'make.sh: %s\n' "$*" >&2
@@ -69,11 +69,11 @@ build() {
     flags=''
     for word in -Clinker="$(linker)" -Clinker-flavor=ld.lld -Crelocation-model=static -Cforce-unwind-tables=no \
         -Clink-arg=-nostdlib -Clink-arg=-static -Clink-arg=--gc-sections -Clink-arg=--build-id=none \
-        -Clink-arg=--no-eh-frame-hdr -Clink-arg=-zmax-page-size=4096 -Clink-arg=-T"$here/init/link.ld" \
+        -Clink-arg=--no-eh-frame-hdr -Clink-arg=-znosectionheader -Cjump-tables=no -Clink-arg=-T"$here/init/link.ld" \
         --remap-path-prefix="$top"=.; do
         flags+=${flags:+$separator}$word
     done
-    (cd "$here/init" && RUSTC=$rustc CARGO_ENCODED_RUSTFLAGS=$flags CARGO_TARGET_DIR=$built \
+    (cd "$here/init" && RUSTC=$rustc RUSTC_WRAPPER=$here/rustc.sh CARGO_ENCODED_RUSTFLAGS=$flags CARGO_TARGET_DIR=$built \
         cargo build --release --locked --quiet "${build_core[@]}" --target "$target" >&2) || die "$1 does not build"
     program=$built/$target/release/init
     [ "$(stat -c %s "$program")" -lt "$limit" ] || die "$1: $(stat -c %s "$program") bytes; fewer than $limit are allowed"

@@ -1,27 +1,25 @@
 //! The block devices that the kernel has, by sysfs.
 
-use core::ffi::CStr;
-use core::ops::ControlFlow;
-
 use xinitrd_native_logic::Disk;
 use xinitrd_native_logic::partition::{Geometry, Partition};
 use xinitrd_native_logic::superblock::Superblock;
-use xinitrd_native_logic::text::{Text, decimal, split_once};
+use xinitrd_native_logic::text::{Parts, Text, decimal, split_once};
 
+use crate::read;
 use crate::sys::{self, File, Open};
-
-/// Bytes of a path in `/sys` or `/dev`, and a NUL.
-type Path = Text<256>;
 
 /// Bytes of a sector, in which the kernel gives sizes whatever the device.
 const SECTOR: u64 = 512;
 
+/// Devices that are no disks of a guest.
+const PASSING: &[u8] = b"ram,loop,fd,zram";
+
 /// A block device that may hold a root.
 pub struct Block {
     /// Its directory in sysfs.
-    directory: Path,
+    directory: Text,
     /// Its node.
-    node: Path,
+    pub node: Text,
     /// Its number.
     pub major: u32,
     /// Its number.
@@ -32,33 +30,34 @@ pub struct Block {
     pub partition: Option<u32>,
 }
 
-/// Shows every block device that may hold a root to `look`, until that breaks. Where `make_nodes` says so
-/// each gets its node.
-pub fn each(make_nodes: bool, look: &mut dyn FnMut(&Block) -> ControlFlow<()>) -> ControlFlow<()> {
-    let mut of_directory = |directory: &Path| match Block::of(directory) {
-        Some(block) => {
-            if make_nodes {
-                block.make_node();
-            }
-            look(&block)
-        }
-        None => ControlFlow::Continue(()),
+/// Makes the node of every block device that may hold a root, for a kernel that has no devtmpfs.
+pub fn make_nodes() {
+    each(&mut |block| {
+        block.make_node();
+        false
+    });
+}
+
+/// Shows every block device that may hold a root to `is_it`, until that says so; whether it did.
+pub fn each(is_it: &mut dyn FnMut(&Block) -> bool) -> bool {
+    let mut of_directory = |directory: &Text| match Block::of(directory) {
+        Some(block) => is_it(&block),
+        None => false,
     };
-    let class = Path::of(b"/sys/class/block");
+    let class = Text::of(b"/sys/class/block");
     if sys::exists(class.as_c_str()) {
         return entries(&class, &mut of_directory);
     }
     // Kernels before 2.6.26 have no class of block devices, and list partitions below their disks.
-    entries(&Path::of(b"/sys/block"), &mut |disk| {
-        of_directory(disk)?;
-        entries(disk, &mut of_directory)
+    entries(&Text::of(b"/sys/block"), &mut |disk| {
+        of_directory(disk) || entries(disk, &mut of_directory)
     })
 }
 
-/// Shows the path of every entry of a directory.
-fn entries(directory: &Path, look: &mut dyn FnMut(&Path) -> ControlFlow<()>) -> ControlFlow<()> {
+/// Shows the path of every entry of a directory to `is_it`, until that says so.
+fn entries(directory: &Text, is_it: &mut dyn FnMut(&Text) -> bool) -> bool {
     let Ok(file) = File::open(directory.as_c_str(), Open::Directory) else {
-        return ControlFlow::Continue(());
+        return false;
     };
     let mut buffer = [0; 1024];
     while let Ok(records) = file.read_directory(&mut buffer)
@@ -66,10 +65,12 @@ fn entries(directory: &Path, look: &mut dyn FnMut(&Path) -> ControlFlow<()>) -> 
     {
         for name in names(records) {
             let mut path = directory.clone();
-            look(path.push_byte(b'/').push(name))?;
+            if is_it(path.push_byte(b'/').push(name)) {
+                return true;
+            }
         }
     }
-    ControlFlow::Continue(())
+    false
 }
 
 /// The names in records of a directory (`struct linux_dirent64`), but `.` and `..`.
@@ -81,69 +82,70 @@ pub fn names(mut records: &[u8]) -> impl Iterator<Item = &[u8]> {
         let length = usize::from(u16::from_ne_bytes(*length));
         let (record, rest) = records.split_at_checked(length)?;
         records = rest;
-        record.get(NAME_AT..)?.split(|byte| *byte == 0).next()
+        Parts::of(record.get(NAME_AT..)?, 0).next()
     });
     all.filter(|name| !matches!(*name, b"." | b".."))
 }
 
 impl Block {
     #[inline(never)]
-    fn of(directory: &Path) -> Option<Block> {
+    fn of(directory: &Text) -> Option<Block> {
         let name = last(directory.as_bytes());
-        let passing: [&[u8]; 3] = [b"ram", b"loop", b"fd"];
-        if passing.iter().any(|kind| name.starts_with(kind)) {
+        if Parts::of(PASSING, b',').any(|kind| name.starts_with(kind)) {
             return None;
         }
-        let number = attribute(directory, b"/dev")?;
-        let (major, minor) = split_once(number.as_bytes(), b':')?;
-        let size = decimal(attribute(directory, b"/size")?.as_bytes())?;
-        let partition = attribute(directory, b"/partition");
-        let partition = partition.and_then(|number| decimal(number.as_bytes()));
-        (size > 0).then_some(Block {
+        let device = attribute(directory, b"/dev");
+        let (major, minor) = split_once(device.as_bytes(), b':')?;
+        let (major, minor) = (decimal(major)? as u32, decimal(minor)? as u32);
+        let size = number(directory, b"/size").filter(|size| *size > 0)?;
+        Some(Block {
             directory: directory.clone(),
             node: node(name),
-            major: u32::try_from(decimal(major)?).ok()?,
-            minor: u32::try_from(decimal(minor)?).ok()?,
+            major,
+            minor,
             size: size.saturating_mul(SECTOR),
-            partition: partition.and_then(|number| u32::try_from(number).ok()),
+            partition: number(directory, b"/partition").map(|number| number as u32),
         })
     }
 
-    /// The path of its node.
-    pub fn node(&self) -> &CStr {
-        self.node.as_c_str()
-    }
-
     /// What lies on it.
-    pub fn superblock(&self) -> Option<Superblock> {
-        Superblock::read(&mut Device::open(self.node())?)
+    pub fn superblock(&self) -> Superblock {
+        Superblock::read(&mut Device::open(&self.node))
     }
 
     /// What its disk's table says of it; nothing of a whole disk.
-    pub fn identity(&self) -> Option<Partition> {
-        let number = self.partition?;
+    pub fn identity(&self) -> Partition {
         let disk = self.disk();
-        let sectors = attribute(&disk, b"/size").and_then(|size| decimal(size.as_bytes()));
-        let block = attribute(&disk, b"/queue/logical_block_size");
         let geometry = Geometry {
-            block: block
-                .and_then(|size| decimal(size.as_bytes()))
-                .unwrap_or(SECTOR),
-            size: sectors.unwrap_or(0).saturating_mul(SECTOR),
+            block: number(&disk, b"/queue/logical_block_size").unwrap_or(SECTOR),
+            size: number(&disk, b"/size").unwrap_or(0).saturating_mul(SECTOR),
         };
-        let node = node(last(disk.as_bytes()));
-        let mut device = Device::open(node.as_c_str())?;
-        Some(Partition::read(&mut device, geometry, number))
+        let mut device = Device::open(&self.disk_node());
+        // No table has a partition 0.
+        Partition::read(&mut device, geometry, self.partition.unwrap_or(0))
+    }
+
+    /// Whether its node, and its disk's, is there and can be opened.
+    pub fn can_be_read(&self) -> bool {
+        Device::open(&self.node).file.is_some() && Device::open(&self.disk_node()).file.is_some()
+    }
+
+    /// The node of the disk that it is a partition of; its own where it is a whole one.
+    fn disk_node(&self) -> Text {
+        match self.partition {
+            Some(_) => node(last(self.disk().as_bytes())),
+            None => self.node.clone(),
+        }
     }
 
     /// The directory of the disk that it is a partition of.
-    pub fn disk(&self) -> Path {
+    fn disk(&self) -> Text {
         let mut into = [0; 256];
         // In the class there are links to directories, which lie below those of their disks.
         let real = sys::read_link(self.directory.as_c_str(), &mut into);
         let real = real.unwrap_or(self.directory.as_bytes());
         let disk = last(without_last(real));
-        let mut path = Path::of(without_last(self.directory.as_bytes()));
+        let mut path = Text::of(without_last(self.directory.as_bytes()));
         if real == self.directory.as_bytes() {
             return path;
         }
@@ -157,17 +159,17 @@ impl Block {
         let path = self.node.as_bytes();
         for (at, byte) in path.iter().enumerate().skip(b"/dev/".len()) {
             if *byte == b'/' {
-                let parent = Path::of(path.get(..at).unwrap_or_default());
+                let parent = Text::of(path.get(..at).unwrap_or_default());
                 let _ = sys::make_directory(parent.as_c_str());
             }
         }
-        let _ = sys::make_block_node(self.node(), self.major, self.minor);
+        let _ = sys::make_block_node(self.node.as_c_str(), self.major, self.minor);
     }
 }
 
 /// The node of a device with this name; sysfs writes `!` for the slash of names like `cciss/c0d0`.
-fn node(name: &[u8]) -> Path {
-    let mut path = Path::of(b"/dev/");
+fn node(name: &[u8]) -> Text {
+    let mut path = Text::of(b"/dev/");
     for byte in name {
         path.push_byte(if *byte == b'!' { b'/' } else { *byte });
     }
@@ -184,32 +186,37 @@ fn without_last(path: &[u8]) -> &[u8] {
     end.and_then(|end| path.get(..end)).unwrap_or_default()
 }
 
-/// The text of a file below a directory of sysfs, without its line break.
-fn attribute(directory: &Path, name: &[u8]) -> Option<Text<64>> {
-    let mut path = directory.clone();
-    let file = File::open(path.push(name).as_c_str(), Open::Read).ok()?;
-    let mut text = [0; 63];
-    let length = file.read(&mut text).ok()?;
-    Some(Text::of(text.get(..length)?.trim_ascii()))
+/// The number in a file below a directory of sysfs.
+fn number(directory: &Text, name: &[u8]) -> Option<u64> {
+    decimal(attribute(directory, name).as_bytes())
 }
 
-/// A device that is read, a page at a time.
+/// The text of a file below a directory of sysfs, without its line break; empty where there is none.
+fn attribute(directory: &Text, name: &[u8]) -> Text {
+    let mut path = directory.clone();
+    let mut text = [0; 64];
+    let text = read(path.push(name).as_c_str(), &mut text);
+    Text::of(text.trim_ascii())
+}
+
+/// A device that is read, so many bytes at a time.
 struct Device {
-    file: File,
+    /// Nothing, where it cannot be opened.
+    file: Option<File>,
     page: [u8; PAGE],
     /// Where the page begins that is held.
     held: Option<u64>,
 }
 
-const PAGE: usize = 4096;
+const PAGE: usize = 1024;
 
 impl Device {
-    fn open(node: &CStr) -> Option<Device> {
-        Some(Device {
-            file: File::open(node, Open::Read).ok()?,
+    fn open(node: &Text) -> Device {
+        Device {
+            file: File::open(node.as_c_str(), Open::Read).ok(),
             page: [0; PAGE],
             held: None,
-        })
+        }
     }
 
     /// The page that begins at an offset, as much of it as there is.
@@ -218,7 +225,8 @@ impl Device {
             return true;
         }
         self.held = None;
-        let is_whole = self.file.read_at(start, &mut self.page) == Ok(PAGE);
+        let Some(file) = &self.file else { return false };
+        let is_whole = file.read_at(start, &mut self.page) == Ok(PAGE);
         if is_whole {
             self.held = Some(start);
         }

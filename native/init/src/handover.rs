@@ -1,73 +1,51 @@
 //! From the initramfs to the root: its init is found, the initramfs freed, and the init run.
 
+use xinitrd_native_logic::text::Text;
+
 use crate::devices::names;
-use crate::loading::Path;
 use crate::root::{Fault, NEW_ROOT};
 use crate::sys::{self, Errno, File, Open, Start};
 
 /// What the kernel itself would try (`kernel_init` in its `init/main.c`).
 const USUAL: [&[u8]; 4] = [b"/sbin/init", b"/etc/init", b"/bin/init", b"/bin/sh"];
 
-/// The programs of the root that can be its init, by their paths there; never none.
-pub struct Programs<'a> {
-    paths: [Option<&'a [u8]>; USUAL.len()],
-}
-
-impl<'a> Programs<'a> {
-    /// What `init=` names and nothing else, or those of the kernel's own list that are there. Nothing is
-    /// left of the initramfs by the time that one runs, so what is missing must be known before.
-    #[inline(never)]
-    pub fn find(named: Option<&'a [u8]>) -> Option<Programs<'a>> {
-        let outside = File::open(c"/", Open::Directory).ok()?;
-        sys::change_directory(NEW_ROOT).ok()?;
-        sys::change_root(c".").ok()?;
-        let mut paths = match named {
-            Some(path) => [Some(path), None, None, None],
-            None => USUAL.map(Some),
-        };
-        for path in &mut paths {
-            *path = path.filter(|path| sys::is_executable(Path::of(path).as_c_str()));
-        }
-        outside.enter().ok()?;
-        sys::change_root(c".").ok()?;
-        paths
-            .iter()
-            .any(Option::is_some)
-            .then_some(Programs { paths })
-    }
-
-    fn each(&self) -> impl Iterator<Item = &'a [u8]> {
-        self.paths.iter().flatten().copied()
-    }
-
-    /// The one that is tried first.
-    pub fn first(&self) -> &'a [u8] {
-        self.each().next().unwrap_or_default()
+/// What `init=` names and nothing else, or the kernel's own list.
+pub fn candidates<'s, 'a>(named: &'s Option<&'a [u8]>) -> &'s [&'a [u8]] {
+    match named {
+        Some(_) => named.as_slice(),
+        None => &USUAL,
     }
 }
 
-/// Enters the root and runs the first of `programs` that can be run; returns where none can.
+/// The first of the programs that the root has. Nothing is left of the initramfs by the time that it runs,
+/// so that it is missing must be known before.
+pub fn find<'a>(programs: &[&'a [u8]]) -> Option<&'a [u8]> {
+    let outside = File::open(c"/", Open::Directory).ok()?;
+    sys::change_directory(NEW_ROOT).ok()?;
+    sys::change_root(c".").ok()?;
+    let mut programs = programs.iter();
+    let there = programs.find(|path| sys::is_executable(Text::of(path).as_c_str()));
+    outside.enter().ok()?;
+    sys::change_root(c".").ok()?;
+    there.copied()
+}
+
+/// Enters the root and runs its init; returns where that does not run.
 #[inline(never)]
-pub fn enter<'a>(programs: &Programs<'a>, start: &Start) -> Fault<'a> {
-    for (view, place) in [
-        (c"/dev", c"/sysroot/dev"),
-        (c"/sys", c"/sysroot/sys"),
-        (c"/proc", c"/sysroot/proc"),
-    ] {
+pub fn enter<'a>(program: &'a [u8], start: &Start) -> Fault<'a> {
+    for view in [c"/dev", c"/sys", c"/proc"] {
+        let mut place = Text::of(NEW_ROOT.to_bytes());
+        place.push(view.to_bytes());
         // A root that has no place for one does without.
-        if sys::move_mount(view, place).is_err() {
+        if sys::move_mount(view, place.as_c_str()).is_err() {
             sys::detach(view);
         }
     }
     free_initramfs();
-    if let Err(error) = switch() {
-        return Fault::NotRun(NEW_ROOT.to_bytes(), error);
+    match switch() {
+        Ok(()) => Fault::NotRun(program, start.run(Text::of(program).as_c_str())),
+        Err(error) => Fault::NotRun(NEW_ROOT.to_bytes(), error),
     }
-    let mut fault = Fault::NoInit;
-    for program in programs.each() {
-        fault = Fault::NotRun(program, start.run(Path::of(program).as_c_str()));
-    }
-    fault
 }
 
 /// Makes the mounted root the root of all.
@@ -87,13 +65,13 @@ fn free_initramfs() {
     if let Ok(device) = device
         && sys::is_in_memory(c"/")
     {
-        let mut path = Path::default();
+        let mut path = Text::default();
         remove_all(&mut path, device, 0);
     }
 }
 
 /// Removes what lies in a directory, `path` without the slash at its end, and on this device.
-fn remove_all(path: &mut Path, device: u64, depth: u32) {
+fn remove_all(path: &mut Text, device: u64, depth: u32) {
     const DEEPEST: u32 = 64;
     let length = path.as_bytes().len();
     let opened = File::open(path.push_byte(b'/').as_c_str(), Open::Directory);

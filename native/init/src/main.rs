@@ -21,20 +21,18 @@ mod views;
 
 use core::ffi::CStr;
 
-use xinitrd_native_logic::settings::{OnFail, Settings};
+use xinitrd_native_logic::settings::{LINE_LIMIT, OnFail, Settings};
+use xinitrd_native_logic::text::Text;
 
 use console::say;
 use loading::Loaded;
-use root::{Fault, Node, Reasons};
+use root::Fault;
 use sys::{File, Open, Power, Start};
-
-/// Bytes of a command line that are read; no architecture's kernel takes more than 4096.
-const LINE_LIMIT: usize = 4096;
 
 /// The way from the kernel to the root's init.
 fn main(start: &Start) -> ! {
     if sys::process() != 1 {
-        say(&[b"this is the first program of a ramdisk, for a kernel to start"]);
+        say(&[b"this is for a kernel to start, as process 1"]);
         sys::exit(2);
     }
     let own_nodes = views::mount();
@@ -42,7 +40,6 @@ fn main(start: &Start) -> ! {
     let image = read(c"/etc/xinitrd/cmdline", &mut image);
     let kernel = read(c"/proc/cmdline", &mut kernel);
     let settings = Settings::of(image, kernel);
-    console::be_quiet(settings.quiet);
     if let Some(unknown) = settings.unknown_on_fail {
         say(&[
             b"xinitrd.onfail=",
@@ -52,16 +49,18 @@ fn main(start: &Start) -> ! {
     }
     let mut boot = Boot {
         settings,
-        loaded: Loaded::load(kernel),
+        loaded: Loaded::load(kernel, settings.quiet),
         own_nodes,
         waited: 0,
-        node: Node::default(),
-        reasons: Reasons::default(),
+        node: Text::default(),
+        reasons: Text::default(),
     };
+    let fault = boot.go_on(start);
+    report::report(&boot, &fault);
+    boot.give_up();
     loop {
-        let fault = boot.go_on(start);
-        report::report(&boot, &fault);
-        boot.give_up();
+        sys::sleep(1000);
+        boot.go_on(start);
     }
 }
 
@@ -87,28 +86,39 @@ struct Boot<'a> {
     /// Milliseconds that the root has been waited for.
     waited: u64,
     /// The root's node, once it is there.
-    node: Node,
+    node: Text,
     /// Why file systems of each type could not be mounted.
-    reasons: Reasons,
+    reasons: Text,
 }
 
 impl<'a> Boot<'a> {
     /// From the modules to the root's init; returns what stands in the way.
     fn go_on(&mut self, start: &Start) -> Fault<'a> {
         match self.reach_root() {
-            Ok(programs) => handover::enter(&programs, start),
+            Ok(program) => handover::enter(program, start),
             Err(fault) => fault,
         }
     }
 
-    /// Ends as `xinitrd.onfail=` says; returns where that is to try again.
+    /// Says a line that is of interest only to who wants to watch.
+    fn note(&self, parts: &[&[u8]]) {
+        if !self.settings.quiet {
+            say(parts);
+        }
+    }
+
+    /// Ends as `xinitrd.onfail=` says; returns where that is to go on, without a word.
     #[inline(never)]
     fn give_up(&mut self) {
         let (word, power): (&[u8], _) = match self.settings.on_fail {
             OnFail::Panic => (b"panic", None),
             OnFail::Reboot => (b"reboot", Some(Power::Restart)),
             OnFail::Poweroff => (b"poweroff", Some(Power::Off)),
-            OnFail::Wait => return self.wait(),
+            OnFail::Wait => {
+                say(&[b"going on to look for it: wait"]);
+                self.settings.delay = 0;
+                return;
+            }
         };
         say(&[b"giving up: ", word]);
         // A Xen console is written out in the background, which a dead kernel does no more.

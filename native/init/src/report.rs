@@ -1,28 +1,29 @@
 //! What a person needs to know when the root is not reached.
 
-use core::ops::ControlFlow;
-
+use xinitrd_native_logic::errno;
 use xinitrd_native_logic::root::RootFault;
+use xinitrd_native_logic::superblock::Kind;
+use xinitrd_native_logic::text::Text;
 
 use crate::Boot;
-use crate::console::{Line, push_error, say, say_line};
+use crate::console::{say, say_line};
 use crate::devices::{self, Block};
-use crate::loading::Outcome;
+use crate::handover::candidates;
 use crate::root::Fault;
 
 /// Says why, what was asked for, which block devices there are, and what came of the modules.
 #[inline(never)]
 pub fn report(boot: &Boot<'_>, fault: &Fault<'_>) {
-    let mut line = Line::of(b"no root: ");
+    let mut line = Text::of(b"no root: ");
     push_fault(&mut line, boot, fault);
     say_line(&line);
     say_asked(boot);
-    say_blocks(boot);
+    say_blocks();
     say_modules(boot);
 }
 
 #[inline(never)]
-fn push_fault(line: &mut Line, boot: &Boot<'_>, fault: &Fault<'_>) {
+fn push_fault(line: &mut Text, boot: &Boot<'_>, fault: &Fault<'_>) {
     let root = boot.settings.root;
     match fault {
         Fault::Asked(RootFault::Missing) => line.push(b"the command line has no root="),
@@ -45,13 +46,15 @@ fn push_fault(line: &mut Line, boot: &Boot<'_>, fault: &Fault<'_>) {
         }
         Fault::NoInit => {
             line.push(b"the root on ").push(boot.node.as_bytes());
-            line.push(b" has no program ");
-            let usual = b"/sbin/init /etc/init /bin/init /bin/sh";
-            line.push(boot.settings.init.unwrap_or(usual))
+            line.push(b" has no program");
+            for program in candidates(&boot.settings.init) {
+                line.push_byte(b' ').push(program);
+            }
+            line
         }
         Fault::NotRun(program, error) => {
             line.push(program).push(b" of the root does not run: ");
-            push_error(line, *error);
+            errno::push(line, error.0);
             line
         }
     };
@@ -60,7 +63,7 @@ fn push_fault(line: &mut Line, boot: &Boot<'_>, fault: &Fault<'_>) {
 #[inline(never)]
 fn say_asked(boot: &Boot<'_>) {
     let settings = &boot.settings;
-    let mut line = Line::of(b"asked for: root=");
+    let mut line = Text::of(b"asked for: root=");
     let mode: &[u8] = if settings.writable { b" rw" } else { b" ro" };
     line.push(settings.root).push(mode);
     for (name, value) in [
@@ -79,15 +82,15 @@ fn say_asked(boot: &Boot<'_>) {
 }
 
 #[inline(never)]
-fn say_blocks(boot: &Boot<'_>) {
+fn say_blocks() {
     let mut any = false;
-    let _ = devices::each(boot.own_nodes, &mut |block| {
+    devices::each(&mut |block| {
         if !any {
             say(&[b"block devices:"]);
             any = true;
         }
         say_block(block);
-        ControlFlow::Continue(())
+        false
     });
     if !any {
         say(&[b"block devices: none"]);
@@ -96,23 +99,25 @@ fn say_blocks(boot: &Boot<'_>) {
 
 #[inline(never)]
 fn say_block(block: &Block) {
-    let mut line = Line::of(b"  ");
-    let node = block.node().to_bytes();
+    let mut line = Text::of(b"  ");
+    let node = block.node.as_bytes();
     line.push(node.strip_prefix(b"/dev/").unwrap_or(node));
     line.push(b" ").push_decimal(block.size >> 20).push(b" MiB");
-    if let Some(superblock) = block.superblock() {
-        line.push(b" ").push(superblock.kind.name().as_bytes());
-        push_tag(&mut line, b" UUID=", superblock.uuid.as_bytes());
-        push_tag(&mut line, b" LABEL=", superblock.label.as_bytes());
-    }
-    if let Some(partition) = block.identity() {
-        push_tag(&mut line, b" PARTUUID=", partition.uuid.as_bytes());
-        push_tag(&mut line, b" PARTLABEL=", partition.label.as_bytes());
-    }
+    let superblock = block.superblock();
+    push_tag(
+        &mut line,
+        b" ",
+        superblock.kind.map_or("", Kind::name).as_bytes(),
+    );
+    push_tag(&mut line, b" UUID=", superblock.uuid.as_bytes());
+    push_tag(&mut line, b" LABEL=", superblock.label.as_bytes());
+    let partition = block.identity();
+    push_tag(&mut line, b" PARTUUID=", partition.uuid.as_bytes());
+    push_tag(&mut line, b" PARTLABEL=", partition.label.as_bytes());
     say_line(&line);
 }
 
-fn push_tag(line: &mut Line, name: &[u8], value: &[u8]) {
+fn push_tag(line: &mut Text, name: &[u8], value: &[u8]) {
     if !value.is_empty() {
         line.push(name).push(value);
     }
@@ -120,35 +125,19 @@ fn push_tag(line: &mut Line, name: &[u8], value: &[u8]) {
 
 #[inline(never)]
 fn say_modules(boot: &Boot<'_>) {
-    let mut line = Line::of(b"modules loaded:");
-    let mut all_loaded = true;
-    let length = line.as_bytes().len();
+    let mut line = Text::of(b"modules loaded:");
     for (module, outcome) in boot.loaded.outcomes() {
-        match outcome {
-            Outcome::There => {
-                line.push(b" ").push(module.name());
-            }
-            Outcome::Unwanted | Outcome::Failed(_) => all_loaded = false,
+        if outcome.is_ok() {
+            line.push(b" ").push(module.name());
         }
-    }
-    if line.as_bytes().len() == length {
-        line.push(b" none");
     }
     say_line(&line);
-    say(&[
-        b"modules not loaded:",
-        if all_loaded { b" none" } else { b"" },
-    ]);
+    say(&[b"modules not loaded:"]);
     for (module, outcome) in boot.loaded.outcomes() {
-        let mut line = Line::of(b"  ");
-        line.push(module.name()).push(b": ");
-        match outcome {
-            Outcome::There => continue,
-            Outcome::Unwanted => {
-                line.push(b"left out by modprobe.blacklist");
-            }
-            Outcome::Failed(error) => push_error(&mut line, error),
+        if let Err(error) = outcome {
+            let mut line = Text::of(b"  ");
+            errno::push(line.push(module.name()).push(b": "), error.0);
+            say_line(&line);
         }
-        say_line(&line);
     }
 }

@@ -1,49 +1,36 @@
 //! Errors of the kernel by name (`asm-generic/errno-base.h`, `asm-generic/errno.h`), which are the same on all
 //! architectures that are served.
 
-/// The names from 1 on; `-` where there is none.
+use crate::text::{Parts, Text};
+
+/// The names from 1 on, without the E that all begin with, and what the usual ones mean; nothing where there
+/// is none. One text, for a table of texts would take twice the room.
 const NAMES: &[u8] = b"\
-    EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT \
-    ENOTBLK EBUSY EEXIST EXDEV ENODEV ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY ETXTBSY EFBIG \
-    ENOSPC ESPIPE EROFS EMLINK EPIPE EDOM ERANGE EDEADLK ENAMETOOLONG ENOLCK ENOSYS ENOTEMPTY ELOOP \
-    - ENOMSG EIDRM ECHRNG EL2NSYNC EL3HLT EL3RST ELNRNG EUNATCH ENOCSI EL2HLT EBADE EBADR EXFULL \
-    ENOANO EBADRQC EBADSLT - EBFONT ENOSTR ENODATA ETIME ENOSR ENONET ENOPKG EREMOTE ENOLINK EADV \
-    ESRMNT ECOMM EPROTO EMULTIHOP EDOTDOT EBADMSG EOVERFLOW ENOTUNIQ EBADFD EREMCHG ELIBACC ELIBBAD \
-    ELIBSCN ELIBMAX ELIBEXEC EILSEQ ERESTART ESTRPIPE EUSERS ENOTSOCK EDESTADDRREQ EMSGSIZE \
-    EPROTOTYPE ENOPROTOOPT EPROTONOSUPPORT ESOCKTNOSUPPORT EOPNOTSUPP EPFNOSUPPORT EAFNOSUPPORT \
-    EADDRINUSE EADDRNOTAVAIL ENETDOWN ENETUNREACH ENETRESET ECONNABORTED ECONNRESET ENOBUFS EISCONN \
-    ENOTCONN ESHUTDOWN ETOOMANYREFS ETIMEDOUT ECONNREFUSED EHOSTDOWN EHOSTUNREACH EALREADY \
-    EINPROGRESS ESTALE EUCLEAN ENOTNAM ENAVAIL EISNAM EREMOTEIO EDQUOT ENOMEDIUM EMEDIUMTYPE \
-    ECANCELED ENOKEY EKEYEXPIRED EKEYREVOKED EKEYREJECTED EOWNERDEAD ENOTRECOVERABLE ERFKILL EHWPOISON";
+    PERM (not permitted);NOENT (no such file, or a symbol that nothing exports);SRCH;INTR;\
+    IO (input/output error);NXIO (no such device or address);2BIG (too long);\
+    NOEXEC (not of this kernel, or of another architecture);BADF;CHILD;AGAIN;NOMEM (out of memory);\
+    ACCES;FAULT;NOTBLK;BUSY (busy);EXIST;XDEV;NODEV (no such device);NOTDIR;ISDIR;\
+    INVAL (invalid argument);NFILE;MFILE;NOTTY;TXTBSY;FBIG;NOSPC;SPIPE;ROFS;MLINK;PIPE;DOM;RANGE;\
+    DEADLK;NAMETOOLONG;NOLCK;NOSYS (not in this kernel);NOTEMPTY;LOOP;;NOMSG;IDRM;CHRNG;L2NSYNC;\
+    L3HLT;L3RST;LNRNG;UNATCH;NOCSI;L2HLT;BADE;BADR;XFULL;NOANO;BADRQC;BADSLT;;BFONT;NOSTR;NODATA;\
+    TIME;NOSR;NONET;NOPKG;REMOTE;NOLINK;ADV;SRMNT;COMM;PROTO;MULTIHOP;DOTDOT;BADMSG;OVERFLOW;\
+    NOTUNIQ;BADFD;REMCHG;LIBACC;LIBBAD;LIBSCN;LIBMAX;LIBEXEC;ILSEQ;RESTART;STRPIPE;USERS;NOTSOCK;\
+    DESTADDRREQ;MSGSIZE;PROTOTYPE;NOPROTOOPT;PROTONOSUPPORT;SOCKTNOSUPPORT;OPNOTSUPP (not supported);PFNOSUPPORT;\
+    AFNOSUPPORT;ADDRINUSE;ADDRNOTAVAIL;NETDOWN;NETUNREACH;NETRESET;CONNABORTED;CONNRESET;NOBUFS;\
+    ISCONN;NOTCONN;SHUTDOWN;TOOMANYREFS;TIMEDOUT;CONNREFUSED;HOSTDOWN;HOSTUNREACH;ALREADY;\
+    INPROGRESS;STALE;UCLEAN;NOTNAM;NAVAIL;ISNAM;REMOTEIO;DQUOT;NOMEDIUM;MEDIUMTYPE;CANCELED (left out by modprobe.blacklist);NOKEY;\
+    KEYEXPIRED;KEYREVOKED;KEYREJECTED (the signature is not accepted);OWNERDEAD;NOTRECOVERABLE;\
+    RFKILL;HWPOISON";
 
-/// What people know best, in words.
-const WORDS: [(usize, &str); 11] = [
-    (1, "not permitted"),
-    (2, "no such file, or a symbol that nothing exports"),
-    (5, "input/output error"),
-    (6, "no such device or address"),
-    (8, "not of this kernel, or of another architecture"),
-    (12, "out of memory"),
-    (16, "busy"),
-    (19, "no such device"),
-    (22, "invalid argument"),
-    (38, "not in this kernel"),
-    (129, "the signature is not accepted"),
-];
-
-/// The name of an error, `ENODEV` say; `None` for a number without one.
-#[must_use]
-pub fn name(number: usize) -> Option<&'static [u8]> {
-    let index = number.checked_sub(1)?;
-    let mut names = NAMES.split(|byte| *byte == b' ');
-    names.nth(index).filter(|name| *name != b"-")
-}
-
-/// What an error means, where it is one of the usual.
-#[must_use]
-pub fn words(number: usize) -> Option<&'static str> {
-    let mut known = WORDS.iter();
-    known.find(|(of, _)| *of == number).map(|(_, words)| *words)
+/// Appends the name of an error, `ENODEV` say, and in parentheses what that means where it is a usual one; the
+/// number of one without a name.
+pub fn push(text: &mut Text, number: usize) {
+    let mut names = Parts::of(NAMES, b';');
+    let name = number.checked_sub(1).and_then(|index| names.nth(index));
+    match name {
+        Some([]) | None => text.push(b"error ").push_decimal(number as u64),
+        Some(name) => text.push_byte(b'E').push(name),
+    };
 }
 
 #[cfg(test)]
@@ -53,20 +40,20 @@ mod tests {
     #[test]
     fn an_error_has_the_name_of_its_number() {
         for (number, want) in [
-            (1, Some("EPERM")),
-            (11, Some("EAGAIN")),
-            (19, Some("ENODEV")),
-            (38, Some("ENOSYS")),
-            (41, None),
-            (95, Some("EOPNOTSUPP")),
-            (129, Some("EKEYREJECTED")),
-            (133, Some("EHWPOISON")),
-            (0, None),
-            (134, None),
+            (1, "EPERM (not permitted)"),
+            (11, "EAGAIN"),
+            (19, "ENODEV (no such device)"),
+            (38, "ENOSYS (not in this kernel)"),
+            (41, "error 41"),
+            (95, "EOPNOTSUPP (not supported)"),
+            (129, "EKEYREJECTED (the signature is not accepted)"),
+            (133, "EHWPOISON"),
+            (0, "error 0"),
+            (134, "error 134"),
         ] {
-            assert_eq!(name(number), want.map(str::as_bytes), "{number}");
+            let mut text = Text::default();
+            push(&mut text, number);
+            assert_eq!(text.as_bytes(), want.as_bytes());
         }
-        assert_eq!(words(19), Some("no such device"));
-        assert_eq!(words(20), None);
     }
 }

@@ -3,14 +3,11 @@
 //! The list has a module a line, in load order: its path without a leading slash, and, behind a space, its
 //! parameters, as the kernel takes them.
 
-use crate::text::{Text, split_once};
+use crate::text::{Parts, Text, split_once};
 use crate::words::{Word, Words};
 
 /// Where the list lies in the image.
 pub const LIST: &str = "etc/xinitrd/modules";
-
-/// Bytes that all parameters of a module may have together; the kernel takes no more than a page.
-pub const PARAMETERS_LIMIT: usize = 4096;
 
 /// A line of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +20,7 @@ pub struct Module<'a> {
 
 /// The modules of a list, in its order.
 pub fn modules(list: &[u8]) -> impl Iterator<Item = Module<'_>> {
-    let lines = list.split(|byte| *byte == b'\n');
+    let lines = Parts::of(list, b'\n');
     lines.filter(|line| !line.is_empty()).map(|line| {
         let (path, parameters) = split_once(line, b' ').unwrap_or((line, &[]));
         Module { path, parameters }
@@ -33,6 +30,7 @@ pub fn modules(list: &[u8]) -> impl Iterator<Item = Module<'_>> {
 impl<'a> Module<'a> {
     /// The name: the file's, without `.ko` and what follows it.
     #[must_use]
+    #[inline(never)]
     pub fn name(&self) -> &'a [u8] {
         let file = self.path.rsplit(|byte| *byte == b'/').next();
         let file = file.unwrap_or_default();
@@ -49,7 +47,8 @@ impl<'a> Module<'a> {
     /// The list's parameters, and then those of the command line, `MODULE.NAME=VALUE`, which the kernel
     /// therefore heeds last.
     #[must_use]
-    pub fn all_parameters(&self, line: &[u8]) -> Text<PARAMETERS_LIMIT> {
+    #[inline(never)]
+    pub fn all_parameters(&self, line: &[u8]) -> Text {
         let mut all = Text::of(self.parameters);
         for word in Words::of(line) {
             if let Some((module, name)) = word.of_module()
@@ -63,18 +62,18 @@ impl<'a> Module<'a> {
 
     /// Whether the command line has the module left out: `modprobe.blacklist=`, as kmod reads it.
     #[must_use]
+    #[inline(never)]
     pub fn is_unwanted(&self, line: &[u8]) -> bool {
-        let is_list = |word: &Word<'_>| word.name == b"modprobe.blacklist";
-        let lists = Words::of(line).filter(is_list);
-        let mut names = lists
-            .filter_map(|word| word.value)
-            .flat_map(|list| list.split(|byte| *byte == b','));
-        names.any(|name| is_same(name, self.name()))
+        Words::of(line).any(|word| {
+            word.name == b"modprobe.blacklist"
+                && Parts::of(word.value.unwrap_or_default(), b',')
+                    .any(|name| is_same(name, self.name()))
+        })
     }
 }
 
 /// The kernel takes quotes around a value with spaces.
-fn append(all: &mut Text<PARAMETERS_LIMIT>, name: &[u8], word: Word<'_>) {
+fn append(all: &mut Text, name: &[u8], word: Word<'_>) {
     if !all.is_empty() {
         all.push_byte(b' ');
     }
@@ -88,6 +87,7 @@ fn append(all: &mut Text<PARAMETERS_LIMIT>, name: &[u8], word: Word<'_>) {
 }
 
 /// `-` and `_` are the same in a module's name.
+#[inline(never)]
 fn is_same(one: &[u8], other: &[u8]) -> bool {
     let normal = |byte: &u8| if *byte == b'-' { b'_' } else { *byte };
     one.iter().map(normal).eq(other.iter().map(normal))

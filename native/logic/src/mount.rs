@@ -1,9 +1,6 @@
 //! Mount options: those that are flags of the system call, and those that the file system reads itself.
 
-use crate::text::Text;
-
-/// Bytes of options that a file system may be handed; the kernel takes no more than a page.
-pub const OPTIONS_LIMIT: usize = 4096;
+use crate::text::{Parts, Text, named};
 
 /// `MS_RDONLY`.
 pub const READ_ONLY: usize = 1;
@@ -16,18 +13,19 @@ pub struct Options {
     /// The `MS_` flags (`linux/mount.h`).
     pub flags: usize,
     /// What is left for the file system, with commas between.
-    pub data: Text<OPTIONS_LIMIT>,
+    pub data: Text,
 }
 
 impl Options {
     /// Takes options apart, which begin as `ro` or `rw`.
     #[must_use]
+    #[inline(never)]
     pub fn of(options: &[u8], writable: bool) -> Options {
         let mut taken = Options {
             flags: if writable { 0 } else { READ_ONLY },
             data: Text::default(),
         };
-        for word in options.split(|byte| *byte == b',') {
+        for word in Parts::of(options, b',') {
             taken.take(word);
         }
         taken
@@ -54,22 +52,22 @@ const FLAGS: &[u8] =
 
 /// The flag that a word sets.
 fn flag(word: &[u8]) -> Option<usize> {
-    let mut flags = FLAGS.split(|byte| *byte == b',');
+    let mut flags = Parts::of(FLAGS, b',');
     let bit = flags.position(|flag| flag == word)?;
     (!word.is_empty()).then(|| 1 << bit)
 }
 
+/// The words that clear a flag and are not made of the one that sets it.
+const CLEARING: [(&[u8], usize); 3] = [(b"rw", READ_ONLY), (b"async", 1 << 4), (b"loud", SILENT)];
+
 /// The flag that a word clears: one that sets it with `no` before, or without it.
 fn cleared(word: &[u8]) -> Option<usize> {
-    match word {
-        b"rw" => Some(READ_ONLY),
-        b"async" => flag(b"sync"),
-        b"loud" => Some(SILENT),
-        _ => {
-            let with_no = Text::<16>::of(b"no").push(word).clone();
-            flag(with_no.as_bytes()).or_else(|| flag(word.strip_prefix(b"no")?))
-        }
+    if let Some(bare) = word.strip_prefix(b"no") {
+        return flag(bare);
     }
+    let mut with_no = Text::of(b"no");
+    with_no.push(word);
+    named(word, &CLEARING).or_else(|| flag(with_no.as_bytes()))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! The kernel's own are those of `block/early-lookup.c` (`init/do_mounts.c` in old kernels); `UUID=` and
 //! `LABEL=`, and udev's links of the same meaning below `/dev/disk`, are what every initramfs takes.
 
-use crate::text::{decimal, hexadecimal, split_once};
+use crate::text::{Parts, decimal, hexadecimal, is_same_but_for_case, named, split_once};
 
 /// The device that is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,13 +21,8 @@ pub enum Root<'a> {
     Uuid(&'a [u8]),
     /// By the file system's label.
     Label(Name<'a>),
-    /// By the partition's UUID, and so many partitions further on the same disk.
-    PartUuid {
-        /// The UUID, in capitals or not.
-        uuid: &'a [u8],
-        /// `/PARTNROFF=`; 0 where that is not said.
-        offset: i32,
-    },
+    /// By the partition's UUID, in capitals or not.
+    PartUuid(&'a [u8]),
     /// By the partition's name in a GPT.
     PartLabel(Name<'a>),
 }
@@ -58,6 +53,7 @@ impl<'a> Root<'a> {
     ///
     /// # Errors
     /// Where that names no device.
+    #[inline(never)]
     pub fn read(text: &'a [u8], nfsroot: bool) -> Result<Root<'a>, RootFault> {
         if text.is_empty() {
             return Err(if nfsroot {
@@ -73,18 +69,37 @@ impl<'a> Root<'a> {
             return of_path(text);
         }
         let root = match split_once(text, b'=') {
-            Some((tag, value)) => of_tag(tag, value, false),
+            Some((tag, value)) => named(tag, &TAGS).and_then(|tag| of_tag(tag, value, false)),
             None => of_number(text),
         };
         root.ok_or(RootFault::Unknown)
     }
 }
 
+/// The devices and kinds of network file systems, before the first colon.
+const NETWORK: &[u8] = b"/dev/nfs,/dev/cifs,nfs,nfs4,cifs";
+
 fn is_network(text: &[u8]) -> bool {
-    let network: [&[u8]; 5] = [b"/dev/nfs", b"/dev/cifs", b"nfs", b"nfs4", b"cifs"];
-    let kind = text.split(|byte| *byte == b':').next();
-    kind.is_some_and(|kind| network.contains(&kind))
+    let kind = Parts::of(text, b':').next();
+    Parts::of(NETWORK, b',').any(|network| kind == Some(network))
 }
+
+/// What a device is named by.
+#[derive(Clone, Copy)]
+enum Tag {
+    Uuid,
+    Label,
+    PartUuid,
+    PartLabel,
+}
+
+/// What stands before the `=` in `root=TAG=NAME`; and in small letters in `/dev/disk/by-TAG/NAME`.
+const TAGS: [(&[u8], Tag); 4] = [
+    (b"UUID", Tag::Uuid),
+    (b"LABEL", Tag::Label),
+    (b"PARTUUID", Tag::PartUuid),
+    (b"PARTLABEL", Tag::PartLabel),
+];
 
 /// A node; or one of udev's links, whose meaning is in its name.
 fn of_path(path: &[u8]) -> Result<Root<'_>, RootFault> {
@@ -95,17 +110,14 @@ fn of_path(path: &[u8]) -> Result<Root<'_>, RootFault> {
             .ok_or(RootFault::Unknown);
     };
     let (kind, name) = split_once(link, b'/').ok_or(RootFault::Unknown)?;
-    let tag: &[u8] = match kind {
-        b"uuid" => b"UUID",
-        b"label" => b"LABEL",
-        b"partuuid" => b"PARTUUID",
-        b"partlabel" => b"PARTLABEL",
-        _ => return Err(RootFault::Udev),
-    };
-    of_tag(tag, name, true).ok_or(RootFault::Unknown)
+    let mut tags = TAGS.iter();
+    match tags.find(|(tag, _)| is_same_but_for_case(tag, kind)) {
+        Some((_, tag)) => of_tag(*tag, name, true).ok_or(RootFault::Unknown),
+        None => Err(RootFault::Udev),
+    }
 }
 
-fn of_tag<'a>(tag: &[u8], value: &'a [u8], escaped: bool) -> Option<Root<'a>> {
+fn of_tag(tag: Tag, value: &[u8], escaped: bool) -> Option<Root<'_>> {
     if value.is_empty() {
         return None;
     }
@@ -114,29 +126,13 @@ fn of_tag<'a>(tag: &[u8], value: &'a [u8], escaped: bool) -> Option<Root<'a>> {
         escaped,
     };
     match tag {
-        b"UUID" => Some(Root::Uuid(value)),
-        b"LABEL" => Some(Root::Label(name)),
-        b"PARTUUID" => of_partuuid(value),
-        b"PARTLABEL" => Some(Root::PartLabel(name)),
-        _ => None,
+        Tag::Uuid => Some(Root::Uuid(value)),
+        Tag::Label => Some(Root::Label(name)),
+        // With `/PARTNROFF=` the kernel would count on from a partition.
+        Tag::PartUuid if value.contains(&b'/') => None,
+        Tag::PartUuid => Some(Root::PartUuid(value)),
+        Tag::PartLabel => Some(Root::PartLabel(name)),
     }
-}
-
-/// `UUID` or `UUID/PARTNROFF=NUMBER`, which may be negative.
-fn of_partuuid(value: &[u8]) -> Option<Root<'_>> {
-    let Some((uuid, rest)) = split_once(value, b'/') else {
-        return Some(Root::PartUuid {
-            uuid: value,
-            offset: 0,
-        });
-    };
-    let number = rest.strip_prefix(b"PARTNROFF=")?;
-    let (digits, sign) = match number.strip_prefix(b"-") {
-        Some(digits) => (digits, -1),
-        None => (number, 1),
-    };
-    let offset = i32::try_from(decimal(digits)?).ok()?.checked_mul(sign)?;
-    Some(Root::PartUuid { uuid, offset })
 }
 
 /// `MAJOR:MINOR`, or both in hexadecimal digits as `new_decode_dev` has them (`linux/kdev_t.h`).
@@ -207,10 +203,7 @@ mod tests {
 
     #[test]
     fn a_device_is_named_in_many_ways() {
-        let part = |offset| Root::PartUuid {
-            uuid: b"0badcafe-01",
-            offset,
-        };
+        let part = Root::PartUuid(b"0badcafe-01");
         for (text, want) in [
             ("/dev/xvda1", Root::Node(b"/dev/xvda1")),
             (
@@ -241,10 +234,8 @@ mod tests {
                 "/dev/disk/by-label/a\\x20b",
                 Root::Label(name("a\\x20b", true)),
             ),
-            ("PARTUUID=0badcafe-01", part(0)),
-            ("PARTUUID=0badcafe-01/PARTNROFF=1", part(1)),
-            ("PARTUUID=0badcafe-01/PARTNROFF=-2", part(-2)),
-            ("/dev/disk/by-partuuid/0badcafe-01", part(0)),
+            ("PARTUUID=0badcafe-01", part),
+            ("/dev/disk/by-partuuid/0badcafe-01", part),
             ("PARTLABEL=r", Root::PartLabel(name("r", false))),
             ("/dev/disk/by-partlabel/r", Root::PartLabel(name("r", true))),
         ] {
@@ -265,8 +256,7 @@ mod tests {
             ("vda1", RootFault::Unknown),
             ("1:", RootFault::Unknown),
             ("4294967296:1", RootFault::Unknown),
-            ("PARTUUID=a/b", RootFault::Unknown),
-            ("PARTUUID=a/PARTNROFF=", RootFault::Unknown),
+            ("PARTUUID=a/PARTNROFF=1", RootFault::Unknown),
         ] {
             assert_eq!(read(text), Err(want), "{text}");
         }

@@ -1,8 +1,8 @@
 //! What the command line asks of the init: the kernel's own words for a root
 //! (`admin-guide/kernel-parameters.rst`), and `xinitrd.onfail=`.
 
-use crate::text::decimal;
-use crate::words::{Word, Words};
+use crate::text::{decimal, named};
+use crate::words::Words;
 
 /// How long to wait for the root's device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,9 @@ pub struct Settings<'a> {
     pub unknown_on_fail: Option<&'a [u8]>,
 }
 
+/// Bytes of a command line that are read, of the image's or the kernel's; no architecture's kernel takes more.
+pub const LINE_LIMIT: usize = 4096;
+
 /// Seconds to wait for the root where `rootwait` does not say.
 pub const PATIENCE: u64 = 10;
 
@@ -89,50 +92,88 @@ impl<'a> Settings<'a> {
         for word in Words::of(line) {
             match word.value {
                 Some(value) => self.assign(word.name, value),
-                None => self.flag(word),
+                None => self.flag(word.name),
             }
         }
     }
 
-    fn flag(&mut self, word: Word<'a>) {
-        match word.name {
-            b"ro" => self.writable = false,
-            b"rw" => self.writable = true,
-            b"rootwait" => self.patience = Patience::Forever,
-            b"quiet" => self.quiet = true,
-            _ => {}
+    fn flag(&mut self, name: &[u8]) {
+        match named(name, &FLAGS) {
+            Some(Flag::ReadOnly) => self.writable = false,
+            Some(Flag::Writable) => self.writable = true,
+            Some(Flag::Wait) => self.patience = Patience::Forever,
+            Some(Flag::Quiet) => self.quiet = true,
+            None => {}
         }
     }
 
     fn assign(&mut self, name: &[u8], value: &'a [u8]) {
-        match name {
-            b"root" => self.root = value,
-            b"rootfstype" => self.types = value,
-            b"rootflags" => self.flags = value,
-            b"init" => self.init = (!value.is_empty()).then_some(value),
-            b"nfsroot" => self.nfsroot = true,
-            b"rootdelay" => self.delay = decimal(value).unwrap_or(self.delay),
-            b"rootwait" => {
+        match named(name, &VARIABLES) {
+            Some(Variable::Root) => self.root = value,
+            Some(Variable::Types) => self.types = value,
+            Some(Variable::Flags) => self.flags = value,
+            Some(Variable::Init) => self.init = (!value.is_empty()).then_some(value),
+            Some(Variable::NfsRoot) => self.nfsroot = true,
+            Some(Variable::Delay) => self.delay = decimal(value).unwrap_or(self.delay),
+            Some(Variable::Wait) => {
                 self.patience = decimal(value).map_or(self.patience, Patience::Seconds);
             }
-            b"xinitrd.onfail" => self.assign_on_fail(value),
-            _ => {}
+            Some(Variable::OnFail) => {
+                let known = named(value, &ON_FAIL);
+                self.on_fail = known.unwrap_or(OnFail::Panic);
+                self.unknown_on_fail = known.is_none().then_some(value);
+            }
+            None => {}
         }
     }
-
-    fn assign_on_fail(&mut self, value: &'a [u8]) {
-        self.unknown_on_fail = None;
-        self.on_fail = match value {
-            b"reboot" => OnFail::Reboot,
-            b"poweroff" => OnFail::Poweroff,
-            b"wait" => OnFail::Wait,
-            _ => {
-                self.unknown_on_fail = (value != b"panic").then_some(value);
-                OnFail::Panic
-            }
-        };
-    }
 }
+
+/// A word that stands alone.
+#[derive(Clone, Copy)]
+enum Flag {
+    ReadOnly,
+    Writable,
+    Wait,
+    Quiet,
+}
+
+const FLAGS: [(&[u8], Flag); 4] = [
+    (b"ro", Flag::ReadOnly),
+    (b"rw", Flag::Writable),
+    (b"rootwait", Flag::Wait),
+    (b"quiet", Flag::Quiet),
+];
+
+/// A word with a value.
+#[derive(Clone, Copy)]
+enum Variable {
+    Root,
+    Types,
+    Flags,
+    Init,
+    NfsRoot,
+    Delay,
+    Wait,
+    OnFail,
+}
+
+const VARIABLES: [(&[u8], Variable); 8] = [
+    (b"root", Variable::Root),
+    (b"rootfstype", Variable::Types),
+    (b"rootflags", Variable::Flags),
+    (b"init", Variable::Init),
+    (b"nfsroot", Variable::NfsRoot),
+    (b"rootdelay", Variable::Delay),
+    (b"rootwait", Variable::Wait),
+    (b"xinitrd.onfail", Variable::OnFail),
+];
+
+const ON_FAIL: [(&[u8], OnFail); 4] = [
+    (b"panic", OnFail::Panic),
+    (b"reboot", OnFail::Reboot),
+    (b"poweroff", OnFail::Poweroff),
+    (b"wait", OnFail::Wait),
+];
 
 #[cfg(test)]
 mod tests {

@@ -5,12 +5,11 @@
 //! format; lvm2 `lib/format_text/layout.h`; `include/uapi/linux/raid/md_p.h`.
 
 use crate::Disk;
-use crate::text::Text;
+use crate::root::Name;
+use crate::text::{Parts, Text, is_same_but_for_case, number_at, push_uuid};
 
-/// Bytes that the longest UUID takes, and a NUL.
-pub const UUID_LIMIT: usize = 37;
-/// Bytes of btrfs's label, the longest, and a NUL.
-pub const LABEL_LIMIT: usize = 257;
+/// Bytes of btrfs's label, the longest.
+const LABEL_LIMIT: usize = 256;
 
 /// What lies on a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,85 +59,55 @@ impl Kind {
 }
 
 /// A superblock, read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Superblock {
-    /// What it is of.
-    pub kind: Kind,
+    /// What it is of; `None` where nothing known lies on the device.
+    pub kind: Option<Kind>,
     /// Its UUID; for FAT the volume's number. Empty where it has none.
-    pub uuid: Text<UUID_LIMIT>,
+    pub uuid: Text,
     /// Its label, empty where it has none.
-    pub label: Text<LABEL_LIMIT>,
+    pub label: Text,
 }
 
 /// Where to look for what.
 struct Probe {
     kind: Kind,
-    magic_at: u64,
-    magic: &'static [u8],
-    uuid: Option<(u64, Form)>,
-    label: Option<(u64, usize)>,
-}
-
-/// How an identifier is written.
-#[derive(Clone, Copy)]
-enum Form {
-    Uuid,
-    FatNumber,
+    magic: [u8; 8],
+    magic_length: u8,
+    magic_at: u32,
+    /// 0 where there is none.
+    uuid_at: u32,
+    label_at: u32,
+    label_length: u16,
 }
 
 /// In this order: what may hold remains of another stands before that.
-const PROBES: [Probe; 14] = [
-    probe(Kind::Luks, 0, b"LUKS\xba\xbe"),
-    probe(Kind::Lvm, 512, b"LABELONE"),
-    probe(Kind::Lvm, 0, b"LABELONE"),
-    probe(Kind::Lvm, 1024, b"LABELONE"),
-    probe(Kind::Lvm, 1536, b"LABELONE"),
-    probe(Kind::Raid, 4096, b"\xfc\x4e\x2b\xa9"),
-    probe(Kind::Raid, 0, b"\xfc\x4e\x2b\xa9"),
-    identified(Kind::Swap, 4086, b"SWAPSPACE2", 1036, 1052, 16),
-    identified(Kind::Swap, 65526, b"SWAPSPACE2", 1036, 1052, 16),
-    identified(Kind::Ext, 1080, b"\x53\xef", 1128, 1144, 16),
-    identified(Kind::Xfs, 0, b"XFSB", 32, 108, 12),
-    identified(Kind::Btrfs, 65600, b"_BHRfS_M", 65568, 65835, 256),
-    fat(82, b"FAT32   ", 67),
-    fat(54, b"FAT1", 39),
+const PROBES: [Probe; 11] = [
+    probe(Kind::Luks, b"LUKS\xba\xbe", 0),
+    probe(Kind::Lvm, b"LABELONE", 512),
+    probe(Kind::Raid, b"\xfc\x4e\x2b\xa9", 4096),
+    probe(Kind::Raid, b"\xfc\x4e\x2b\xa9", 0),
+    probe(Kind::Swap, b"SWAPSPAC", 4086).identified(1036, 1052, 16),
+    probe(Kind::Swap, b"SWAPSPAC", 65526).identified(1036, 1052, 16),
+    probe(Kind::Ext, b"\x53\xef", 1080).identified(1128, 1144, 16),
+    probe(Kind::Xfs, b"XFSB", 0).identified(32, 108, 12),
+    probe(Kind::Btrfs, b"_BHRfS_M", 65600).identified(65568, 65835, 256),
+    probe(Kind::Vfat, b"FAT32", 82).identified(67, 71, 11),
+    probe(Kind::Vfat, b"FAT1", 54).identified(39, 43, 11),
 ];
 
-const fn probe(kind: Kind, magic_at: u64, magic: &'static [u8]) -> Probe {
+const fn probe(kind: Kind, magic: &[u8], magic_at: u32) -> Probe {
+    let mut bytes = [0; 8];
+    let (start, _) = bytes.split_at_mut(magic.len());
+    start.copy_from_slice(magic);
     Probe {
         kind,
+        magic: bytes,
+        magic_length: magic.len() as u8,
         magic_at,
-        magic,
-        uuid: None,
-        label: None,
-    }
-}
-
-const fn identified(
-    kind: Kind,
-    magic_at: u64,
-    magic: &'static [u8],
-    uuid_at: u64,
-    label_at: u64,
-    label_length: usize,
-) -> Probe {
-    Probe {
-        kind,
-        magic_at,
-        magic,
-        uuid: Some((uuid_at, Form::Uuid)),
-        label: Some((label_at, label_length)),
-    }
-}
-
-/// FAT has its label behind its number.
-const fn fat(magic_at: u64, magic: &'static [u8], number_at: u64) -> Probe {
-    Probe {
-        kind: Kind::Vfat,
-        magic_at,
-        magic,
-        uuid: Some((number_at, Form::FatNumber)),
-        label: Some((number_at + 4, 11)),
+        uuid_at: 0,
+        label_at: 0,
+        label_length: 0,
     }
 }
 
@@ -147,62 +116,51 @@ const EXT_INCOMPAT: u64 = 1024 + 96;
 const EXT_JOURNAL_DEVICE: u8 = 8;
 
 impl Superblock {
-    /// What lies on a device, where that is anything known.
+    /// What lies on a device.
     #[must_use]
-    pub fn read(disk: &mut impl Disk) -> Option<Superblock> {
-        let disk: &mut dyn Disk = disk;
-        let probe = PROBES.iter().find(|probe| probe.is_of(disk))?;
-        let mut superblock = Superblock {
-            kind: probe.kind,
-            uuid: Text::default(),
-            label: Text::default(),
+    pub fn read(disk: &mut dyn Disk) -> Superblock {
+        let mut superblock = Superblock::default();
+        let Some(probe) = PROBES.iter().find(|probe| probe.is_of(disk)) else {
+            return superblock;
         };
-        let mut features = [0];
-        if probe.kind == Kind::Ext
-            && disk.read(EXT_INCOMPAT, &mut features)
-            && features[0] & EXT_JOURNAL_DEVICE != 0
-        {
-            superblock.kind = Kind::Journal;
+        superblock.kind = Some(match probe.kind {
+            Kind::Ext if is_journal(disk) => Kind::Journal,
+            kind => kind,
+        });
+        if probe.uuid_at > 0 {
+            superblock.read_uuid(disk, probe.uuid_at);
+            superblock.read_label(disk, probe.label_at, probe.label_length);
         }
-        if let Some((at, form)) = probe.uuid {
-            superblock.read_uuid(disk, at, form);
-        }
-        if let Some((at, length)) = probe.label {
-            superblock.read_label(disk, at, length);
-        }
-        Some(superblock)
+        superblock
     }
 
-    fn read_uuid(&mut self, disk: &mut dyn Disk, at: u64, form: Form) {
+    /// FAT has a number of four bytes, little-endian.
+    fn read_uuid(&mut self, disk: &mut dyn Disk, at: u32) {
         let mut bytes = [0; 16];
-        match form {
-            Form::Uuid if disk.read(at, &mut bytes) => push_uuid(&mut self.uuid, &bytes),
-            Form::FatNumber
-                if disk.read(at, bytes.first_chunk_mut::<4>().unwrap_or(&mut [0; 4])) =>
-            {
-                let [a, b, c, d, ..] = bytes;
-                for (place, byte) in [d, c, b, a].into_iter().enumerate() {
-                    if place == 2 {
-                        self.uuid.push_byte(b'-');
-                    }
-                    self.uuid.push_hexadecimal(u32::from(byte), 2);
-                }
-            }
-            _ => {}
+        if !disk.read(u64::from(at), &mut bytes) {
+            return;
+        }
+        let text = &mut self.uuid;
+        if self.kind == Some(Kind::Vfat) {
+            text.push_hexadecimal(number_at(&bytes, 2, 2), 4)
+                .push_byte(b'-');
+            text.push_hexadecimal(number_at(&bytes, 0, 2), 4);
+        } else {
+            push_uuid(text, &bytes);
         }
     }
 
     /// Up to its first NUL; FAT's is filled up with spaces.
-    fn read_label(&mut self, disk: &mut dyn Disk, at: u64, length: usize) {
-        let mut bytes = [0; LABEL_LIMIT - 1];
-        let Some(bytes) = bytes.get_mut(..length) else {
+    fn read_label(&mut self, disk: &mut dyn Disk, at: u32, length: u16) {
+        let mut bytes = [0; LABEL_LIMIT];
+        let Some(bytes) = bytes.get_mut(..usize::from(length)) else {
             return;
         };
-        if !disk.read(at, bytes) {
+        if !disk.read(u64::from(at), bytes) {
             return;
         }
-        let mut label = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
-        if self.kind == Kind::Vfat {
+        let mut label = Parts::of(bytes, 0).next().unwrap_or_default();
+        if self.kind == Some(Kind::Vfat) {
             label = label.trim_ascii_end();
             if label == b"NO NAME" {
                 return;
@@ -214,27 +172,45 @@ impl Superblock {
     /// Whether it is a file system of this UUID, in capitals or not.
     #[must_use]
     pub fn has_uuid(&self, uuid: &[u8]) -> bool {
-        self.kind.is_file_system()
-            && !self.uuid.is_empty()
-            && self.uuid.as_bytes().eq_ignore_ascii_case(uuid)
+        self.is_file_system() && is_same_but_for_case(self.uuid.as_bytes(), uuid)
     }
+
+    /// Whether it is a file system of this label.
+    #[must_use]
+    pub fn has_label(&self, label: Name<'_>) -> bool {
+        self.is_file_system() && label.is(self.label.as_bytes())
+    }
+
+    fn is_file_system(&self) -> bool {
+        self.kind.is_some_and(Kind::is_file_system)
+    }
+}
+
+/// Whether what looks like ext4 is the journal of another.
+fn is_journal(disk: &mut dyn Disk) -> bool {
+    let mut features = [0];
+    disk.read(EXT_INCOMPAT, &mut features) && features[0] & EXT_JOURNAL_DEVICE != 0
 }
 
 impl Probe {
-    fn is_of(&self, disk: &mut dyn Disk) -> bool {
-        let mut bytes = [0; 16];
-        bytes
-            .get_mut(..self.magic.len())
-            .is_some_and(|bytes| disk.read(self.magic_at, bytes) && bytes == self.magic)
-    }
-}
-
-/// Sixteen bytes in the order they stand: `8-4-4-4-12` digits.
-pub(crate) fn push_uuid<const N: usize>(text: &mut Text<N>, bytes: &[u8; 16]) {
-    for (place, byte) in bytes.iter().enumerate() {
-        if matches!(place, 4 | 6 | 8 | 10) {
-            text.push_byte(b'-');
+    /// With an UUID, and a label of so many bytes.
+    const fn identified(self, uuid_at: u32, label_at: u32, label_length: u16) -> Probe {
+        Probe {
+            uuid_at,
+            label_at,
+            label_length,
+            ..self
         }
-        text.push_hexadecimal(u32::from(*byte), 2);
+    }
+
+    fn is_of(&self, disk: &mut dyn Disk) -> bool {
+        let mut bytes = [0; 8];
+        let length = usize::from(self.magic_length);
+        match (bytes.get_mut(..length), self.magic.get(..length)) {
+            (Some(bytes), Some(magic)) => {
+                disk.read(u64::from(self.magic_at), bytes) && bytes == magic
+            }
+            _ => false,
+        }
     }
 }

@@ -3,26 +3,31 @@
 
 use core::ffi::CStr;
 
-/// Bytes of at most `N - 1`; what would be more is left out, and known to be.
+/// Bytes that a [`Text`] has room for, a NUL among them: enough for a path, a line, mount options or a module's
+/// parameters, and few enough for several on a page of stack.
+pub const LIMIT: usize = 1024;
+
+/// Bytes of fewer than [`LIMIT`]; what would be more is left out, and known to be.
 #[derive(Debug, Clone)]
-pub struct Text<const N: usize> {
+pub struct Text {
     /// What is written, then zeros to the end, of which there is always one.
-    bytes: [u8; N],
+    bytes: [u8; LIMIT],
     length: usize,
     cut: bool,
 }
 
-impl<const N: usize> Default for Text<N> {
+impl Default for Text {
+    #[inline(never)]
     fn default() -> Self {
         Text {
-            bytes: [0; N],
+            bytes: [0; LIMIT],
             length: 0,
             cut: false,
         }
     }
 }
 
-impl<const N: usize> Text<N> {
+impl Text {
     /// The text of these bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
@@ -32,17 +37,25 @@ impl<const N: usize> Text<N> {
     }
 
     /// Appends bytes.
+    #[inline(never)]
     pub fn push(&mut self, bytes: &[u8]) -> &mut Self {
-        // One copy of the loop serves texts of all lengths.
-        let pushed = push(&mut self.bytes, self.length, bytes);
-        self.length += pushed;
-        self.cut |= pushed < bytes.len();
+        for byte in bytes {
+            self.push_byte(*byte);
+        }
         self
     }
 
     /// Appends a byte.
+    #[inline(never)]
     pub fn push_byte(&mut self, byte: u8) -> &mut Self {
-        self.push(&[byte])
+        match self.bytes.get_mut(self.length) {
+            Some(place) if self.length < LIMIT - 1 => {
+                *place = byte;
+                self.length += 1;
+            }
+            _ => self.cut = true,
+        }
+        self
     }
 
     /// Appends a number in decimal.
@@ -51,7 +64,8 @@ impl<const N: usize> Text<N> {
     }
 
     /// Appends the last `digits` hexadecimal digits of a number.
-    pub fn push_hexadecimal(&mut self, number: u32, digits: u32) -> &mut Self {
+    #[inline(never)]
+    pub fn push_hexadecimal(&mut self, number: u64, digits: u32) -> &mut Self {
         for place in (0..digits).rev() {
             let digit = (number >> (place * 4) & 15) as u8;
             self.push_byte(if digit < 10 {
@@ -65,15 +79,18 @@ impl<const N: usize> Text<N> {
 
     /// Takes everything back beyond a length.
     pub fn truncate(&mut self, length: usize) {
-        for byte in self.bytes.iter_mut().skip(length) {
-            *byte = 0;
+        if let Some(rest) = self.bytes.get_mut(length..self.length) {
+            for byte in rest {
+                *byte = 0;
+            }
+            self.length = length;
         }
-        self.length = self.length.min(length);
         self.cut = false;
     }
 
     /// What is written.
     #[must_use]
+    #[inline(never)]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }
@@ -97,20 +114,6 @@ impl<const N: usize> Text<N> {
     }
 }
 
-/// Appends to what is written up to `length`, but for the last byte; how many there was room for.
-#[inline(never)]
-fn push(bytes: &mut [u8], length: usize, more: &[u8]) -> usize {
-    let end = bytes.len().saturating_sub(1);
-    let room = bytes.get_mut(length..end).unwrap_or_default();
-    let mut pushed = 0;
-    for (place, byte) in room.iter_mut().zip(more) {
-        *place = *byte;
-        pushed += 1;
-    }
-    pushed
-}
-
-#[inline(never)]
 fn decimal_digits(number: u64, digits: &mut [u8; 20]) -> &[u8] {
     let mut rest = number;
     let mut start = digits.len();
@@ -137,6 +140,7 @@ pub fn hexadecimal(text: &[u8]) -> Option<u64> {
     number(text, 16)
 }
 
+#[inline(never)]
 fn number(text: &[u8], base: u32) -> Option<u64> {
     if text.is_empty() {
         return None;
@@ -151,17 +155,85 @@ fn number(text: &[u8], base: u32) -> Option<u64> {
     Some(number)
 }
 
+/// The parts of a text between separators, as `split` has them; one function for all who take texts apart.
+#[derive(Debug, Clone)]
+pub struct Parts<'a> {
+    rest: Option<&'a [u8]>,
+    separator: u8,
+}
+
+impl<'a> Parts<'a> {
+    /// The parts of `text` between bytes like this.
+    #[must_use]
+    pub fn of(text: &'a [u8], separator: u8) -> Self {
+        Parts {
+            rest: Some(text),
+            separator,
+        }
+    }
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = &'a [u8];
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.rest?;
+        match split_once(rest, self.separator) {
+            Some((part, behind)) => {
+                self.rest = Some(behind);
+                Some(part)
+            }
+            None => self.rest.take(),
+        }
+    }
+}
+
+/// The little-endian number of `length` bytes at a place; 0 where they are not all there.
+#[must_use]
+#[inline(never)]
+pub fn number_at(bytes: &[u8], at: usize, length: usize) -> u64 {
+    let bytes = bytes.get(at..).and_then(|bytes| bytes.get(..length));
+    let mut number = 0;
+    for byte in bytes.unwrap_or_default().iter().rev() {
+        number = number << 8 | u64::from(*byte);
+    }
+    number
+}
+
+/// Appends sixteen bytes as a UUID: `8-4-4-4-12` hexadecimal digits.
+#[inline(never)]
+pub fn push_uuid(text: &mut Text, bytes: &[u8]) {
+    for (place, byte) in bytes.iter().enumerate() {
+        if matches!(place, 4 | 6 | 8 | 10) {
+            text.push_byte(b'-');
+        }
+        text.push_hexadecimal(u64::from(*byte), 2);
+    }
+}
+
+/// Whether two texts are the same but for capitals of ASCII.
+#[must_use]
+#[inline(never)]
+pub fn is_same_but_for_case(one: &[u8], other: &[u8]) -> bool {
+    let lower = |byte: &u8| byte.to_ascii_lowercase();
+    one.iter().map(lower).eq(other.iter().map(lower))
+}
+
+/// What goes by a name in a table. A `match` on texts would become a comparison of every letter, each an
+/// instruction of its own.
+#[must_use]
+pub fn named<T: Copy>(name: &[u8], table: &[(&[u8], T)]) -> Option<T> {
+    let entry = table.iter().find(|(known, _)| *known == name);
+    entry.map(|(_, named)| *named)
+}
+
 /// What stands before the first of `byte`, and what after it.
 #[must_use]
+#[inline(never)]
 pub fn split_once(text: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
     let at = text.iter().position(|found| *found == byte)?;
     Some((text.get(..at)?, text.get(at + 1..)?))
-}
-
-/// The text without spaces and line breaks around it.
-#[must_use]
-pub fn trimmed(text: &[u8]) -> &[u8] {
-    text.trim_ascii()
 }
 
 #[cfg(test)]
@@ -177,11 +249,11 @@ mod tests {
             (u64::MAX, "18446744073709551615"),
         ] {
             assert_eq!(
-                Text::<64>::default().push_decimal(number).as_bytes(),
+                Text::default().push_decimal(number).as_bytes(),
                 text.as_bytes()
             );
         }
-        let mut text = Text::<16>::default();
+        let mut text = Text::default();
         text.push_hexadecimal(0xbad_cafe, 8)
             .push_hexadecimal(0x5, 2);
         assert_eq!(text.as_bytes(), b"0badcafe05");
@@ -189,14 +261,23 @@ mod tests {
 
     #[test]
     fn what_has_no_room_is_left_out_and_known_to_be() {
-        let mut text = Text::<4>::of(b"abc");
+        let long = [b'a'; LIMIT - 1];
+        let mut text = Text::of(&long);
         assert!(!text.is_cut());
-        assert_eq!(text.push(b"de").as_bytes(), b"abc");
+        assert_eq!(text.push(b"bc").as_bytes(), long);
         assert!(text.is_cut());
-        assert_eq!(text.as_c_str(), c"abc");
         text.truncate(1);
         assert_eq!((text.as_c_str(), text.is_cut()), (c"a", false));
-        assert_eq!(Text::<0>::of(b"a").as_bytes(), b"");
+        assert_eq!(text.push(b"b").as_c_str(), c"ab");
+    }
+
+    #[test]
+    fn parts_are_those_of_split() {
+        for text in ["", "a", "a,b", ",a,", ",,"] {
+            let parts: std::vec::Vec<_> = Parts::of(text.as_bytes(), b',').collect();
+            let want: std::vec::Vec<_> = text.split(',').map(str::as_bytes).collect();
+            assert_eq!(parts, want, "{text}");
+        }
     }
 
     #[test]

@@ -20,11 +20,13 @@ use arch::number as nr;
 pub struct Errno(pub usize);
 
 impl Errno {
+    pub const E2BIG: Errno = Errno(7);
     pub const EACCES: Errno = Errno(13);
     pub const EEXIST: Errno = Errno(17);
     pub const EISDIR: Errno = Errno(21);
     pub const EROFS: Errno = Errno(30);
     pub const ENOSYS: Errno = Errno(38);
+    pub const ECANCELED: Errno = Errno(125);
 }
 
 pub type Result<T> = core::result::Result<T, Errno>;
