@@ -213,7 +213,7 @@ case_native-unmountable() {
 
 case_native-nfs() {
     local elsewhere='a root on NFS'
-    native 6.12 && disk ext4
+    native 6.1 && disk ext4
     boot root=/dev/nfs nfsroot=192.0.2.1:/srv xinitrd.onfail=reboot
     unreached 'a root on NFS or another network file system is not supported' '.*reboot: Restarting system'
 }
@@ -236,7 +236,8 @@ case_native-old() {
     overlaid init.real 755 < <(without_devtmpfs_natively)
     cc -static -o "$work/no-finit" "$here/no-finit.c"
     overlaid init 755 <"$work/no-finit"
-    root_in '/dev/vda1 ext4 ro,.* views=moved pid=1' "root=PARTUUID=$partuuid"
+    root_in '/dev/vda1 ext4 ro,.* views=moved pid=1' "root=PARTUUID=$partuuid" -- show=/proc/{mounts,self/status}
+    says 'XINITRD-SHOWS /proc/mounts: tmpfs /dev tmpfs' 'XINITRD-SHOWS /proc/self/status: Seccomp:.2$'
 }
 
 case_native-arm64() {
