@@ -38,6 +38,7 @@ mod list_cli; // `list` and `cat` as a user meets them
 mod media; // file systems that are full, or read-only
 mod module_symbols; // what modules need and export, as binutils and kmod see it
 mod nash; // the scripts of EL4 and EL5, against what their interpreters read
+mod native_disks; // what the native init makes of disks, against blkid and sfdisk
 mod order; // what is loaded, in which order, and what only goes in
 mod read_back; // the reader of images: what was written, damaged, cut, and made by GNU cpio
 mod readers; // the readers of foreign bytes, and what must hold of their answers

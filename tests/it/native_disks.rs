@@ -1,0 +1,172 @@
+//! What the native init makes of disks, by its own logic: file systems and partition tables that the real tools
+//! made, as util-linux's blkid and sfdisk read them.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use xinitrd_native_logic::Disk;
+use xinitrd_native_logic::partition::{Geometry, Partition};
+use xinitrd_native_logic::superblock::{Kind, Superblock};
+use xinitrd_native_logic::text::Text;
+
+use crate::support::{Tool, utf8};
+
+const BLKID: Tool = Tool::of("blkid", "util-linux");
+const MKSWAP: Tool = Tool::of("mkswap", "util-linux");
+const MKE2FS: Tool = Tool::of("mke2fs", "e2fsprogs");
+const MKFS_XFS: Tool = Tool::of("mkfs.xfs", "xfsprogs");
+const MKFS_BTRFS: Tool = Tool::of("mkfs.btrfs", "btrfs-progs");
+const MKFS_VFAT: Tool = Tool::of("mkfs.vfat", "dosfstools");
+const SFDISK: Tool = Tool::of("sfdisk", "fdisk");
+
+struct Image(File);
+
+impl Disk for Image {
+    fn read(&mut self, offset: u64, into: &mut [u8]) -> bool {
+        self.0.read_exact_at(into, offset).is_ok()
+    }
+}
+
+/// An empty file of `mebibytes`, as a path for tools.
+fn blank(directory: &Path, mebibytes: u64) -> String {
+    let path = directory.join("disk");
+    File::create(&path).unwrap().set_len(mebibytes << 20).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn said(text: &Text) -> &str {
+    std::str::from_utf8(text.as_bytes()).unwrap()
+}
+
+/// Type, UUID and label, as blkid has them.
+fn by_blkid(disk: &str) -> [String; 3] {
+    let said = utf8(BLKID.run(&["-p", "-o", "export", disk], b""));
+    // A value of several words comes with a backslash before each space.
+    let value = |name: &str| {
+        let mut lines = said.lines().filter_map(|line| line.split_once('='));
+        let value = lines.find(|(found, _)| *found == name);
+        value.map_or(String::new(), |(_, value)| value.replace('\\', ""))
+    };
+    let label = match value("LABEL") {
+        // FAT's own label comes by another name where its root directory has none.
+        label if label.is_empty() => value("LABEL_FATBOOT"),
+        label => label,
+    };
+    [value("TYPE"), value("UUID"), label]
+}
+
+/// The same by the init.
+fn by_init(disk: &str) -> [String; 3] {
+    let read = Superblock::read(&mut Image(File::open(disk).unwrap()));
+    let kind = read.kind.map_or("", Kind::name);
+    [kind, said(&read.uuid), said(&read.label)].map(str::to_owned)
+}
+
+#[test]
+fn superblocks_are_read_as_blkid_reads_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let long = "a label of btrfs, which may be as long as a paragraph ".repeat(4);
+    for (tool, arguments, mebibytes) in [
+        (MKE2FS, &["-q", "-F", "-t", "ext4", "-L", "sixteen bytes ok"][..], 8),
+        (MKE2FS, &["-q", "-F", "-t", "ext4", "-b", "4096"], 64),
+        (MKE2FS, &["-q", "-F", "-t", "ext4", "-L", "kühl"], 8),
+        (MKE2FS, &["-q", "-F", "-O", "journal_dev", "-b", "4096"], 8),
+        (MKFS_XFS, &["-q", "-f", "-L", "twelve bytes"], 300),
+        (MKFS_XFS, &["-q", "-f", "-s", "size=4096"], 300),
+        (MKFS_BTRFS, &["-q", "-f", "-L", long.trim()], 128),
+        (MKFS_VFAT, &["-F", "32", "-n", "A B"], 64),
+        (MKFS_VFAT, &["-F", "16", "-n", "ELEVEN CHRS"], 32),
+        (MKFS_VFAT, &["-F", "12", "-i", "0badcafe"], 4),
+        (MKSWAP, &["-q", "-L", "swap"], 8),
+        (MKSWAP, &["-q", "-p", "65536"], 8),
+        (Tool::of("true", "coreutils"), &[], 1),
+    ] {
+        let disk = blank(directory.path(), mebibytes);
+        tool.run(&[arguments, &[&disk]].concat(), b"");
+        let want = match arguments {
+            [] => Default::default(),
+            _ => by_blkid(&disk),
+        };
+        assert_eq!(by_init(&disk), want, "{arguments:?}");
+    }
+}
+
+#[test]
+fn what_is_no_file_system_is_no_root_whatever_its_uuid() {
+    const UUID: &str = "5bd1e995-a3c0-4d2e-9f10-0b1c2d3e4f50";
+    let directory = tempfile::tempdir().unwrap();
+    for (tool, arguments, is_root) in [
+        (MKE2FS, &["-q", "-F", "-t", "ext4", "-U", UUID][..], true),
+        (MKE2FS, &["-q", "-F", "-O", "journal_dev", "-b", "4096", "-U", UUID], false),
+        (MKSWAP, &["-q", "-U", UUID], false),
+    ] {
+        let disk = blank(directory.path(), 8);
+        tool.run(&[arguments, &[&disk]].concat(), b"");
+        let read = Superblock::read(&mut Image(File::open(&disk).unwrap()));
+        assert_eq!(said(&read.uuid), UUID);
+        let capitals = UUID.to_uppercase();
+        assert_eq!(read.has_uuid(capitals.as_bytes()), is_root, "{arguments:?}");
+    }
+}
+
+/// UUID and name of each partition by the table's own tool.
+fn by_sfdisk(disk: &str) -> Vec<(String, String)> {
+    let said = SFDISK.run(&["--json", disk], b"");
+    let table: serde_json::Value = serde_json::from_slice(&said).unwrap();
+    let table = &table["partitiontable"];
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let signature = text(&table["id"]).trim_start_matches("0x").to_owned();
+    let partitions = table["partitions"].as_array().unwrap().iter();
+    let identity = partitions.map(|partition| match text(&table["label"]).as_str() {
+        "gpt" => (text(&partition["uuid"]).to_lowercase(), text(&partition["name"])),
+        _ => {
+            let node = text(&partition["node"]);
+            let number = node.trim_start_matches(disk).trim_start_matches('p').parse::<u32>();
+            (format!("{signature}-{:02x}", number.unwrap()), String::new())
+        }
+    });
+    identity.collect()
+}
+
+/// The same by the init.
+fn by_table(disk: &str, count: u32) -> Vec<(String, String)> {
+    let geometry = Geometry {
+        block: 512,
+        size: fs::metadata(disk).unwrap().len(),
+    };
+    let read = |number| {
+        let partition = Partition::read(&mut Image(File::open(disk).unwrap()), geometry, number);
+        (said(&partition.uuid).to_owned(), said(&partition.label).to_owned())
+    };
+    (1..=count).map(read).collect()
+}
+
+#[test]
+fn partition_tables_are_read_as_sfdisk_reads_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let gpt = "label: gpt\nsize=1M\nsize=1M, name=\"guest root\"\nsize=1M, name=\"räksmörgås 🐧\"\n";
+    let mbr = "label: dos\nlabel-id: 0x00adcafe\nsize=1M\nsize=4M, type=5\nsize=1M\nsize=1M\n";
+    for (table, count) in [(gpt, 3), (mbr, 2)] {
+        let disk = blank(directory.path(), 16);
+        SFDISK.run(&["--quiet", &disk], table.as_bytes());
+        let want = by_sfdisk(&disk);
+        assert!(want.len() >= count as usize, "{want:?}");
+        let read = by_table(&disk, count);
+        assert_eq!(read, want[..count as usize], "{table}");
+        // Beyond the table there is nothing.
+        let nothing = by_table(&disk, 200).pop().unwrap();
+        assert_eq!(nothing.0.is_empty(), table == gpt, "{nothing:?}");
+    }
+}
+
+#[test]
+fn the_copy_of_a_gpt_serves_where_the_first_header_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = blank(directory.path(), 16);
+    SFDISK.run(&["--quiet", &disk], b"label: gpt\nsize=1M, name=root\n");
+    let want = by_sfdisk(&disk);
+    let file = File::options().write(true).open(&disk).unwrap();
+    file.write_all_at(&[0; 512], 512).unwrap();
+    assert_eq!(by_table(&disk, 1), want);
+}
