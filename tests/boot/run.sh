@@ -363,7 +363,7 @@ choose() {
     while [ $# -gt 0 ]; do
         case $1 in
         --install) install=yes ;;
-        --quick) chosen+=(device xz xen-pv-6.1) ;;
+        --quick) chosen+=(device native-gpt xen-pv-6.1) ;;
         --images) mapfile -t -O ${#chosen[@]} chosen < <(names "$IMAGE_CASES$MORE_CASES") ;;
         --verdicts)
             document=${2:?--verdicts takes a file}
