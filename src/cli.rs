@@ -57,7 +57,8 @@ pub enum Command {
 }
 
 const BUILD_EXAMPLE: &str = "Examples:
-  xinitrd build --kernel 6.1.0-43-amd64 --root ./guest --bins ./bins -o initrd.img
+  xinitrd build --kernel 6.1.0-43-amd64 --root ./guest
+  xinitrd build --kernel 6.1.0-43-amd64 --root ./guest --manifest busybox --bins ./bins -o initrd.img
   xinitrd build --kernel 2.6.9-67.0.1.ELxenU-x86_64 --root ./guest --bins ./bins \\
       --preload xenblk --preload xennet --omit-scsi-modules";
 const RESOLVE_EXAMPLE: &str = "Example:
@@ -291,10 +292,12 @@ pub struct BuildArgs {
     /// The kernel.
     #[command(flatten)]
     pub kernel: KernelArgs,
-    /// A directory looked into first, by file name (nash, insmod.static, busybox)
+    /// A directory looked into first for the programs that the manifest wants, by file name (nash,
+    /// insmod.static, busybox); native wants none
     #[arg(long, value_name = "DIR")]
     pub bins: Vec<PathBuf>,
-    /// The kind of image: a shipped manifest, a file, or auto, which goes by the kernel's version
+    /// The kind of image: a shipped manifest, a file, or auto, which goes by the kernel's version: native
+    /// from 2.6.24
     #[arg(long, value_name = "NAME|FILE", default_value = "auto")]
     pub manifest: String,
     /// The image's file, with the mode the umask leaves; - is standard output [default: initrd-KVER.img]

@@ -123,6 +123,13 @@ pub enum Fault {
     Plan(PlanFault),
     /// The init cannot be written.
     Init(InitFault),
+    /// The init that this program carries is not what the guest can run.
+    OwnProgram {
+        /// What is wrong with it.
+        fault: ElfFault,
+        /// The guest's architecture.
+        guest: Arch,
+    },
     /// The kernel cannot read the compression.
     Compression {
         /// The compression.
@@ -136,6 +143,10 @@ pub enum Fault {
         device: String,
         /// The manifest.
         manifest: String,
+        /// The kernel.
+        kernel: KernelVersion,
+        /// The shipped manifests whose init can, for this kernel.
+        able: Vec<&'static str>,
     },
     /// An option leaves out what the root device needs.
     OmitContradicted {
@@ -246,6 +257,7 @@ impl Explain for Fault {
             Fault::AppletsMissing(applets) => format!("no applet {}", applets.join(", ")),
             Fault::InitLacks(needs) => no_such(needs),
             Fault::Plan(fault) => fault.to_string(),
+            Fault::OwnProgram { fault, .. } => fault.to_string(),
             Fault::Init(fault) => fault.to_string(),
             Fault::Compression {
                 compression,
@@ -296,12 +308,20 @@ impl Explain for Fault {
             Fault::AppletsMissing(_) => "every applet the image uses".to_owned(),
             Fault::InitLacks(_) => "everything its init runs, mounts on and writes to".to_owned(),
             Fault::Plan(_) => "one entry a path, in directories".to_owned(),
+            Fault::OwnProgram { guest, .. } => {
+                format!("a static program for {guest}, {}", guest.elf())
+            }
+            Fault::Init(InitFault::Unreachable { .. }) => {
+                "a root on a disk or a partition, by a name that says which".to_owned()
+            }
+            Fault::Init(InitFault::BeyondLimit { .. }) => "what the init has room for".to_owned(),
             Fault::Init(_) => "what the init's language can carry".to_owned(),
             Fault::Compression { compression, .. } => {
                 format!("kernel {} or later", compression.first_kernel())
             }
             Fault::RootUnsupported { manifest, .. } => format!(
-                "a disk or a partition: {manifest} activates no volume group and starts no array"
+                "a disk or a partition: {manifest} activates no volume group, starts no array and opens no \
+                 encrypted disk"
             ),
             Fault::OmitContradicted { .. } => "the modules that the root needs".to_owned(),
             Fault::EntryTooLarge(_) => "a file a cpio entry can hold".to_owned(),
@@ -343,11 +363,13 @@ impl Explain for Fault {
             Fault::Plan(_) => {
                 "leave one of the two out, of the manifest or of what is asked for".to_owned()
             }
+            Fault::OwnProgram { .. } => {
+                "get xinitrd anew, or build it from sources that nobody has changed".to_owned()
+            }
+            Fault::Init(InitFault::Unreachable { why, .. }) => why.advice().to_owned(),
             Fault::Init(_) => "change the option or the configuration it comes from".to_owned(),
             Fault::Compression { .. } => "leave --compress out: every kernel reads gzip".to_owned(),
-            Fault::RootUnsupported { .. } => {
-                "give a plain root device; the init of el4 and el5 can do more".to_owned()
-            }
+            Fault::RootUnsupported { kernel, able, .. } => root_advice(*kernel, able),
             Fault::OmitContradicted { option, .. } => format!("leave {option} out"),
             Fault::EntryTooLarge(_) => "leave it out of the image".to_owned(),
             Fault::FileMissing { .. } => {
@@ -361,6 +383,15 @@ impl Explain for Fault {
 fn no_such(needs: &[Need]) -> String {
     let needs: Vec<String> = needs.iter().map(|need| format!("no {need}")).collect();
     needs.join(", ")
+}
+
+fn root_advice(kernel: KernelVersion, able: &[&str]) -> String {
+    match able {
+        [] => format!(
+            "give a plain root device; no manifest that comes with xinitrd does more for kernel {kernel}"
+        ),
+        able => format!("say --manifest {}, whose init does", able.join(" or ")),
+    }
 }
 
 const A_DRIVER: &str = "a module of the tree, an alias of one, or a built-in driver";

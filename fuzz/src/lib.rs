@@ -2,3 +2,6 @@
 
 #[path = "../../tests/it/readers.rs"]
 pub mod readers;
+
+#[path = "../../tests/it/init_readers.rs"]
+pub mod init_readers;

@@ -221,7 +221,8 @@ fn judged(bytes: &[u8], guest: Arch) -> Result<ProgramFacts, ElfFault> {
     Ok(facts)
 }
 
-fn report(
+/// What is told of a binary.
+pub(super) fn report(
     path: &ImagePath,
     origin: &str,
     bytes: &[u8],

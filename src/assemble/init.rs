@@ -1,37 +1,39 @@
 //! `/init`, and what is made for it alone.
 
-use super::binaries::missing_strings;
-use super::{Assembler, RootDevice};
+use super::binaries::{self, missing_strings};
+use super::{Assembler, PlacedBinary, RootDevice};
 use crate::arch::Arch;
 use crate::image_path::ImagePath;
-use crate::init::{Boot, InitFault, ModuleLoad, busybox, nash, native, texts};
-use crate::manifest::InitKind;
+use crate::init::texts::{self, Texts};
+use crate::init::{Boot, InitFault, ModuleLoad, busybox, nash, native};
+use crate::manifest::{self, InitKind};
 use crate::plan::{Entry, Node, Purpose};
 use crate::problem::Fault;
 
 const ORIGIN: &str = "made for this image";
+/// Where the native init comes from.
+const OWN_PROGRAM: &str = "comes with xinitrd";
 
 impl Assembler<'_> {
-    /// Writes the init of the manifest's kind into the plan.
+    /// Writes the init of the manifest's kind into the plan, and reports it where it is a program.
     ///
     /// Where the architecture is unknown, which is a problem of its own, no program is put in.
-    pub(super) fn init(&mut self, boot: &Boot, arch: Option<Arch>) {
+    pub(super) fn init(&mut self, boot: &Boot, arch: Option<Arch>) -> Option<PlacedBinary> {
         let written = match self.request.manifest.init {
             InitKind::Nash42 => nash::el4(boot, self.has_udev()).map(only_init),
             InitKind::Nash51 => nash::el5(boot).map(only_init),
             InitKind::Busybox => {
                 self.busybox_applets();
-                with_texts(busybox::INIT.as_bytes(), boot)
+                busybox::texts(boot).map(|texts| with_texts(busybox::INIT.as_bytes(), texts))
             }
             InitKind::Native => {
-                let program = arch.map(native::program);
-                with_texts(program.unwrap_or_default(), boot)
+                let program = arch.map(native::program).unwrap_or_default();
+                native::texts(boot).map(|texts| with_texts(program, texts))
             }
         };
         match written {
             Err(InitFault::Inactive { .. }) => self.root_unsupported(),
-            Err(fault @ InitFault::UnknownDevice { .. }) => self.problem("--root-device", fault),
-            Err(fault) => self.problem("/init", fault),
+            Err(fault) => self.problem(fault.place(), fault),
             Ok(files) => {
                 for (path, mode, bytes) in files {
                     let path = image_path(path);
@@ -39,12 +41,38 @@ impl Assembler<'_> {
                 }
             }
         }
+        match self.request.manifest.init {
+            InitKind::Native => self.own_program(arch?),
+            _ => None,
+        }
+    }
+
+    /// The program that is the init: proved to be the guest's, as any other.
+    fn own_program(&mut self, guest: Arch) -> Option<PlacedBinary> {
+        let program = native::program(guest);
+        let path = image_path("init");
+        match native::judge(program, guest) {
+            Ok(()) => Some(binaries::report(&path, OWN_PROGRAM, program, false, guest)),
+            Err(fault) => {
+                self.problem(path.to_string(), Fault::OwnProgram { fault, guest });
+                None
+            }
+        }
     }
 
     fn root_unsupported(&mut self) {
-        let device = self.request.root_device.clone().unwrap_or_default();
-        let manifest = self.request.manifest.name.clone();
-        self.problem("--root-device", Fault::RootUnsupported { device, manifest });
+        let request = self.request;
+        let able = match self.root_device() {
+            RootDevice::Plain => Vec::new(),
+            _ => manifest::serving(request.version, |manifest| manifest.init.activates()),
+        };
+        let fault = Fault::RootUnsupported {
+            device: request.root_device.clone().unwrap_or_default(),
+            manifest: request.manifest.name.clone(),
+            kernel: request.version,
+            able,
+        };
+        self.problem("--root-device", fault);
     }
 
     /// What the init is to do, for these modules.
@@ -105,14 +133,12 @@ fn only_init(script: String) -> Vec<Made> {
 }
 
 /// An init that reads what to do, and what it reads.
-fn with_texts(init: &[u8], boot: &Boot) -> Result<Vec<Made>, InitFault> {
-    let modules = texts::module_list(boot)?;
-    let cmdline = texts::cmdline(boot)?;
-    Ok(vec![
+fn with_texts(init: &[u8], texts: Texts) -> Vec<Made> {
+    vec![
         ("init", 0o755, init.to_vec()),
-        (texts::MODULES_PATH, 0o644, modules.into_bytes()),
-        (texts::CMDLINE_PATH, 0o644, cmdline.into_bytes()),
-    ])
+        (texts::MODULES_PATH, 0o644, texts.modules.into_bytes()),
+        (texts::CMDLINE_PATH, 0o644, texts.cmdline.into_bytes()),
+    ]
 }
 
 /// The path of a name in this program, which is a good one.

@@ -21,14 +21,13 @@ use crate::compress::Compression;
 use crate::image_path::ImagePath;
 use crate::kernel_version::KernelVersion;
 use crate::kmod::config::ModprobeConfig;
-use crate::kmod::note::Note;
 use crate::kmod::tree::ModuleTree;
-use crate::manifest::Manifest;
+use crate::manifest::{self, Manifest};
 use crate::plan::{Entry, Node, Plan, Purpose};
 use crate::problem::{Fault, Problem};
 use crate::root::Root;
 
-pub use placed::{PlacedBinary, PlacedModule};
+pub use placed::{BuildNote, PlacedBinary, PlacedModule};
 pub use root_device::RootDevice;
 
 /// What is asked for, apart from the files themselves.
@@ -98,7 +97,7 @@ pub struct Assembly {
     /// Executables and libraries.
     pub binaries: Vec<PlacedBinary>,
     /// What does not stop the build and should be known.
-    pub notes: Vec<Note>,
+    pub notes: Vec<BuildNote>,
 }
 
 /// Where a build stands: the plan so far, and the problems so far.
@@ -136,9 +135,11 @@ pub fn assemble(
     let arch = modules.arch.or_else(sampled).or(request.arch);
     let binaries = arch.zip(bins).map(|(arch, _)| assembler.binaries(arch));
     let boot = assembler.boot(&modules.loads);
-    assembler.init(&boot, arch);
+    let init = assembler.init(&boot, arch);
+    let binaries = binaries.map(|binaries| init.into_iter().chain(binaries).collect());
     assembler.add_parents();
     assembler.init_needs(&boot);
+    let unused = assembler.unused_bins();
     let Assembler { plan, problems, .. } = assembler;
     match (tree, arch, binaries) {
         (Some(tree), Some(arch), Some(binaries)) if problems.is_empty() => Ok(Assembly {
@@ -148,7 +149,10 @@ pub fn assemble(
             modules: modules.reports,
             builtin: modules.builtin,
             binaries,
-            notes: tree.notes(),
+            notes: unused
+                .into_iter()
+                .chain(tree.notes().into_iter().map(BuildNote::Tree))
+                .collect(),
         }),
         _ => Err(problems),
     }
@@ -190,6 +194,18 @@ impl<'r> Assembler<'r> {
                 None
             }
         }
+    }
+
+    /// That programs were given in vain, for it may be another kind of image that is wanted.
+    fn unused_bins(&self) -> Option<BuildNote> {
+        let Request {
+            manifest, version, ..
+        } = self.request;
+        let is_unused = !self.bins.is_empty() && manifest.binaries.is_empty();
+        is_unused.then(|| BuildNote::BinsUnused {
+            manifest: manifest.name.clone(),
+            able: manifest::serving(*version, |manifest| !manifest.binaries.is_empty()),
+        })
     }
 
     /// Gives every entry a directory to lie in.

@@ -3,6 +3,23 @@
 use serde::Serialize;
 
 use crate::digest::Digest;
+use crate::kmod::note::Note;
+
+/// What does not stop a build, and should be known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BuildNote {
+    /// It was seen in the module tree.
+    #[error(transparent)]
+    Tree(Note),
+    /// Programs were given, and the manifest has none.
+    #[error("nothing is taken from --bins: manifest {manifest} has no program of the guest's{}", .able.iter().map(|name| format!("; {name} has")).collect::<String>())]
+    BinsUnused {
+        /// The manifest.
+        manifest: String,
+        /// The shipped manifests for this kernel that have.
+        able: Vec<&'static str>,
+    },
+}
 
 /// A module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -15,6 +15,11 @@ const RAID_PERSONALITIES: [&str; 6] = ["linear", "raid0", "raid1", "raid10", "ra
 /// What the root on a logical volume needs beside `dm-mod`, where the tree has it.
 const LVM_TARGETS: [&str; 3] = ["dm-mirror", "dm-zero", "dm-snapshot"];
 
+/// The types of FAT, and the code pages that the kernel asks modprobe for when one is mounted (`load_nls` in
+/// its `fs/nls/nls_base.c`), in the kernels of distributions: no module says that it needs them.
+const FAT: [&str; 2] = ["vfat", "msdos"];
+const CODE_PAGES: [&str; 3] = ["nls_cp437", "nls_ascii", "nls_iso8859-1"];
+
 impl Assembler<'_> {
     /// Which modules go in, and in which order they load: as preloaded, as the manifest's drivers,
     /// for storage, for the root's file system, and as asked for besides.
@@ -139,6 +144,11 @@ impl Assembler<'_> {
 fn require_file_system(resolver: &mut Resolver<'_, '_>, name: &str) {
     if !resolver.want(name) && !resolver.want(&format!("fs-{name}")) {
         resolver.require(name);
+    }
+    if FAT.contains(&name) {
+        CODE_PAGES.iter().for_each(|name| {
+            resolver.want(name);
+        });
     }
 }
 

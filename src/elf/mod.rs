@@ -55,6 +55,9 @@ pub enum ElfFault {
         /// What it must say.
         expected: ElfKind,
     },
+    /// It needs a loader or libraries where it must need no other file.
+    #[error("a program that is not static")]
+    NotStatic,
     /// It is another type of ELF file.
     #[error("{}", type_name(*found))]
     WrongType {

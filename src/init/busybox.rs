@@ -1,7 +1,8 @@
 //! The `/init` of the `busybox` manifest: a script that is the same in every image. What to load and where
 //! the root is it reads from the texts of [`super::texts`].
 
-use super::{CONSOLE, Need};
+use super::texts::{ROOTS, Texts, unknown_device};
+use super::{Boot, CONSOLE, InitFault, Need};
 
 /// The script, an `/init` of mode 0755; its interpreter is `/bin/busybox`.
 pub const INIT: &str = include_str!("busybox.sh");
@@ -47,3 +48,29 @@ pub const APPLETS: &[&str] = &[
 
 /// Those of [`APPLETS`] that every boot with modules takes; `switch_root` it calls as a word of busybox.
 pub const EVERY_BOOT: &[&str] = &["cat", "insmod", "mount", "readlink"];
+
+/// The texts that the script reads.
+///
+/// # Errors
+/// As of [`Texts::of`], and a root device of a form that the script does not know.
+pub fn texts(boot: &Boot) -> Result<Texts, InitFault> {
+    boot.root_device.as_deref().map_or(Ok(()), check_root)?;
+    Texts::of(boot)
+}
+
+/// Proves that the script will understand the root device: its `understand_root`, said once more.
+fn check_root(device: &str) -> Result<(), InitFault> {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let is_tag = |tag: &&&str| tag.ends_with('=') && device.starts_with(**tag);
+    let known = match device.split_once(':') {
+        _ if device == "/dev/nfs" => false,
+        _ if device.starts_with("/dev/") => device.len() > "/dev/".len(),
+        _ if device.contains('=') => {
+            let tag = ROOTS.iter().find(is_tag);
+            tag.is_some_and(|tag| device.len() > tag.len())
+        }
+        Some((major, minor)) => digits(major) && digits(minor),
+        None => !device.is_empty() && device.bytes().all(|b| b.is_ascii_hexdigit()),
+    };
+    known.then_some(()).ok_or_else(|| unknown_device(device))
+}

@@ -99,7 +99,7 @@ pub enum InitFault {
         what: &'static str,
         /// Its name.
         text: String,
-        /// Which init: `the busybox init`.
+        /// Which init: `the image's init`.
         init: &'static str,
     },
     /// The script has come out longer than its interpreter reads.
@@ -124,6 +124,26 @@ pub enum InitFault {
         /// The most.
         limit: usize,
     },
+    /// The root is where no init that reads texts can reach it.
+    #[error("`{}` {why}", Shown(.text.as_bytes()))]
+    Unreachable {
+        /// The option that asks for it: `--root-device`, `--rootfs`.
+        option: &'static str,
+        /// What it says.
+        text: String,
+        /// Why.
+        why: Unreachable,
+    },
+    /// A text is longer than what the init keeps of it.
+    #[error("{what} has {length} bytes; the native init reads {limit} at most")]
+    BeyondLimit {
+        /// What it is: `the path of module ext4.ko`.
+        what: String,
+        /// Its length in bytes.
+        length: usize,
+        /// The most.
+        limit: usize,
+    },
     /// The root device is named in a way the interpreter cannot look up.
     #[error(
         "root device `{}` is of no form that {interpreter} looks up: {}",
@@ -138,4 +158,49 @@ pub enum InitFault {
         /// The forms it looks up.
         known: &'static [&'static str],
     },
+}
+
+/// Why a root is out of reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreachable {
+    /// It is another machine's.
+    NoDisk,
+    /// It is a name that udev gives, and what it stands for is not in the name.
+    UdevName,
+}
+
+impl Unreachable {
+    /// What to do about it.
+    #[must_use]
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Unreachable::NoDisk => {
+                "give a root on a disk: no manifest that comes with xinitrd has one on a network"
+            }
+            Unreachable::UdevName => {
+                "name it by its node, or by UUID=, LABEL=, PARTUUID= or PARTLABEL="
+            }
+        }
+    }
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Unreachable::NoDisk => "is on no disk of the guest",
+            Unreachable::UdevName => "is a name that udev gives, and the image has no udev",
+        })
+    }
+}
+
+impl InitFault {
+    /// What it is said of: the option that asks for what cannot be, or the init.
+    #[must_use]
+    pub const fn place(&self) -> &'static str {
+        match self {
+            InitFault::UnknownDevice { .. } => "--root-device",
+            InitFault::Unreachable { option, .. } => option,
+            _ => "/init",
+        }
+    }
 }

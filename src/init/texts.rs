@@ -6,7 +6,7 @@
 
 use xinitrd_native_logic::modules::LIST;
 
-use super::{Boot, InitFault, ModuleLoad};
+use super::{Boot, InitFault, ModuleLoad, Unreachable};
 
 /// Where the init looks for [`module_list`]'s text.
 pub const MODULES_PATH: &str = LIST;
@@ -16,6 +16,28 @@ pub const CMDLINE_PATH: &str = "etc/xinitrd/cmdline";
 
 /// What messages call the init.
 const INIT: &str = "the image's init";
+
+/// The two texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Texts {
+    /// What stands in [`MODULES_PATH`].
+    pub modules: String,
+    /// What stands in [`CMDLINE_PATH`].
+    pub cmdline: String,
+}
+
+impl Texts {
+    /// Writes both; what of it the init at hand understands is left to it.
+    ///
+    /// # Errors
+    /// As of [`module_list`] and [`cmdline`].
+    pub fn of(boot: &Boot) -> Result<Texts, InitFault> {
+        Ok(Texts {
+            modules: module_list(boot)?,
+            cmdline: cmdline(boot)?,
+        })
+    }
+}
 
 /// The modules that the init loads: one a line, its path without a leading slash, then its
 /// parameters as they are handed to the kernel.
@@ -41,29 +63,56 @@ fn module_line(module: &ModuleLoad) -> Result<String, InitFault> {
 /// `rootflags=`, and `ro` or `rw`, which stand among the mount options in [`Boot::root_options`].
 ///
 /// # Errors
-/// A line break, a NUL or a double quote in one of them; a volume group or an md device, which
-/// neither init could activate; a root device of a form that they do not know.
+/// A line break, a NUL or a double quote in one of them; a volume group, an array or another device of
+/// device-mapper, which neither init could activate; a file system that is on no disk.
 pub fn cmdline(boot: &Boot) -> Result<String, InitFault> {
     refuse_device("volume group", boot.volume_group.as_deref())?;
     refuse_device("md device", boot.raid_device.as_deref())?;
+    let device = boot.root_device.as_deref();
+    refuse_device("device-mapper device", device.and_then(mapped))?;
+    refuse_shared(&boot.rootfs)?;
     let (mode, flags) = split_options(boot.root_options.as_deref().unwrap_or_default());
     let words = [
-        assignment(
-            "root",
-            "root device",
-            boot.root_device.as_deref().unwrap_or_default(),
-        )?,
+        assignment("root", "root device", device.unwrap_or_default())?,
         assignment("rootfstype", "root file system type", &boot.rootfs)?,
         assignment("rootflags", "root option", &flags)?,
         mode.map(str::to_owned),
     ];
-    boot.root_device.as_deref().map_or(Ok(()), check_root)?;
     let line = words.into_iter().flatten().collect::<Vec<_>>().join(" ");
     Ok(line + "\n")
 }
 
+/// The types of roots that are another machine's.
+const SHARED: [&str; 7] = ["nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "virtiofs"];
+
+fn refuse_shared(rootfs: &str) -> Result<(), InitFault> {
+    match SHARED.contains(&rootfs) {
+        true => Err(InitFault::Unreachable {
+            option: "--rootfs",
+            text: rootfs.to_owned(),
+            why: Unreachable::NoDisk,
+        }),
+        false => Ok(()),
+    }
+}
+
+/// A device that has to be made by `dmsetup` or what calls it: opened, where it is an encrypted one.
+fn mapped(device: &str) -> Option<&str> {
+    let name = device.strip_prefix("/dev/")?;
+    (name.starts_with("mapper/") || name.starts_with("dm-")).then_some(device)
+}
+
+/// The root device is of no form that the init looks up.
+pub(super) fn unknown_device(device: &str) -> InitFault {
+    InitFault::UnknownDevice {
+        text: device.to_owned(),
+        interpreter: INIT,
+        known: &ROOTS,
+    }
+}
+
 /// What `understand_root` in the script takes, and `root.rs` in the program's logic.
-const ROOTS: [&str; 6] = [
+pub(super) const ROOTS: [&str; 6] = [
     "/dev/NAME",
     "UUID=",
     "LABEL=",
@@ -71,30 +120,6 @@ const ROOTS: [&str; 6] = [
     "PARTLABEL=",
     "MAJOR:MINOR",
 ];
-
-/// Proves that the init will understand the root device: `understand_root`, said once more.
-fn check_root(device: &str) -> Result<(), InitFault> {
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let is_tag = |tag: &&&str| tag.ends_with('=') && device.starts_with(**tag);
-    let known = match device.split_once(':') {
-        _ if device == "/dev/nfs" => false,
-        _ if device.starts_with("/dev/") => device.len() > "/dev/".len(),
-        _ if device.contains('=') => {
-            let tag = ROOTS.iter().find(is_tag);
-            tag.is_some_and(|tag| device.len() > tag.len())
-        }
-        Some((major, minor)) => digits(major) && digits(minor),
-        None => !device.is_empty() && device.bytes().all(|b| b.is_ascii_hexdigit()),
-    };
-    if known {
-        return Ok(());
-    }
-    Err(InitFault::UnknownDevice {
-        text: device.to_owned(),
-        interpreter: INIT,
-        known: &ROOTS,
-    })
-}
 
 /// `ro` or `rw`, the last of them, apart from the other options. `defaults` asks for nothing.
 fn split_options(options: &str) -> (Option<&str>, String) {
@@ -223,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_script_could_not_read_back_is_refused_by_its_name() {
+    fn what_an_init_could_not_read_back_is_refused_by_its_name() {
         let lvm = Boot {
             volume_group: Some("vg0".into()),
             ..Boot::default()
@@ -268,6 +293,18 @@ mod tests {
             (
                 cmdline(&md),
                 "md device `/dev/md0` is nothing that the image's init can activate",
+            ),
+            (
+                cmdline(&root("/dev/mapper/secret", "", "")),
+                "device-mapper device `/dev/mapper/secret` is nothing that the image's init can activate",
+            ),
+            (
+                cmdline(&root("/dev/dm-0", "", "")),
+                "device-mapper device `/dev/dm-0` is nothing that the image's init can activate",
+            ),
+            (
+                cmdline(&root("", "nfs4", "")),
+                "`nfs4` is on no disk of the guest",
             ),
         ] {
             let said = outcome.unwrap_err().to_string();

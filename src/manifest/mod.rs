@@ -10,7 +10,7 @@ mod shipped;
 
 pub use fault::{FaultKind, ManifestFault, Occupant};
 pub use parse::parse;
-pub use shipped::{Choice, NoneServes, SHIPPED, Shipped, choose, find};
+pub use shipped::{Choice, NoneServes, SHIPPED, Shipped, choose, find, serving};
 
 use crate::image_path::ImagePath;
 use crate::kernel_version::KernelVersion;
@@ -69,6 +69,14 @@ pub enum InitKind {
     Busybox,
     /// A program that comes with this one.
     Native,
+}
+
+impl InitKind {
+    /// Whether it activates volume groups and starts arrays.
+    #[must_use]
+    pub const fn activates(self) -> bool {
+        matches!(self, InitKind::Nash42 | InitKind::Nash51)
+    }
 }
 
 /// Which modules a manifest wants, and how they lie in the image.

@@ -93,6 +93,13 @@ pub fn choose(version: KernelVersion) -> Result<Choice, NoneServes> {
     readable().find_map(serves).ok_or(NoneServes { version })
 }
 
+/// The shipped manifests that serve a kernel and of which `is_it` holds, by name.
+pub fn serving(version: KernelVersion, is_it: impl Fn(&Manifest) -> bool) -> Vec<&'static str> {
+    let serves = |manifest: &Manifest| manifest.kernels.contains(version) && is_it(manifest);
+    let found = readable().filter(|(_, manifest)| serves(manifest));
+    found.map(|(name, _)| name).collect()
+}
+
 fn readable() -> impl Iterator<Item = (&'static str, Manifest)> {
     let read = |shipped: Shipped| Some((shipped.name, shipped.manifest().ok()?));
     SHIPPED.into_iter().filter_map(read)
@@ -144,8 +151,8 @@ mod tests {
             ("2.6.17", "el4"),
             ("2.6.18-398.el5xen", "el5"),
             ("2.6.23", "el5"),
-            ("2.6.24", "busybox"),
-            ("6.12.57+deb13-amd64", "busybox"),
+            ("2.6.24", "native"),
+            ("6.12.57+deb13-amd64", "native"),
         ];
         for (release, name) in cases {
             let choice = choose(release.parse().unwrap()).unwrap();
@@ -165,7 +172,8 @@ mod tests {
         assert_eq!(
             none.served(),
             "el4: 2.6.9 up to but not including 2.6.18; \
-             el5: 2.6.18 up to but not including 2.6.24; busybox: 2.6.24 and later"
+             el5: 2.6.18 up to but not including 2.6.24; native: 2.6.24 and later; \
+             busybox: 2.6.24 and later"
         );
     }
 }

@@ -8,8 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use xinitrd::init::Boot;
-use xinitrd::init::busybox::{APPLETS, INIT};
-use xinitrd::init::texts::cmdline;
+use xinitrd::init::busybox::{APPLETS, INIT, texts};
 
 use crate::scene::{assert_built, assert_refused};
 use crate::support::{Tool, fed, fetched, text, utf8};
@@ -214,7 +213,7 @@ fn a_root_is_understood_in_each_of_its_forms() {
             ..Boot::default()
         };
         let is_understood = !understood.starts_with("no:");
-        assert_eq!(cmdline(&boot).is_ok(), is_understood, "{root}");
+        assert_eq!(texts(&boot).is_ok(), is_understood, "{root}");
     }
 }
 

@@ -64,7 +64,8 @@ impl Guest {
     pub fn of_debian() -> Guest {
         let (root, busybox) = (fetched("kernel-6.1-amd64"), fetched("busybox-amd64"));
         let kernel = kernel_of(&root);
-        Guest::new(scratch(), root, busybox.join("bin"), &kernel, &[])
+        let more = ["--manifest", "busybox"];
+        Guest::new(scratch(), root, busybox.join("bin"), &kernel, &more)
     }
 
     /// A file for an image, in a directory that holds nothing else.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::compress::texture;
 use crate::guest::{EL4_KERNEL, Guest};
+use crate::init_readers;
 use crate::judged;
 use crate::readers;
 use crate::scene::{Scene, words};
@@ -25,6 +26,11 @@ const GZIP: Tool = Tool::of("gzip", "gzip");
 const XZ: Tool = Tool::of("xz", "xz-utils");
 const ZSTD: Tool = Tool::of("zstd", "zstd");
 const PYTHON: Tool = Tool::of("python3", "python3");
+const MKE2FS: Tool = Tool::of("mke2fs", "e2fsprogs");
+const MKFS_XFS: Tool = Tool::of("mkfs.xfs", "xfsprogs");
+const MKFS_BTRFS: Tool = Tool::of("mkfs.btrfs", "btrfs-progs");
+const MKFS_VFAT: Tool = Tool::of("mkfs.vfat", "dosfstools");
+const SFDISK: Tool = Tool::of("sfdisk", "fdisk");
 
 /// Where headers are: every one of these first bytes is cut at, and overwritten.
 const HEADERS: usize = 160;
@@ -499,4 +505,72 @@ fn spoilt_images_differ_as_much_one_way_as_the_other() {
     let packed = ZSTD.run(&["-c"], &whole);
     let two = [&whole, readers::OTHER, &packed].concat();
     try_out("diff", readers::diff, 600, &[("two".to_owned(), two)]);
+}
+
+#[test]
+fn the_native_init_reads_spoilt_lines_and_lists() {
+    let lines = "root=\"LABEL=a b\" rootfstype=xfs rootflags=noatime,logbufs=8 rw\n\
+        root=UUID=1-2 ro quiet rootdelay=2 rootwait=9 xinitrd.onfail=wait \"init=/sbin/my init\" -- root=x";
+    let list = "xen_blkfront.max=4 b.flag modprobe.blacklist=c,d ro\n\
+        lib/xen-blkfront.ko max=1\nlib/b.ko.xz a=1 b=\"x y\"\n\nlib/c.ko\n";
+    let texts = "LABEL=a b|ext4|ro,noatime,defaults|a=1 b=\"2 3\"|lib/a.ko";
+    for (name, reader, seed) in [
+        (
+            "command_lines",
+            init_readers::command_lines as fn(&[u8]),
+            lines,
+        ),
+        ("module_list", init_readers::module_list, list),
+        ("boot_texts", init_readers::boot_texts, texts),
+    ] {
+        try_out(name, reader, 4000, &[("text".to_owned(), seed.into())]);
+    }
+}
+
+/// The first bytes of an empty disk that a tool has written to.
+fn written_by(
+    tool: &Tool,
+    arguments: &[&str],
+    input: &str,
+    mebibytes: u64,
+    first: usize,
+) -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = directory.path().join("disk");
+    let file = fs::File::create(&disk).unwrap();
+    file.set_len(mebibytes << 20).unwrap();
+    tool.run(&[arguments, &[text(&disk)]].concat(), input.as_bytes());
+    let mut bytes = fs::read(&disk).unwrap();
+    bytes.truncate(first);
+    bytes
+}
+
+#[test]
+fn the_native_init_reads_spoilt_disks() {
+    let label = |tool, arguments: &[&str], mebibytes, first| {
+        let bytes = written_by(tool, arguments, "", mebibytes, first);
+        (arguments.join(" "), bytes)
+    };
+    let file_systems = [
+        label(&MKE2FS, &["-q", "-t", "ext4", "-L", "a label"], 8, 2048),
+        label(&MKFS_XFS, &["-q", "-f", "-L", "a label"], 300, 512),
+        label(&MKFS_BTRFS, &["-q", "-L", "a label"], 128, 67 << 10),
+        label(&MKFS_VFAT, &["-F", "32", "-n", "A LABEL"], 64, 512),
+        label(&MKFS_VFAT, &["-F", "16"], 32, 512),
+    ];
+    try_out("superblock", init_readers::superblock, 3000, &file_systems);
+    let tables = [
+        ("gpt", "label: gpt\nsize=1M\nsize=1M, name=\"guest root\"\n"),
+        ("dos", "label: dos\nsize=1M\nsize=1M\n"),
+    ];
+    let tables = tables.map(|(name, table)| {
+        let bytes = written_by(&SFDISK, &["--quiet"], table, 8, 2048);
+        (name.to_owned(), bytes)
+    });
+    try_out(
+        "partition_table",
+        init_readers::partition_table,
+        3000,
+        &tables,
+    );
 }

@@ -1,7 +1,7 @@
 //! How an image boots, by what builders leave in it; and the rules about its init.
 
 use xinitrd::image_path::ImagePath;
-use xinitrd::init::{Boot, ModuleLoad, busybox, nash};
+use xinitrd::init::{Boot, ModuleLoad, busybox, nash, texts};
 use xinitrd::inspect::boot::Loader;
 use xinitrd::inspect::guest_kernel::GuestKernel;
 use xinitrd::inspect::rules::init::RULES;

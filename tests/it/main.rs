@@ -21,6 +21,7 @@ mod foreign; // images of other builders, listed and extracted as GNU cpio does 
 mod guest; // what images are built for
 mod guest_root; // a guest's root as the command reads it: its kernels, what it tells modprobe
 mod hostile; // every reader of foreign bytes, over thousands of spoilt inputs
+mod init_readers; // what the native init reads in a guest, and what must hold of its answers
 mod inspect_archive; // archives and their compression, spoilt and judged
 mod inspect_cli; // `inspect` and `explain` as a user meets them
 mod inspect_elf; // programs, libraries and scripts of an image, judged
@@ -39,6 +40,7 @@ mod media; // file systems that are full, or read-only
 mod module_symbols; // what modules need and export, as binutils and kmod see it
 mod nash; // the scripts of EL4 and EL5, against what their interpreters read
 mod native_disks; // what the native init makes of disks, against blkid and sfdisk
+mod native_init; // the native init's images, and the programs that are carried
 mod order; // what is loaded, in which order, and what only goes in
 mod read_back; // the reader of images: what was written, damaged, cut, and made by GNU cpio
 mod readers; // the readers of foreign bytes, and what must hold of their answers

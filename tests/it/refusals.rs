@@ -183,7 +183,7 @@ const USAGE: [Refusal<'_>; 18] = [
         &["xinitrd: --manifest auto
     found:    no manifest for kernel 2.4.21
     expected: a kernel of el4: 2.6.9 up to but not including 2.6.18; \
-el5: 2.6.18 up to but not including 2.6.24; busybox: 2.6.24 and later
+el5: 2.6.18 up to but not including 2.6.24; native: 2.6.24 and later; busybox: 2.6.24 and later
     do:       name one with --manifest
 1 problem; nothing was written
 "],
@@ -194,7 +194,7 @@ el5: 2.6.18 up to but not including 2.6.24; busybox: 2.6.24 and later
         2,
         &["xinitrd: --manifest el
     found:    no manifest of that name
-    expected: one of el4, el5, busybox; or a file, as ./mine.toml
+    expected: one of el4, el5, native, busybox; or a file, as ./mine.toml
     do:       did you mean el4 or el5?
 1 problem; nothing was written
 "],
@@ -447,7 +447,7 @@ minor = -3
     do:       did you mean `summary`?
 ./mine.toml:3:8
     found:    `init` is `bsybox`
-    expected: one of nash-4.2, nash-5.1, busybox
+    expected: one of nash-4.2, nash-5.1, busybox, native
     do:       change it; `xinitrd manifests busybox` prints a manifest that is right
 ./mine.toml:6:10
     found:    `rootfs` is a whole number
@@ -509,7 +509,7 @@ SOURCE_DATE_EPOCH
     do:       unset it, or set it to such a number
 --manifest el
     found:    no manifest of that name
-    expected: one of el4, el5, busybox; or a file, as ./mine.toml
+    expected: one of el4, el5, native, busybox; or a file, as ./mine.toml
     do:       did you mean el4 or el5?
 7 problems; nothing was written
 ";
@@ -693,7 +693,7 @@ modules = {{ layout = "flat", rootfs = "ext3" }}
 fn a_manifest_that_is_not_shipped_is_answered_with_the_nearest() {
     let text = "xinitrd: manifest busybux
     found:    no manifest of that name
-    expected: one of el4, el5, busybox; or a file, as ./mine.toml
+    expected: one of el4, el5, native, busybox; or a file, as ./mine.toml
     do:       did you mean busybox?
 1 problem
 ";

@@ -63,7 +63,17 @@ impl Debian {
     fn image(&self, more: &[&str]) -> Vec<u8> {
         let [root, bins] = [&self.root, &self.bins].map(|path| text(path));
         let given = ["build", "--root", root, "--kernel", &self.kernel];
-        let arguments = [&given[..], &["--bins", bins, "-q", "-o", "-"], more].concat();
+        let manifest: &[&str] = match more.contains(&"--manifest") {
+            true => &[],
+            false => &["--manifest", "busybox"],
+        };
+        let arguments = [
+            &given[..],
+            &["--bins", bins, "-q", "-o", "-"],
+            manifest,
+            more,
+        ]
+        .concat();
         xinitrd_prints(&arguments)
     }
 
