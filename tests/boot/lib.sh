@@ -25,6 +25,9 @@ mke2fs             e2fsprogs
 sfdisk             fdisk
 mkfs.xfs           xfsprogs
 mkfs.btrfs         btrfs-progs
+mkfs.vfat          dosfstools
+mkswap             util-linux
+cc                 gcc
 python3            python3
 zstd               zstd
 lz4                lz4
@@ -101,10 +104,13 @@ kernel() {
 
 # ---- Images and disks -------------------------------------------------------------------------
 
-# image OPTION...: an image of $tree's kernel in $image, built once for the same options.
+# image OPTION...: an image of $tree's kernel in $image, built once for the same options: by a $manifest
+# that takes the guest's busybox, or by what xinitrd chooses itself, which takes nothing.
 image() {
-    image=$work/$(printf '%s ' "$tree" "$version" "$@" | cksum | tr ' ' -).img
-    [ -e "$image" ] || "$XINITRD" build --kernel "$version" --root "$tree" --bins "$busybox" \
+    local kind=()
+    [ "$manifest" = auto ] || kind=(--manifest "$manifest" --bins "$busybox")
+    image=$work/$(printf '%s ' "$tree" "$version" "${kind[@]}" "$@" | cksum | tr ' ' -).img
+    [ -e "$image" ] || "$XINITRD" build --kernel "$version" --root "$tree" "${kind[@]}" \
         -q -o "$image" "$@"
 }
 
@@ -142,7 +148,8 @@ root_tree() {
     cp "$busybox/busybox" "$root_files/bin/busybox"
     cp "$here/guest-init" "$root_files/sbin/init"
     cp "$here/guest-init" "$root_files/opt/other"
-    chmod 755 "$root_files/sbin/init" "$root_files/opt/other"
+    echo 'no program' >"$root_files/opt/text"
+    chmod 755 "$root_files/sbin/init" "$root_files/opt"/*
     ln -s /opt/other "$root_files/sbin/other"
     echo 'ID=guest' >"$root_files/etc/os-release"
 }
@@ -183,6 +190,31 @@ start=2048, size=65536, type=83
 TABLE
 }
 
+# disk_backup: the GPT of which but the copy at the disk's end is left.
+disk_backup() {
+    [ -e "$disks/gpt.disk" ] || disk_gpt
+    cp --sparse=always "$disks/gpt.disk" "$disks/backup.disk"
+    dd if=/dev/zero of="$disks/backup.disk" bs=512 seek=1 count=1 conv=notrunc status=none
+}
+
+# What has the root's UUID or its label and is no file system: swap, a journal of ext4's, and a physical
+# volume that was made over the file system.
+disk_swap() {
+    truncate -s 1M "$disks/swap.disk"
+    mkswap -q -U "$uuid" -L "$label" "$disks/swap.disk"
+}
+
+disk_journal() {
+    truncate -s 16M "$disks/journal.disk"
+    mke2fs -q -O journal_dev -b 4096 -U "$uuid" -L "$label" "$disks/journal.disk"
+}
+
+disk_volume() {
+    [ -e "$disks/ext4.disk" ] || disk_ext4
+    cp --sparse=always "$disks/ext4.disk" "$disks/volume.disk"
+    printf LABELONE | dd of="$disks/volume.disk" bs=512 seek=1 conv=notrunc status=none
+}
+
 # mkfs.xfs takes no directory, but a description of what is to lie in it (its -p).
 disk_xfs() {
     truncate -s 300M "$disks/xfs.disk"
@@ -212,6 +244,33 @@ disk_btrfs() {
     mkfs.btrfs -q -L "$label" --rootdir "$root_files" "$disks/btrfs.disk" >/dev/null
 }
 
+# Two empty ones: a file system of btrfs on two devices, and one of FAT.
+disk_pair() {
+    truncate -s 128M "$disks/pair.disk" "$disks/other.disk"
+    mkfs.btrfs -q -d single -m raid1 -U "$uuid" "$disks/other.disk" "$disks/pair.disk" >/dev/null
+}
+
+disk_other() {
+    disk_pair
+}
+
+disk_vfat() {
+    truncate -s 4M "$disks/vfat.disk"
+    mkfs.vfat -i 0BADCAFE "$disks/vfat.disk" >/dev/null
+}
+
+# beside KIND...: these disks are in the machine too, before $disk.
+beside() {
+    local kind disk
+    attachment=()
+    for kind; do
+        disk "$kind"
+        attachment+=(-drive "if=none,id=$kind,file=$disk,format=raw,snapshot=on"
+            -device "virtio-blk-pci,drive=$kind")
+    done
+    attachment+=(-device 'virtio-blk-pci,drive=root')
+}
+
 # ---- Booting and judging ----------------------------------------------------------------------
 
 # boot WORD...: $image with $disk and these words on the command line, into $console; and what inspect
@@ -227,7 +286,7 @@ start() {
     : >"$console"
     timeout -k 5 "$limit" "${machine[@]}" -accel tcg -m 512 \
         -nodefaults -no-user-config -no-reboot -display none -serial stdio \
-        -drive "if=none,id=root,file=$disk,format=raw,snapshot=on" \
+        -drive "if=none,id=root,file=$disk,format=raw,$access" \
         "${attachment[@]}" -kernel "$vmlinux" -initrd "$image" \
         -append "console=$terminal panic=-1 $*" < <(type_in) >"$console" 2>"$work/qemu-errors" ||
         problem "qemu ended with $? ($(tail -n 1 "$work/qemu-errors"))"
@@ -253,12 +312,12 @@ judge() {
         problem "docs/verdicts.md does not have: $row"
 }
 
-# attached_late SECONDS: the disk is plugged in so long after the init has begun to wait.
+# attached_late SECONDS [REGEX]: the disk is plugged in so long after the init has begun to wait, or said this.
 attached_late() {
     local monitor=$work/monitor
     attachment=(-device 'pcie-root-port,id=late-port' -monitor "unix:$monitor,server,nowait")
     (
-        awaited 'xinitrd: waiting for ' && sleep "$1" &&
+        awaited "${2:-xinitrd: waiting for }" && sleep "$1" &&
             python3 "$here/monitor.py" "$monitor" 'device_add virtio-blk-pci,drive=root,bus=late-port'
     ) &
 }
@@ -314,7 +373,7 @@ since() {
 # that is timed elsewhere says so in $work/seconds.
 run_case() {
     local started=$EPOCHREALTIME seconds
-    attachment=(-device 'virtio-blk-pci,drive=root')
+    attachment=(-device 'virtio-blk-pci,drive=root') access='snapshot=on' manifest=busybox
     typed='' prompt='' faults='' elsewhere='' current=$1 console=$work/$1.console
     guest_is amd64
     : >"$console"

@@ -11,8 +11,8 @@
 # XINITRD    the xinitrd program (default: target/release/xinitrd, built anew)
 # XINITRD_I386  a static i386 build of it; where it is given, one more case builds in a 32-bit dom0
 #
-# The cases, each a function below, and what each proves; images broken or made by others are in broken.sh
-# and images.sh, those under Xen in xen/cases.sh, and run in the background meanwhile:
+# The cases, each a function below, and what each proves; those of the program that is xinitrd's own init are
+# in native.sh, images broken or made by others in broken.sh and images.sh, those under Xen in xen/cases.sh, and run in the background meanwhile:
 CASES='
 device        root=/dev/NAME; a driver that fails (xen-blkfront outside Xen) stops nothing; words for init
 xz            a 6.12 kernel whose modules are .ko.xz
@@ -55,11 +55,13 @@ set -eu
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/boot/xen/cases.sh
 . "$here/xen/cases.sh"
+# shellcheck source=tests/boot/native.sh
+. "$here/native.sh"
 # shellcheck source=tests/boot/broken.sh
 . "$here/broken.sh"
 # shellcheck source=tests/boot/images.sh
 . "$here/images.sh"
-CASES=$CASES$BROKEN_CASES$IMAGE_CASES$XEN_CASES
+CASES=$CASES$NATIVE_CASES$BROKEN_CASES$IMAGE_CASES$XEN_CASES
 MORE_CASES=$MORE_IMAGE_CASES$MORE_XEN_CASES
 
 # ---- The cases --------------------------------------------------------------------------------
@@ -160,8 +162,9 @@ case_btrfs() {
 }
 
 case_request() {
-    "$XINITRD" manifests busybox | sed 's/^\[modules\]$/&\ninclude = ["xfs"]/' >"$work/request.toml"
-    kernel 6.1 && virtio_image --manifest "$work/request.toml" --rootfs ext4 && disk xfs
+    local manifest=$work/request.toml
+    "$XINITRD" manifests busybox | sed 's/^\[modules\]$/&\ninclude = ["xfs"]/' >"$manifest"
+    kernel 6.1 && virtio_image --rootfs ext4 && disk xfs
     boot root=/dev/vda rootfstype=xfs
     reached '/dev/vda xfs ro,'
 }
@@ -360,7 +363,7 @@ choose() {
     while [ $# -gt 0 ]; do
         case $1 in
         --install) install=yes ;;
-        --quick) chosen+=(device xz xen-pv-6.1) ;;
+        --quick) chosen+=(device native-gpt xen-pv-6.1) ;;
         --images) mapfile -t -O ${#chosen[@]} chosen < <(names "$IMAGE_CASES$MORE_CASES") ;;
         --verdicts)
             document=${2:?--verdicts takes a file}
