@@ -89,10 +89,11 @@ fn load(module: &Module<'_>, line: &[u8], quiet: bool) -> u16 {
 #[inline(never)]
 fn insert(module: &Module<'_>, parameters: &Text) -> sys::Result<()> {
     let mut path = Text::of(b"/");
-    let file = File::open(path.push(module.path).as_c_str(), Open::Read)?;
-    if parameters.is_cut() {
+    path.push(module.path);
+    if path.is_cut() || parameters.is_cut() {
         return Err(Errno::E2BIG);
     }
+    let file = File::open(path.as_c_str(), Open::Read)?;
     let parameters = parameters.as_c_str();
     match file.load_module(parameters, module.is_compressed()) {
         Err(Errno::ENOSYS) => sys::load_module(&file.map()?, parameters),
