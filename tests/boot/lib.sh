@@ -206,7 +206,7 @@ disk_swap() {
 
 disk_journal() {
     truncate -s 16M "$disks/journal.disk"
-    mke2fs -q -O journal_dev -b 4096 -U "$uuid" -L "$label" "$disks/journal.disk"
+    mke2fs -q -O journal_dev -b 4096 -U "$uuid" -L "$label" "$disks/journal.disk" >/dev/null
 }
 
 disk_volume() {
