@@ -88,7 +88,6 @@ pub fn names(mut records: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 impl Block {
-    #[inline(never)]
     fn of(directory: &Text) -> Option<Block> {
         let name = last(directory.as_bytes());
         if Parts::of(PASSING, b',').any(|kind| name.starts_with(kind)) {
@@ -154,7 +153,6 @@ impl Block {
     }
 
     /// Makes its node, where there is none.
-    #[inline(never)]
     fn make_node(&self) {
         let path = self.node.as_bytes();
         for (at, byte) in path.iter().enumerate().skip(b"/dev/".len()) {

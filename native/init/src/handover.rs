@@ -31,7 +31,6 @@ pub fn find<'a>(programs: &[&'a [u8]]) -> Option<&'a [u8]> {
 }
 
 /// Enters the root and runs its init; returns where that does not run.
-#[inline(never)]
 pub fn enter<'a>(program: &'a [u8], start: &Start) -> Fault<'a> {
     for view in [c"/dev", c"/sys", c"/proc"] {
         let mut place = Text::of(NEW_ROOT.to_bytes());
@@ -58,7 +57,6 @@ fn switch() -> sys::Result<()> {
 
 /// Removes all files of the initramfs, which would take memory for as long as the machine runs. Only where
 /// it is one: a file system in memory.
-#[inline(never)]
 fn free_initramfs() {
     let root = File::open(c"/", Open::Directory);
     let device = root.and_then(|root| root.device());

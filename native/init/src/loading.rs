@@ -21,7 +21,6 @@ pub struct Loaded {
 impl Loaded {
     /// Loads every module of the list. A driver of a machine that this is not answers with an error (the
     /// Xen ones with ENODEV outside Xen): that ends nothing.
-    #[inline(never)]
     pub fn load(line: &[u8], quiet: bool) -> Loaded {
         let started = sys::now();
         let mut loaded = Loaded {
@@ -54,7 +53,6 @@ impl Loaded {
     }
 }
 
-#[inline(never)]
 fn list() -> Option<Mapping> {
     let mut path = Text::of(b"/");
     let file = File::open(path.push(LIST.as_bytes()).as_c_str(), Open::Read);
@@ -67,7 +65,6 @@ fn list() -> Option<Mapping> {
     list.ok()
 }
 
-#[inline(never)]
 fn load(module: &Module<'_>, line: &[u8], quiet: bool) -> u16 {
     let outcome = match module.is_unwanted(line) {
         true => Err(Errno::ECANCELED),
@@ -86,7 +83,6 @@ fn load(module: &Module<'_>, line: &[u8], quiet: bool) -> u16 {
     }
 }
 
-#[inline(never)]
 fn insert(module: &Module<'_>, parameters: &Text) -> sys::Result<()> {
     let mut path = Text::of(b"/");
     path.push(module.path);

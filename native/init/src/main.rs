@@ -108,7 +108,6 @@ impl<'a> Boot<'a> {
     }
 
     /// Ends as `xinitrd.onfail=` says; returns where that is to go on, without a word.
-    #[inline(never)]
     fn give_up(&mut self) {
         let (word, power): (&[u8], _) = match self.settings.on_fail {
             OnFail::Panic => (b"panic", None),

@@ -12,7 +12,6 @@ use crate::handover::candidates;
 use crate::root::Fault;
 
 /// Says why, what was asked for, which block devices there are, and what came of the modules.
-#[inline(never)]
 pub fn report(boot: &Boot<'_>, fault: &Fault<'_>) {
     let mut line = Text::of(b"no root: ");
     push_fault(&mut line, boot, fault);
@@ -22,7 +21,6 @@ pub fn report(boot: &Boot<'_>, fault: &Fault<'_>) {
     say_modules(boot);
 }
 
-#[inline(never)]
 fn push_fault(line: &mut Text, boot: &Boot<'_>, fault: &Fault<'_>) {
     let root = boot.settings.root;
     match fault {
@@ -60,7 +58,6 @@ fn push_fault(line: &mut Text, boot: &Boot<'_>, fault: &Fault<'_>) {
     };
 }
 
-#[inline(never)]
 fn say_asked(boot: &Boot<'_>) {
     let settings = &boot.settings;
     let mut line = Text::of(b"asked for: root=");
@@ -81,7 +78,6 @@ fn say_asked(boot: &Boot<'_>) {
     say_line(&line);
 }
 
-#[inline(never)]
 fn say_blocks() {
     let mut any = false;
     devices::each(&mut |block| {
@@ -97,7 +93,6 @@ fn say_blocks() {
     }
 }
 
-#[inline(never)]
 fn say_block(block: &Block) {
     let mut line = Text::of(b"  ");
     let node = block.node.as_bytes();
@@ -123,7 +118,6 @@ fn push_tag(line: &mut Text, name: &[u8], value: &[u8]) {
     }
 }
 
-#[inline(never)]
 fn say_modules(boot: &Boot<'_>) {
     let mut line = Text::of(b"modules loaded:");
     for (module, outcome) in boot.loaded.outcomes() {

@@ -60,7 +60,6 @@ impl Seen {
 
 impl<'a> Boot<'a> {
     /// Mounts the root, and finds the program to hand over to.
-    #[inline(never)]
     pub fn reach_root(&mut self) -> Result<&'a [u8], Fault<'a>> {
         let settings = &self.settings;
         let root = Root::read(settings.root, settings.nfsroot).map_err(Fault::Asked)?;
@@ -73,7 +72,6 @@ impl<'a> Boot<'a> {
     }
 
     /// Drivers find their disks long after they have been loaded.
-    #[inline(never)]
     fn wait_for(&mut self, root: &Root<'_>) -> Result<(), Fault<'a>> {
         const FIRST_PAUSE: u64 = 1;
         const LONGEST_PAUSE: u64 = 50;
@@ -103,7 +101,6 @@ impl<'a> Boot<'a> {
     }
 
     /// Whether the root's device is there; then its node is known.
-    #[inline(never)]
     fn find(&mut self, root: &Root<'_>, seen: &mut Seen) -> bool {
         if self.own_nodes {
             devices::make_nodes();
@@ -123,7 +120,6 @@ impl<'a> Boot<'a> {
 
     /// Mounts the root: by the types that the command line says, or else the likely ones and then every
     /// one that the kernel knows by now.
-    #[inline(never)]
     fn mount(&mut self) -> Result<(), Fault<'a>> {
         self.reasons.truncate(0);
         let options = Options::of(self.settings.flags, self.settings.writable);
@@ -142,7 +138,6 @@ impl<'a> Boot<'a> {
 
     /// Whether the root is mounted as one of the types of a list, which stand behind `mark`. Of the kernel's
     /// list, where they do, the likely one has been tried.
-    #[inline(never)]
     fn mount_as_one_of(
         &mut self,
         types: &[u8],
@@ -162,7 +157,6 @@ impl<'a> Boot<'a> {
     }
 
     /// Whether the root is mounted as this type.
-    #[inline(never)]
     fn mount_as(&mut self, kind: &[u8], options: &Options) -> bool {
         let name = Text::of(kind);
         let mount = |flags| {
@@ -186,7 +180,6 @@ impl<'a> Boot<'a> {
 }
 
 /// Whether this block device is what names the root.
-#[inline(never)]
 fn is_named_by(block: &Block, root: &Root<'_>, seen: &mut Seen) -> bool {
     match root {
         Root::Number { major, minor } => (block.major, block.minor) == (*major, *minor),
@@ -201,7 +194,6 @@ fn is_named_by(block: &Block, root: &Root<'_>, seen: &mut Seen) -> bool {
 }
 
 /// A file system of btrfs may lie on several devices, and the kernel has to know all of them.
-#[inline(never)]
 fn register_btrfs() {
     let Ok(control) = File::open(c"/dev/btrfs-control", Open::Read) else {
         return;

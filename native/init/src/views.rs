@@ -4,7 +4,6 @@ use crate::sys::{self, File, Open};
 
 /// Mounts them. Returns whether `/dev` is a plain one in memory, because the kernel has no devtmpfs (before
 /// 2.6.32, or without `CONFIG_DEVTMPFS`): then all nodes are still to be made.
-#[inline(never)]
 pub fn mount() -> bool {
     for path in [c"/proc", c"/sys", c"/dev", c"/sysroot"] {
         let _ = sys::make_directory(path);

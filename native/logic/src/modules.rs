@@ -30,7 +30,6 @@ pub fn modules(list: &[u8]) -> impl Iterator<Item = Module<'_>> {
 impl<'a> Module<'a> {
     /// The name: the file's, without `.ko` and what follows it.
     #[must_use]
-    #[inline(never)]
     pub fn name(&self) -> &'a [u8] {
         let file = self.path.rsplit(|byte| *byte == b'/').next();
         let file = file.unwrap_or_default();
@@ -47,7 +46,6 @@ impl<'a> Module<'a> {
     /// The list's parameters, and then those of the command line, `MODULE.NAME=VALUE`, which the kernel
     /// therefore heeds last.
     #[must_use]
-    #[inline(never)]
     pub fn all_parameters(&self, line: &[u8]) -> Text {
         let mut all = Text::of(self.parameters);
         for word in Words::of(line) {
@@ -62,7 +60,6 @@ impl<'a> Module<'a> {
 
     /// Whether the command line has the module left out: `modprobe.blacklist=`, as kmod reads it.
     #[must_use]
-    #[inline(never)]
     pub fn is_unwanted(&self, line: &[u8]) -> bool {
         Words::of(line).any(|word| {
             word.name == b"modprobe.blacklist"
@@ -87,7 +84,6 @@ fn append(all: &mut Text, name: &[u8], word: Word<'_>) {
 }
 
 /// `-` and `_` are the same in a module's name.
-#[inline(never)]
 fn is_same(one: &[u8], other: &[u8]) -> bool {
     let normal = |byte: &u8| if *byte == b'-' { b'_' } else { *byte };
     one.iter().map(normal).eq(other.iter().map(normal))

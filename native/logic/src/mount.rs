@@ -19,7 +19,6 @@ pub struct Options {
 impl Options {
     /// Takes options apart, which begin as `ro` or `rw`.
     #[must_use]
-    #[inline(never)]
     pub fn of(options: &[u8], writable: bool) -> Options {
         let mut taken = Options {
             flags: if writable { 0 } else { READ_ONLY },

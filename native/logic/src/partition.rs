@@ -72,7 +72,6 @@ impl Partition {
 
 /// Where the entry of a partition begins, by the header's `PartitionEntryLBA`, `NumberOfPartitionEntries` and
 /// `SizeOfPartitionEntry`.
-#[inline(never)]
 fn entry_at(header: &[u8], block: u64, number: u32) -> Option<u64> {
     let index = u64::from(number).checked_sub(1)?;
     if index >= number_at(header, 80, 4) {
@@ -83,7 +82,6 @@ fn entry_at(header: &[u8], block: u64, number: u32) -> Option<u64> {
 }
 
 /// The `UniquePartitionGUID` of an entry, whose first three fields are little-endian numbers.
-#[inline(never)]
 fn push_guid(text: &mut Text, entry: &[u8]) {
     let mut guid = [0; 16];
     let order = [3_u8, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
@@ -94,7 +92,6 @@ fn push_guid(text: &mut Text, entry: &[u8]) {
 }
 
 /// The `PartitionName` of an entry, in UTF-16.
-#[inline(never)]
 fn push_name(text: &mut Text, entry: &[u8]) {
     let mut high = 0;
     for at in (56..128).step_by(2) {
@@ -110,7 +107,6 @@ fn push_name(text: &mut Text, entry: &[u8]) {
     }
 }
 
-#[inline(never)]
 fn push_character(text: &mut Text, code: u32) {
     let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
     text.push(character.encode_utf8(&mut [0; 4]).as_bytes());

@@ -53,7 +53,6 @@ impl<'a> Root<'a> {
     ///
     /// # Errors
     /// Where that names no device.
-    #[inline(never)]
     pub fn read(text: &'a [u8], nfsroot: bool) -> Result<Root<'a>, RootFault> {
         if text.is_empty() {
             return Err(if nfsroot {

@@ -65,7 +65,6 @@ impl<'a> Settings<'a> {
     /// Reads the image's own line, whose words are defaults, and then the kernel's. The image's file system
     /// type is only the one to try first: the image may be older than the root's last mkfs.
     #[must_use]
-    #[inline(never)]
     pub fn of(image: &'a [u8], kernel: &'a [u8]) -> Self {
         let mut settings = Settings {
             root: &[],

@@ -17,7 +17,6 @@ pub struct Text {
 }
 
 impl Default for Text {
-    #[inline(never)]
     fn default() -> Self {
         Text {
             bytes: [0; LIMIT],
@@ -37,7 +36,6 @@ impl Text {
     }
 
     /// Appends bytes.
-    #[inline(never)]
     pub fn push(&mut self, bytes: &[u8]) -> &mut Self {
         for byte in bytes {
             self.push_byte(*byte);
@@ -46,6 +44,7 @@ impl Text {
     }
 
     /// Appends a byte.
+    // Called in many places, and each copy would be larger than the call.
     #[inline(never)]
     pub fn push_byte(&mut self, byte: u8) -> &mut Self {
         match self.bytes.get_mut(self.length) {
@@ -64,7 +63,6 @@ impl Text {
     }
 
     /// Appends the last `digits` hexadecimal digits of a number.
-    #[inline(never)]
     pub fn push_hexadecimal(&mut self, number: u64, digits: u32) -> &mut Self {
         for place in (0..digits).rev() {
             let digit = (number >> (place * 4) & 15) as u8;
@@ -90,6 +88,7 @@ impl Text {
 
     /// What is written.
     #[must_use]
+    // As `push_byte`.
     #[inline(never)]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
@@ -140,7 +139,6 @@ pub fn hexadecimal(text: &[u8]) -> Option<u64> {
     number(text, 16)
 }
 
-#[inline(never)]
 fn number(text: &[u8], base: u32) -> Option<u64> {
     if text.is_empty() {
         return None;
@@ -176,7 +174,6 @@ impl<'a> Parts<'a> {
 impl<'a> Iterator for Parts<'a> {
     type Item = &'a [u8];
 
-    #[inline(never)]
     fn next(&mut self) -> Option<&'a [u8]> {
         let rest = self.rest?;
         match split_once(rest, self.separator) {
@@ -191,7 +188,6 @@ impl<'a> Iterator for Parts<'a> {
 
 /// The little-endian number of `length` bytes at a place; 0 where they are not all there.
 #[must_use]
-#[inline(never)]
 pub fn number_at(bytes: &[u8], at: usize, length: usize) -> u64 {
     let bytes = bytes.get(at..).and_then(|bytes| bytes.get(..length));
     let mut number = 0;
@@ -202,7 +198,6 @@ pub fn number_at(bytes: &[u8], at: usize, length: usize) -> u64 {
 }
 
 /// Appends sixteen bytes as a UUID: `8-4-4-4-12` hexadecimal digits.
-#[inline(never)]
 pub fn push_uuid(text: &mut Text, bytes: &[u8]) {
     for (place, byte) in bytes.iter().enumerate() {
         if matches!(place, 4 | 6 | 8 | 10) {
@@ -214,7 +209,6 @@ pub fn push_uuid(text: &mut Text, bytes: &[u8]) {
 
 /// Whether two texts are the same but for capitals of ASCII.
 #[must_use]
-#[inline(never)]
 pub fn is_same_but_for_case(one: &[u8], other: &[u8]) -> bool {
     let lower = |byte: &u8| byte.to_ascii_lowercase();
     one.iter().map(lower).eq(other.iter().map(lower))
@@ -230,7 +224,6 @@ pub fn named<T: Copy>(name: &[u8], table: &[(&[u8], T)]) -> Option<T> {
 
 /// What stands before the first of `byte`, and what after it.
 #[must_use]
-#[inline(never)]
 pub fn split_once(text: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
     let at = text.iter().position(|found| *found == byte)?;
     Some((text.get(..at)?, text.get(at + 1..)?))
