@@ -57,21 +57,51 @@ fn compare(rounds: usize) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Images of both manifests, each above a floor that reads and compresses the same files: of `native` the modules
+/// alone, for its program is no file that is read.
 fn ours(job: &Job) -> Result<Vec<Entrant>, Failure> {
     let (root, bins, output) = (text(&job.root), text(&job.bins), text(&job.output));
     let build = ["build", "-q", "--kernel", &job.kernel, "--root", &root];
-    let build = [build.as_slice(), &["--bins", &bins, "-o", &output]].concat();
-    let best = [build.as_slice(), &["--best"]].concat();
-    let list = job.work.join("floor");
-    let busybox = text(&job.bins.join("busybox"));
-    fs::write(&list, format!("{}{busybox}\n", load_order(job)?))?;
+    let native = [build.as_slice(), &["-o", &output]].concat();
+    let busybox = [
+        build.as_slice(),
+        &["--manifest", "busybox", "--bins", &bins, "-o", &output],
+    ];
+    let busybox = busybox.concat();
+    let modules = load_order(job)?;
+    let with_busybox = format!("{modules}{}\n", text(&job.bins.join("busybox")));
+    Ok([
+        raced(job, NATIVE, &native, &modules)?,
+        raced(job, BUSYBOX, &busybox, &with_busybox)?,
+    ]
+    .into_iter()
+    .flatten()
+    .collect())
+}
+
+/// What a program and its floor are called, at the default level and at the best.
+type Names = [&'static str; 4];
+const NATIVE: Names = ["xinitrd", "floor", "xinitrd --best", "floor, best level"];
+const BUSYBOX: Names = [
+    "xinitrd, busybox",
+    "floor, busybox",
+    "xinitrd --best, busybox",
+    "floor, busybox, best level",
+];
+
+/// The program with these arguments and the floor of these files.
+fn raced(job: &Job, names: Names, build: &[&str], files: &str) -> Result<Vec<Entrant>, Failure> {
+    let [ours, floor, best, best_floor] = names;
+    let list = job.work.join(floor);
+    fs::write(&list, files)?;
     let default_level = (COMPRESSION, COMPRESSION.default_level());
     let best_level = (COMPRESSION, COMPRESSION.best_level());
+    let harder = [build, &["--best"]].concat();
     Ok(vec![
-        Entrant::ours("xinitrd", &build).above("floor"),
-        Entrant::floor("floor", default_level, &list, &job.output)?,
-        Entrant::ours("xinitrd --best", &best).above("floor, best level"),
-        Entrant::floor("floor, best level", best_level, &list, &job.output)?,
+        Entrant::ours(ours, build).above(floor),
+        Entrant::floor(floor, default_level, &list, &job.output)?,
+        Entrant::ours(best, &harder).above(best_floor),
+        Entrant::floor(best_floor, best_level, &list, &job.output)?,
     ])
 }
 

@@ -89,6 +89,7 @@ cargo bench --quiet --locked --bench large -- "$@" || status=1
 testdata/images/make.sh all >/dev/null
 cargo bench --quiet --locked --bench list -- "$@" || status=1
 archive=target/minimal.cpio
-target/release/xinitrd build -q --force --root "$root" --bins "$bins" --compress none -o "$archive"
+target/release/xinitrd build -q --force --root "$root" --bins "$bins" --manifest busybox --compress none -o "$archive"
 cargo bench --quiet --locked --bench encoders -- "$archive" "$@" || status=1
+benches/boot.sh || status=1
 exit $status

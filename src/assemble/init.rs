@@ -19,17 +19,9 @@ impl Assembler<'_> {
     ///
     /// Where the architecture is unknown, which is a problem of its own, no program is put in.
     pub(super) fn init(&mut self, boot: &Boot, arch: Option<Arch>) -> Option<PlacedBinary> {
-        let written = match self.request.manifest.init {
-            InitKind::Nash42 => nash::el4(boot, self.has_udev()).map(only_init),
-            InitKind::Nash51 => nash::el5(boot).map(only_init),
-            InitKind::Busybox => {
-                self.busybox_applets();
-                busybox::texts(boot).map(|texts| with_texts(busybox::INIT.as_bytes(), texts))
-            }
-            InitKind::Native => {
-                let program = arch.map(native::program).unwrap_or_default();
-                native::texts(boot).map(|texts| with_texts(program, texts))
-            }
+        let written = match native::on_network(boot) {
+            Some(fault) => Err(fault),
+            None => self.written(boot, arch),
         };
         match written {
             Err(InitFault::Inactive { .. }) => self.root_unsupported(),
@@ -44,6 +36,22 @@ impl Assembler<'_> {
         match self.request.manifest.init {
             InitKind::Native => self.own_program(arch?),
             _ => None,
+        }
+    }
+
+    /// The init and its texts.
+    fn written(&mut self, boot: &Boot, arch: Option<Arch>) -> Result<Vec<Made>, InitFault> {
+        match self.request.manifest.init {
+            InitKind::Nash42 => nash::el4(boot, self.has_udev()).map(only_init),
+            InitKind::Nash51 => nash::el5(boot).map(only_init),
+            InitKind::Busybox => {
+                self.busybox_applets();
+                busybox::texts(boot).map(|texts| with_texts(busybox::INIT.as_bytes(), texts))
+            }
+            InitKind::Native => {
+                let program = arch.map(native::program).unwrap_or_default();
+                native::texts(boot).map(|texts| with_texts(program, texts))
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! The programs are made by `native/make.sh` out of `native/init`, and lie in `native/prebuilt`. What a text
 //! means to them is decided by `native/logic`, which is asked here too.
 
-use xinitrd_native_logic::modules::{self, Module};
+use xinitrd_native_logic::modules::{self, Module, PARAMETERS_LIMIT, PATH_LIMIT};
 use xinitrd_native_logic::root::{Root, RootFault};
 use xinitrd_native_logic::settings::{LINE_LIMIT, Settings};
 use xinitrd_native_logic::text::LIMIT;
@@ -43,10 +43,8 @@ pub fn judge(program: &[u8], arch: Arch) -> Result<(), ElfFault> {
 /// beginning.
 pub const NEEDS: [Need; 1] = [CONSOLE];
 
-/// Bytes of a text that the program keeps: a node, mount options, a module's parameters. A NUL ends it.
+/// Bytes of a text that the program keeps: a node, mount options. A NUL ends it.
 const TEXT_LIMIT: usize = LIMIT - 1;
-/// Bytes of a module's path, which gets a slash.
-const PATH_LIMIT: usize = TEXT_LIMIT - 1;
 
 /// The texts that the program reads.
 ///
@@ -65,18 +63,29 @@ pub fn texts(boot: &Boot) -> Result<Texts, InitFault> {
     Ok(texts)
 }
 
-/// Holds the root device against the program's own reading of it.
-fn check_root(device: &str) -> Result<(), InitFault> {
-    let unreachable = |why| InitFault::Unreachable {
+/// Whether the root device is on a network, which no init of ours reaches.
+#[must_use]
+pub fn on_network(boot: &Boot) -> Option<InitFault> {
+    let device = boot.root_device.as_deref()?;
+    let read = Root::read(device.as_bytes(), false);
+    (read == Err(RootFault::Network)).then(|| unreachable(device, Unreachable::NoDisk))
+}
+
+fn unreachable(device: &str, why: Unreachable) -> InitFault {
+    InitFault::Unreachable {
         option: "--root-device",
         text: device.to_owned(),
         why,
-    };
+    }
+}
+
+/// Holds the root device against the program's own reading of it.
+fn check_root(device: &str) -> Result<(), InitFault> {
     match Root::read(device.as_bytes(), false) {
         Ok(Root::Node(path)) => within("the root device's name", path.len(), TEXT_LIMIT),
         Ok(_) => Ok(()),
-        Err(RootFault::Network) => Err(unreachable(Unreachable::NoDisk)),
-        Err(RootFault::Udev) => Err(unreachable(Unreachable::UdevName)),
+        Err(RootFault::Network) => Err(unreachable(device, Unreachable::NoDisk)),
+        Err(RootFault::Udev) => Err(unreachable(device, Unreachable::UdevName)),
         Err(RootFault::Missing | RootFault::Unknown) => Err(unknown_device(device)),
     }
 }
@@ -88,7 +97,7 @@ fn check_module(module: &Module<'_>) -> Result<(), InitFault> {
     within(
         format!("the text of module {name}'s options"),
         parameters,
-        TEXT_LIMIT,
+        PARAMETERS_LIMIT,
     )
 }
 

@@ -5,6 +5,7 @@
 //! `admin-guide/kernel-parameters.rst`, quoted as `next_arg` in its `lib/cmdline.c` reads them.
 
 use xinitrd_native_logic::modules::LIST;
+use xinitrd_native_logic::settings::LINE;
 
 use super::{Boot, InitFault, ModuleLoad, Unreachable};
 
@@ -12,7 +13,7 @@ use super::{Boot, InitFault, ModuleLoad, Unreachable};
 pub const MODULES_PATH: &str = LIST;
 
 /// Where the init looks for [`cmdline`]'s text.
-pub const CMDLINE_PATH: &str = "etc/xinitrd/cmdline";
+pub const CMDLINE_PATH: &str = LINE;
 
 /// What messages call the init.
 const INIT: &str = "the image's init";
@@ -126,6 +127,7 @@ fn split_options(options: &str) -> (Option<&str>, String) {
     let words = || {
         options
             .split(',')
+            .map(str::trim)
             .filter(|word| !word.is_empty() && *word != "defaults")
     };
     let is_mode = |word: &&str| matches!(*word, "ro" | "rw");

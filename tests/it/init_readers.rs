@@ -91,7 +91,7 @@ pub fn module_list(bytes: &[u8]) {
         assert_eq!([module.path, space, module.parameters].concat(), whole);
         assert!(!module.path.contains(&b' '));
         assert!(!module.name().contains(&b'/'));
-        let all = module.all_parameters(line);
+        let all = module.all_parameters(&[line]);
         let kept = module.parameters.len().min(LIMIT - 1);
         assert_eq!(all.as_bytes().get(..kept), module.parameters.get(..kept));
         assert!(all.as_bytes().len() < LIMIT);
@@ -100,7 +100,7 @@ pub fn module_list(bytes: &[u8]) {
             assert_eq!(all.as_bytes().len(), kept);
             assert_eq!(all.is_cut(), kept < module.parameters.len());
         }
-        assert!(!module.is_unwanted(b""));
+        assert!(!module.is_unwanted(&[b""]));
     }
 }
 
@@ -140,7 +140,7 @@ fn read_twice<T: Debug>(bytes: &[u8], read: impl Fn(&mut Bytes<'_>) -> T) -> T {
 
 /// A superblock: an identifier of its form, a label that stands on the disk, nothing that later bytes change.
 pub fn superblock(bytes: &[u8]) {
-    let read = |bytes: &[u8]| read_twice(bytes, |disk| Superblock::read(disk));
+    let read = |bytes: &[u8]| read_twice(bytes, |disk| Superblock::read(disk, bytes.len() as u64));
     let found = read(bytes);
     let uuid = found.uuid.as_bytes();
     assert!(is_uuid(uuid) || is_uuid_of_fat(uuid) || uuid.is_empty());
@@ -237,6 +237,6 @@ pub fn read_back(boot: &Boot) {
         assert_eq!(read.path, load.path.as_bytes());
         let options = load.options.trim_matches(' ');
         assert_eq!(read.parameters, options.as_bytes());
-        assert!(!read.all_parameters(b"").is_cut());
+        assert!(!read.all_parameters(&[b""]).is_cut());
     }
 }

@@ -60,9 +60,15 @@ fn by_blkid(disk: &str) -> [String; 3] {
     [value("TYPE"), value("UUID").to_lowercase(), label]
 }
 
+/// What the init makes of it.
+fn superblock(disk: &str) -> Superblock {
+    let size = fs::metadata(disk).unwrap().len();
+    Superblock::read(&mut Image(File::open(disk).unwrap()), size)
+}
+
 /// The same by the init.
 fn by_init(disk: &str) -> [String; 3] {
-    let read = Superblock::read(&mut Image(File::open(disk).unwrap()));
+    let read = superblock(disk);
     let kind = read.kind.map_or("", Kind::name);
     [kind, said(&read.uuid), said(&read.label)].map(str::to_owned)
 }
@@ -115,10 +121,58 @@ fn what_is_no_file_system_is_no_root_whatever_its_uuid() {
     ] {
         let disk = blank(directory.path(), 8);
         tool.run(&[arguments, &[&disk]].concat(), b"");
-        let read = Superblock::read(&mut Image(File::open(&disk).unwrap()));
+        let read = superblock(&disk);
         assert_eq!(said(&read.uuid), UUID);
         let capitals = UUID.to_uppercase();
         assert_eq!(read.has_uuid(capitals.as_bytes()), is_root, "{arguments:?}");
+    }
+}
+
+/// A superblock of `md_p.h` and no more of it than blkid wants: the magic, then words at offsets.
+fn raid(disk: &str, at: u64, words: &[(u64, u32)]) {
+    let file = File::options().write(true).open(disk).unwrap();
+    let magic = (0, 0xa92b_4efc);
+    for (offset, word) in words.iter().chain([&magic]) {
+        file.write_all_at(&word.to_le_bytes(), at + offset).unwrap();
+    }
+}
+
+#[test]
+fn a_member_of_an_array_is_no_root_wherever_its_superblock_stands() {
+    const SIZE: u64 = 64 << 20;
+    let directory = tempfile::tempdir().unwrap();
+    for (version, size, at, words) in [
+        ("0.90", SIZE, SIZE - (64 << 10), &[(8, 90), (32, 65472)][..]),
+        (
+            "0.90, odd size",
+            SIZE + 5 * 512,
+            SIZE - (64 << 10),
+            &[(8, 90), (32, 65472)],
+        ),
+        ("1.0", SIZE, SIZE - (8 << 10), &[(4, 1), (0x90, 131_056)]),
+        (
+            "1.0, odd size",
+            SIZE + 5 * 512,
+            SIZE - (8 << 10),
+            &[(4, 1), (0x90, 131_056)],
+        ),
+        ("1.1", SIZE, 0, &[(4, 1)]),
+        ("1.2", SIZE, 4096, &[(4, 1), (0x90, 8)]),
+    ] {
+        let disk = blank(directory.path(), size >> 20);
+        MKE2FS.run(&["-q", "-F", "-t", "ext4", &disk], b"");
+        File::options()
+            .write(true)
+            .open(&disk)
+            .unwrap()
+            .set_len(size)
+            .unwrap();
+        let uuid = by_blkid(&disk)[1].clone();
+        assert!(superblock(&disk).has_uuid(uuid.as_bytes()), "{version}");
+        raid(&disk, at, words);
+        assert_eq!(by_blkid(&disk)[0], "linux_raid_member", "{version}");
+        assert_eq!(by_init(&disk)[0], "linux_raid_member", "{version}");
+        assert!(!superblock(&disk).has_uuid(uuid.as_bytes()), "{version}");
     }
 }
 

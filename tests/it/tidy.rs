@@ -88,31 +88,6 @@ fn every_room_of_the_house_stands_in_its_design() {
 }
 
 #[test]
-fn the_native_init_reaches_the_kernel_by_one_door() {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("native");
-    let mut seen = 0;
-    for entry in walkdir::WalkDir::new(top) {
-        let path = entry.unwrap().into_path();
-        if path.components().any(|part| part.as_os_str() == "target") {
-            continue;
-        }
-        if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
-            let is_door = path.components().any(|part| part.as_os_str() == "sys");
-            let unsafe_code = text.matches("unsafe ").count();
-            assert_eq!(
-                is_door && unsafe_code > 0,
-                unsafe_code > 0,
-                "{}",
-                path.display()
-            );
-            seen += 1;
-        }
-    }
-    assert!(seen > 15, "the sources were not found");
-}
-
-#[test]
 fn the_core_imports_nothing_of_the_edge() {
     let edge = [
         "host", "commands", "cli.rs", "main.rs", "error.rs", "lib.rs",

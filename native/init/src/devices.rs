@@ -2,7 +2,7 @@
 
 use xinitrd_native_logic::Disk;
 use xinitrd_native_logic::partition::{Geometry, Partition};
-use xinitrd_native_logic::superblock::Superblock;
+use xinitrd_native_logic::superblock::{Kind, Superblock};
 use xinitrd_native_logic::text::{Parts, Text, decimal, split_once};
 
 use crate::read;
@@ -109,7 +109,7 @@ impl Block {
 
     /// What lies on it.
     pub fn superblock(&self) -> Superblock {
-        Superblock::read(&mut Device::open(&self.node))
+        Superblock::read(&mut Device::open(&self.node), self.size)
     }
 
     /// What its disk's table says of it; nothing of a whole disk.
@@ -124,11 +124,6 @@ impl Block {
         Partition::read(&mut device, geometry, self.partition.unwrap_or(0))
     }
 
-    /// Whether its node, and its disk's, is there and can be opened.
-    pub fn can_be_read(&self) -> bool {
-        Device::open(&self.node).file.is_some() && Device::open(&self.disk_node()).file.is_some()
-    }
-
     /// The node of the disk that it is a partition of; its own where it is a whole one.
     fn disk_node(&self) -> Text {
         match self.partition {
@@ -139,7 +134,7 @@ impl Block {
 
     /// The directory of the disk that it is a partition of.
     fn disk(&self) -> Text {
-        let mut into = [0; 256];
+        let mut into = [0; 1024];
         // In the class there are links to directories, which lie below those of their disks.
         let real = sys::read_link(self.directory.as_c_str(), &mut into);
         let real = real.unwrap_or(self.directory.as_bytes());
@@ -163,6 +158,16 @@ impl Block {
         }
         let _ = sys::make_block_node(self.node.as_c_str(), self.major, self.minor);
     }
+}
+
+/// Whether a node is there, and can be opened: the kernel makes it before that.
+pub fn can_be_read(node: &Text) -> bool {
+    !node.is_cut() && File::open(node.as_c_str(), Open::Read).is_ok()
+}
+
+/// What lies on a node's device; an array is known by its beginning alone.
+pub fn kind_of(node: &Text) -> Option<Kind> {
+    Superblock::read(&mut Device::open(node), 0).kind
 }
 
 /// The node of a device with this name; sysfs writes `!` for the slash of names like `cciss/c0d0`.
@@ -202,8 +207,8 @@ struct Device {
     /// Nothing, where it cannot be opened.
     file: Option<File>,
     page: [u8; PAGE],
-    /// Where the page begins that is held.
-    held: Option<u64>,
+    /// Where the page begins that is held, and how much of it there is.
+    held: Option<(u64, usize)>,
 }
 
 const PAGE: usize = 1024;
@@ -217,18 +222,17 @@ impl Device {
         }
     }
 
-    /// The page that begins at an offset, as much of it as there is.
-    fn hold(&mut self, start: u64) -> bool {
-        if self.held == Some(start) {
-            return true;
+    /// Of the page that begins at an offset, how much there is.
+    fn hold(&mut self, start: u64) -> usize {
+        match (self.held, &self.file) {
+            (Some((held, length)), _) if held == start => length,
+            (_, Some(file)) => {
+                let length = file.read_at(start, &mut self.page).unwrap_or(0);
+                self.held = Some((start, length));
+                length
+            }
+            _ => 0,
         }
-        self.held = None;
-        let Some(file) = &self.file else { return false };
-        let is_whole = file.read_at(start, &mut self.page) == Ok(PAGE);
-        if is_whole {
-            self.held = Some(start);
-        }
-        is_whole
     }
 }
 
@@ -237,12 +241,10 @@ impl Disk for Device {
         let mut at = offset;
         for byte in into {
             let within = (at % PAGE as u64) as usize;
-            if !self.hold(at - within as u64) {
-                return false;
-            }
+            let length = self.hold(at - within as u64);
             match self.page.get(within) {
-                Some(found) => *byte = *found,
-                None => return false,
+                Some(found) if within < length => *byte = *found,
+                _ => return false,
             }
             at = at.wrapping_add(1);
         }

@@ -6,7 +6,7 @@ use crate::devices::names;
 use crate::root::{Fault, NEW_ROOT};
 use crate::sys::{self, Errno, File, Open, Start};
 
-/// What the kernel itself would try (`kernel_init` in its `init/main.c`).
+/// What the kernel itself would try; here the first that is there is run (`kernel_init` in its `init/main.c`).
 const USUAL: [&[u8]; 4] = [b"/sbin/init", b"/etc/init", b"/bin/init", b"/bin/sh"];
 
 /// What `init=` names and nothing else, or the kernel's own list.
@@ -24,19 +24,23 @@ pub fn find<'a>(programs: &[&'a [u8]]) -> Option<&'a [u8]> {
     sys::change_directory(NEW_ROOT).ok()?;
     sys::change_root(c".").ok()?;
     let mut programs = programs.iter();
-    let there = programs.find(|path| sys::is_executable(Text::of(path).as_c_str()));
+    let there = programs.find(|path| {
+        let path = Text::of(path);
+        !path.is_cut() && sys::is_executable(path.as_c_str())
+    });
     outside.enter().ok()?;
     sys::change_root(c".").ok()?;
     there.copied()
 }
 
 /// Enters the root and runs its init; returns where that does not run.
-pub fn enter<'a>(program: &'a [u8], start: &Start) -> Fault<'a> {
+pub fn enter<'a>(program: &'a [u8], own_nodes: bool, start: &Start) -> Fault<'a> {
     for view in [c"/dev", c"/sys", c"/proc"] {
         let mut place = Text::of(NEW_ROOT.to_bytes());
         place.push(view.to_bytes());
-        // A root that has no place for one does without.
-        if sys::move_mount(view, place.as_c_str()).is_err() {
+        // A root that has no place for one does without; and where there is no devtmpfs, it has nodes of its own.
+        let is_kept = !(own_nodes && view == c"/dev");
+        if !is_kept || sys::move_mount(view, place.as_c_str()).is_err() {
             sys::detach(view);
         }
     }

@@ -21,7 +21,7 @@ pub struct Loaded {
 impl Loaded {
     /// Loads every module of the list. A driver of a machine that this is not answers with an error (the
     /// Xen ones with ENODEV outside Xen): that ends nothing.
-    pub fn load(line: &[u8], quiet: bool) -> Loaded {
+    pub fn load(lines: &[&[u8]], quiet: bool) -> Loaded {
         let started = sys::now();
         let mut loaded = Loaded {
             list: list(),
@@ -30,7 +30,7 @@ impl Loaded {
         let list = loaded.list.as_deref().unwrap_or_default();
         let mut outcomes = loaded.outcomes.iter_mut();
         for module in modules(list) {
-            let outcome = load(&module, line, quiet);
+            let outcome = load(&module, lines, quiet);
             if let Some(place) = outcomes.next() {
                 *place = outcome;
             }
@@ -42,14 +42,16 @@ impl Loaded {
         loaded
     }
 
-    /// The modules that were tried, and what the kernel answered.
-    pub fn outcomes(&self) -> impl Iterator<Item = (Module<'_>, sys::Result<()>)> {
+    /// Shows each module that was tried, and what the kernel answered.
+    pub fn each(&self, look: &mut dyn FnMut(&Module<'_>, sys::Result<()>)) {
         let list = self.list.as_deref().unwrap_or_default();
-        let outcomes = self.outcomes.iter().map(|outcome| match outcome {
-            0 => Ok(()),
-            number => Err(Errno(usize::from(*number))),
-        });
-        modules(list).zip(outcomes)
+        for (module, outcome) in modules(list).zip(&self.outcomes) {
+            let outcome = match outcome {
+                0 => Ok(()),
+                number => Err(Errno(usize::from(*number))),
+            };
+            look(&module, outcome);
+        }
     }
 }
 
@@ -65,10 +67,10 @@ fn list() -> Option<Mapping> {
     list.ok()
 }
 
-fn load(module: &Module<'_>, line: &[u8], quiet: bool) -> u16 {
-    let outcome = match module.is_unwanted(line) {
+fn load(module: &Module<'_>, lines: &[&[u8]], quiet: bool) -> u16 {
+    let outcome = match module.is_unwanted(lines) {
         true => Err(Errno::ECANCELED),
-        false => insert(module, &module.all_parameters(line)),
+        false => insert(module, &module.all_parameters(lines)),
     };
     match outcome {
         Ok(()) | Err(Errno::EEXIST) => 0,

@@ -9,6 +9,7 @@
 
 #![no_std]
 #![no_main]
+#![deny(unsafe_code)]
 
 mod console;
 mod devices;
@@ -16,12 +17,13 @@ mod handover;
 mod loading;
 mod report;
 mod root;
+#[allow(unsafe_code, reason = "the kernel's door")]
 mod sys;
 mod views;
 
 use core::ffi::CStr;
 
-use xinitrd_native_logic::settings::{LINE_LIMIT, OnFail, Settings};
+use xinitrd_native_logic::settings::{LINE, LINE_LIMIT, OnFail, Settings};
 use xinitrd_native_logic::text::Text;
 
 use console::say;
@@ -31,13 +33,14 @@ use sys::{File, Open, Power, Start};
 
 /// The way from the kernel to the root's init.
 fn main(start: &Start) -> ! {
-    if sys::process() != 1 {
+    if sys::process() != 1 || !views::is_in_rootfs() {
         say(&[b"this is for a kernel to start, as process 1"]);
         sys::exit(2);
     }
     let own_nodes = views::mount();
     let (mut image, mut kernel) = ([0; LINE_LIMIT], [0; LINE_LIMIT]);
-    let image = read(c"/etc/xinitrd/cmdline", &mut image);
+    let mut path = Text::of(b"/");
+    let image = read(path.push(LINE.as_bytes()).as_c_str(), &mut image);
     let kernel = read(c"/proc/cmdline", &mut kernel);
     let settings = Settings::of(image, kernel);
     if let Some(unknown) = settings.unknown_on_fail {
@@ -49,7 +52,7 @@ fn main(start: &Start) -> ! {
     }
     let mut boot = Boot {
         settings,
-        loaded: Loaded::load(kernel, settings.quiet),
+        loaded: Loaded::load(&[image, kernel], settings.quiet),
         own_nodes,
         waited: 0,
         node: Text::default(),
@@ -58,9 +61,13 @@ fn main(start: &Start) -> ! {
     let fault = boot.go_on(start);
     report::report(&boot, &fault);
     boot.give_up();
+    // Behind the switch there is nothing left to begin anew with.
+    let is_left = matches!(fault, Fault::NotRun(..));
     loop {
-        sys::sleep(1000);
-        boot.go_on(start);
+        sys::sleep(2000);
+        if !is_left {
+            boot.go_on(start);
+        }
     }
 }
 
@@ -95,7 +102,7 @@ impl<'a> Boot<'a> {
     /// From the modules to the root's init; returns what stands in the way.
     fn go_on(&mut self, start: &Start) -> Fault<'a> {
         match self.reach_root() {
-            Ok(program) => handover::enter(program, start),
+            Ok(program) => handover::enter(program, self.own_nodes, start),
             Err(fault) => fault,
         }
     }

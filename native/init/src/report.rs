@@ -40,7 +40,9 @@ fn push_fault(line: &mut Text, boot: &Boot<'_>, fault: &Fault<'_>) {
         Fault::Unmountable => {
             line.push(boot.node.as_bytes())
                 .push(b" cannot be mounted (");
-            line.push(boot.reasons.as_bytes()).push(b")")
+            line.push(boot.reasons.as_bytes()).push(b"); it holds ");
+            let kind = devices::kind_of(&boot.node);
+            line.push(kind.map_or("nothing known", Kind::name).as_bytes())
         }
         Fault::NoInit => {
             line.push(b"the root on ").push(boot.node.as_bytes());
@@ -120,18 +122,23 @@ fn push_tag(line: &mut Text, name: &[u8], value: &[u8]) {
 
 fn say_modules(boot: &Boot<'_>) {
     let mut line = Text::of(b"modules loaded:");
-    for (module, outcome) in boot.loaded.outcomes() {
+    boot.loaded.each(&mut |module, outcome| {
         if outcome.is_ok() {
             line.push(b" ").push(module.name());
         }
-    }
+        // A console has its own lines besides.
+        if line.as_bytes().len() > 900 {
+            say_line(&line);
+            line = Text::of(b"modules loaded:");
+        }
+    });
     say_line(&line);
     say(&[b"modules not loaded:"]);
-    for (module, outcome) in boot.loaded.outcomes() {
+    boot.loaded.each(&mut |module, outcome| {
         if let Err(error) = outcome {
             let mut line = Text::of(b"  ");
             errno::push(line.push(module.name()).push(b": "), error.0);
             say_line(&line);
         }
-    }
+    });
 }

@@ -5,12 +5,13 @@ use core::ffi::CStr;
 use xinitrd_native_logic::errno;
 use xinitrd_native_logic::mount::{Options, READ_ONLY, SILENT};
 use xinitrd_native_logic::root::{Root, RootFault};
-use xinitrd_native_logic::settings::Patience;
+use xinitrd_native_logic::settings::{PATIENCE, Patience};
 use xinitrd_native_logic::superblock::Kind;
 use xinitrd_native_logic::text::{Parts, Text, is_same_but_for_case};
 
 use crate::devices::{self, Block};
 use crate::handover::{candidates, find};
+use crate::report::report;
 use crate::sys::{self, Errno, File, Open};
 use crate::{Boot, read};
 
@@ -31,86 +32,79 @@ pub enum Fault<'a> {
     NotRun(&'a [u8], Errno),
 }
 
-/// What has been looked at and is not the root. The loop that waits comes by often, and a device is read
-/// anew each time that it is opened.
-struct Seen {
-    numbers: [(u32, u32); 64],
-    count: usize,
-}
-
-impl Seen {
-    /// Whether a device has been looked at; from now on it has.
-    fn has(&mut self, block: &Block) -> bool {
-        let number = (block.major, block.minor);
-        if self
-            .numbers
-            .iter()
-            .take(self.count)
-            .any(|seen| *seen == number)
-        {
-            return true;
-        }
-        if let Some(place) = self.numbers.get_mut(self.count) {
-            *place = number;
-            self.count += 1;
-        }
-        false
-    }
-}
-
 impl<'a> Boot<'a> {
     /// Mounts the root, and finds the program to hand over to.
     pub fn reach_root(&mut self) -> Result<&'a [u8], Fault<'a>> {
         let settings = &self.settings;
         let root = Root::read(settings.root, settings.nfsroot).map_err(Fault::Asked)?;
-        sys::sleep(settings.delay * 1000);
+        sys::sleep(settings.delay.saturating_mul(1000));
         self.wait_for(&root)?;
-        self.mount()?;
-        let program = find(candidates(&self.settings.init)).ok_or(Fault::NoInit)?;
+        let Some(program) = find(candidates(&self.settings.init)) else {
+            sys::detach(NEW_ROOT);
+            return Err(Fault::NoInit);
+        };
         self.note(&[b"root is ", self.node.as_bytes(), b", init is ", program]);
         Ok(program)
     }
 
-    /// Drivers find their disks long after they have been loaded.
+    /// Waits for the root's device and mounts it. Drivers find their disks long after they have been loaded, and
+    /// what btrfs has on several devices is there when the last one is.
     fn wait_for(&mut self, root: &Root<'_>) -> Result<(), Fault<'a>> {
         const FIRST_PAUSE: u64 = 1;
         const LONGEST_PAUSE: u64 = 50;
-        const SILENCE: u64 = 2000;
         let started = sys::now();
         let mut pause = FIRST_PAUSE;
-        let mut seen = Seen {
-            numbers: [(0, 0); 64],
-            count: 0,
-        };
-        let mut told = false;
-        while !self.find(root, &mut seen) {
+        let mut told = 0;
+        loop {
+            let fault = match self.is_there(root) {
+                false => Fault::Absent,
+                true if self.mount() => return Ok(()),
+                true => Fault::Unmountable,
+            };
             self.waited = sys::now() - started;
-            if let Patience::Seconds(seconds) = self.settings.patience
-                && self.waited / 1000 >= seconds
-            {
-                return Err(Fault::Absent);
+            let is_final = matches!(fault, Fault::Unmountable)
+                && devices::kind_of(&self.node) != Some(Kind::Btrfs);
+            if is_final || self.patience_ends() {
+                return Err(fault);
             }
-            if self.waited >= SILENCE && !told {
-                told = true;
+            if told == 0 && self.waited >= 2000 {
+                told = 1;
                 self.note(&[b"waiting for ", self.settings.root]);
+            }
+            // Longer than who says nothing of waiting has patience: this is for who said `rootwait`.
+            if told == 1 && self.waited >= PATIENCE * 1000 + 500 {
+                told = 2;
+                report(self, &fault);
             }
             sys::sleep(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        Ok(())
     }
 
-    /// Whether the root's device is there; then its node is known.
-    fn find(&mut self, root: &Root<'_>, seen: &mut Seen) -> bool {
+    fn patience_ends(&self) -> bool {
+        match self.settings.patience {
+            Patience::Seconds(seconds) => self.waited / 1000 >= seconds,
+            Patience::Forever => false,
+        }
+    }
+
+    /// Whether the root's device is there, and can be opened; then its node is known.
+    fn is_there(&mut self, root: &Root<'_>) -> bool {
         if self.own_nodes {
             devices::make_nodes();
         }
         if let Root::Node(path) = root {
             self.node = Text::of(path);
-            return !self.node.is_cut() && sys::exists(self.node.as_c_str());
+        } else if !self.is_found(root) {
+            return false;
         }
+        devices::can_be_read(&self.node)
+    }
+
+    /// Whether a block device is what names the root; then its node is known.
+    fn is_found(&mut self, root: &Root<'_>) -> bool {
         devices::each(&mut |block| {
-            let is_it = is_named_by(block, root, seen);
+            let is_it = is_named_by(block, root);
             if is_it {
                 self.node = block.node.clone();
             }
@@ -118,22 +112,21 @@ impl<'a> Boot<'a> {
         })
     }
 
-    /// Mounts the root: by the types that the command line says, or else the likely ones and then every
-    /// one that the kernel knows by now.
-    fn mount(&mut self) -> Result<(), Fault<'a>> {
+    /// Whether the root is mounted: by the types that the command line says, or else by the likely one and then
+    /// by every one that the kernel knows by now.
+    fn mount(&mut self) -> bool {
         self.reasons.truncate(0);
         let options = Options::of(self.settings.flags, self.settings.writable);
         register_btrfs();
         let mut known = [0; 2048];
-        let is_mounted = match self.settings.types {
+        match self.settings.types {
             [] => {
                 let known = read(c"/proc/filesystems", &mut known);
                 self.mount_as_one_of(self.settings.likely, b',', b"", &options)
                     || self.mount_as_one_of(known, b'\n', b"\t", &options)
             }
             types => self.mount_as_one_of(types, b',', b"", &options),
-        };
-        is_mounted.then_some(()).ok_or(Fault::Unmountable)
+        }
     }
 
     /// Whether the root is mounted as one of the types of a list, which stand behind `mark`. Of the kernel's
@@ -161,7 +154,10 @@ impl<'a> Boot<'a> {
         let name = Text::of(kind);
         let mount = |flags| {
             let (node, data) = (self.node.as_c_str(), options.data.as_c_str());
-            sys::mount(node, NEW_ROOT, name.as_c_str(), flags | SILENT, data)
+            match options.data.is_cut() {
+                true => Err(Errno::E2BIG),
+                false => sys::mount(node, NEW_ROOT, name.as_c_str(), flags | SILENT, data),
+            }
         };
         let mounted = match mount(options.flags) {
             // What cannot be written to is mounted to be read, as the kernel does it.
@@ -180,11 +176,9 @@ impl<'a> Boot<'a> {
 }
 
 /// Whether this block device is what names the root.
-fn is_named_by(block: &Block, root: &Root<'_>, seen: &mut Seen) -> bool {
+fn is_named_by(block: &Block, root: &Root<'_>) -> bool {
     match root {
         Root::Number { major, minor } => (block.major, block.minor) == (*major, *minor),
-        // sysfs knows of a device before it can be opened.
-        _ if !block.can_be_read() || seen.has(block) => false,
         Root::Uuid(uuid) => block.superblock().has_uuid(uuid),
         Root::Label(label) => block.superblock().has_label(*label),
         Root::PartLabel(label) => label.is(block.identity().label.as_bytes()),

@@ -3,11 +3,17 @@
 //! The list has a module a line, in load order: its path without a leading slash, and, behind a space, its
 //! parameters, as the kernel takes them.
 
-use crate::text::{Parts, Text, split_once};
+use crate::text::{LIMIT, Parts, Text, split_once};
 use crate::words::{Word, Words};
 
 /// Where the list lies in the image.
 pub const LIST: &str = "etc/xinitrd/modules";
+
+/// Bytes of a module's path, which gets a slash.
+pub const PATH_LIMIT: usize = LIMIT - 2;
+
+/// Bytes of a module's parameters, those of the command line among them.
+pub const PARAMETERS_LIMIT: usize = LIMIT - 1;
 
 /// A line of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,28 +49,32 @@ impl<'a> Module<'a> {
         !self.path.ends_with(b".ko")
     }
 
-    /// The list's parameters, and then those of the command line, `MODULE.NAME=VALUE`, which the kernel
-    /// therefore heeds last.
+    /// The list's parameters, and then those of command lines, `MODULE.NAME=VALUE`, in their order: of one that
+    /// comes twice the kernel heeds the last.
     #[must_use]
-    pub fn all_parameters(&self, line: &[u8]) -> Text {
+    pub fn all_parameters(&self, lines: &[&[u8]]) -> Text {
         let mut all = Text::of(self.parameters);
-        for word in Words::of(line) {
-            if let Some((module, name)) = word.of_module()
-                && is_same(module, self.name())
-            {
-                append(&mut all, name, word);
+        for line in lines {
+            for word in Words::of(line) {
+                if let Some((module, name)) = word.of_module()
+                    && is_same(module, self.name())
+                {
+                    append(&mut all, name, word);
+                }
             }
         }
         all
     }
 
-    /// Whether the command line has the module left out: `modprobe.blacklist=`, as kmod reads it.
+    /// Whether a command line has the module left out: `modprobe.blacklist=`, as kmod reads it.
     #[must_use]
-    pub fn is_unwanted(&self, line: &[u8]) -> bool {
-        Words::of(line).any(|word| {
-            word.name == b"modprobe.blacklist"
-                && Parts::of(word.value.unwrap_or_default(), b',')
-                    .any(|name| is_same(name, self.name()))
+    pub fn is_unwanted(&self, lines: &[&[u8]]) -> bool {
+        lines.iter().any(|line| {
+            Words::of(line).any(|word| {
+                word.name == b"modprobe.blacklist"
+                    && Parts::of(word.value.unwrap_or_default(), b',')
+                        .any(|name| is_same(name, self.name()))
+            })
         })
     }
 }
@@ -134,15 +144,15 @@ mod tests {
             path: b"lib/xen-blkfront.ko",
             parameters: b"max=1",
         };
-        let all = module.all_parameters(line);
-        assert_eq!(all.as_bytes(), b"max=1 max=4 name=\"a b\" flag");
+        let all = module.all_parameters(&[b"xen_blkfront.max=2", line]);
+        assert_eq!(all.as_bytes(), b"max=1 max=2 max=4 name=\"a b\" flag");
     }
 
     #[test]
     fn a_module_may_be_unwanted() {
         let line = b"modprobe.blacklist=a,xen_netfront modprobe.blacklist=b";
-        assert!(module("lib/xen-netfront.ko").is_unwanted(line));
-        assert!(module("b.ko").is_unwanted(line));
-        assert!(!module("xen.ko").is_unwanted(line));
+        assert!(module("lib/xen-netfront.ko").is_unwanted(&[b"", line]));
+        assert!(module("b.ko").is_unwanted(&[b"", line]));
+        assert!(!module("xen.ko").is_unwanted(&[b"", line]));
     }
 }

@@ -35,7 +35,7 @@ impl Options {
             self.flags |= flag;
         } else if let Some(flag) = cleared(word) {
             self.flags &= !flag;
-        } else if !word.is_empty() && word != b"defaults" {
+        } else if !is_of_fstab(word) {
             if !self.data.is_empty() {
                 self.data.push_byte(b',');
             }
@@ -44,9 +44,14 @@ impl Options {
     }
 }
 
+/// Whether a word means nothing to a mount: an empty one, too.
+fn is_of_fstab(word: &[u8]) -> bool {
+    Parts::of(FSTAB, b',').any(|known| known == word) || word.starts_with(b"x-")
+}
+
 /// The words that set a flag, each in the place of its bit.
 const FLAGS: &[u8] =
-    b"ro,nosuid,nodev,noexec,sync,,mand,dirsync,,,noatime,nodiratime,,,,silent,,,,,,\
+    b"ro,nosuid,nodev,noexec,sync,,mand,dirsync,nosymfollow,,noatime,nodiratime,,,,silent,,,,,,\
     relatime,,iversion,strictatime,lazytime";
 
 /// The flag that a word sets.
@@ -57,7 +62,10 @@ fn flag(word: &[u8]) -> Option<usize> {
 }
 
 /// The words that clear a flag and are not made of the one that sets it.
-const CLEARING: [(&[u8], usize); 3] = [(b"rw", READ_ONLY), (b"async", 1 << 4), (b"loud", SILENT)];
+const CLEARING: [(&[u8], usize); 2] = [(b"rw", READ_ONLY), (b"async", 1 << 4)];
+
+/// The words of an fstab that are for mount(8) alone.
+const FSTAB: &[u8] = b",defaults,auto,noauto,nofail,_netdev,user,nouser,users,owner,group";
 
 /// The flag that a word clears: one that sets it with `no` before, or without it.
 fn cleared(word: &[u8]) -> Option<usize> {
@@ -87,7 +95,12 @@ mod tests {
             ),
             ("rw", false, 0, ""),
             ("noatime,atime,nosuid,nodev", true, 2 | 4, ""),
-            ("norelatime,nolazytime,nobarrier", true, 0, "nobarrier"),
+            (
+                "norelatime,nolazytime,nobarrier,nofail,x-systemd.a=b,_netdev",
+                true,
+                0,
+                "nobarrier",
+            ),
             (",,ro,", true, 1, ""),
         ] {
             let taken = Options::of(options.as_bytes(), writable);

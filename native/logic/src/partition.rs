@@ -57,7 +57,7 @@ impl Partition {
     /// Whether there was a header at `header`; then what its table has of the partition is read.
     fn read_gpt(&mut self, disk: &mut dyn Disk, block: u64, header: u64, number: u32) -> bool {
         let mut bytes = [0; 128];
-        if !disk.read(header, &mut bytes) || !bytes.starts_with(b"EFI PART") {
+        if !disk.read(header, &mut bytes) || !is_header(&bytes, header / block.max(1)) {
             return false;
         }
         if let Some(entry) = entry_at(&bytes, block, number)
@@ -68,6 +68,28 @@ impl Partition {
         }
         true
     }
+}
+
+/// Whether this is a header, and of this block: `Signature`, `MyLBA`, `SizeOfPartitionEntry`, and `HeaderCRC32`, which
+/// counts itself as 0 (`is_gpt_valid` in the kernel's `block/partitions/efi.c`).
+fn is_header(bytes: &[u8], block: u64) -> bool {
+    const CRC_AT: usize = 16;
+    let Some(header) = bytes.get(..number_at(bytes, 12, 4) as usize) else {
+        return false;
+    };
+    let mut crc = u32::MAX;
+    for (at, byte) in header.iter().enumerate() {
+        let is_own = (CRC_AT..CRC_AT + 4).contains(&at);
+        crc ^= if is_own { 0 } else { u32::from(*byte) };
+        for _ in 0..8 {
+            let is_odd = crc & 1 == 1;
+            crc = crc >> 1 ^ if is_odd { 0xedb8_8320 } else { 0 };
+        }
+    }
+    header.starts_with(b"EFI PART")
+        && number_at(header, 24, 8) == block
+        && number_at(header, 84, 4) == 128
+        && number_at(header, CRC_AT, 4) == u64::from(!crc)
 }
 
 /// Where the entry of a partition begins, by the header's `PartitionEntryLBA`, `NumberOfPartitionEntries` and

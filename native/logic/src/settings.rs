@@ -55,7 +55,10 @@ pub struct Settings<'a> {
     pub unknown_on_fail: Option<&'a [u8]>,
 }
 
-/// Bytes of a command line that are read, of the image's or the kernel's; no architecture's kernel takes more.
+/// Where the image's own line lies.
+pub const LINE: &str = "etc/xinitrd/cmdline";
+
+/// Bytes of a command line that are read, of the image's or the kernel's; x86 and arm64 take half as many.
 pub const LINE_LIMIT: usize = 4096;
 
 /// Seconds to wait for the root where `rootwait` does not say.

@@ -28,14 +28,14 @@ pub enum Kind {
     Lvm,
     /// An encrypted volume.
     Luks,
-    /// A member of an md array whose superblock stands before its data.
+    /// A member of an md array.
     Raid,
     /// A journal that ext3 or ext4 keeps elsewhere.
     Journal,
 }
 
 impl Kind {
-    /// The name, as `blkid` has it where that is one.
+    /// The name, as `blkid` has it; ext4 for all of its family.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -85,8 +85,8 @@ struct Probe {
 const PROBES: [Probe; 11] = [
     probe(Kind::Luks, b"LUKS\xba\xbe", 0),
     probe(Kind::Lvm, b"LABELONE", 512),
-    probe(Kind::Raid, b"\xfc\x4e\x2b\xa9", 4096),
-    probe(Kind::Raid, b"\xfc\x4e\x2b\xa9", 0),
+    probe(Kind::Raid, RAID, 4096),
+    probe(Kind::Raid, RAID, 0),
     probe(Kind::Swap, b"SWAPSPAC", 4086).identified(1036, 1052, 16),
     probe(Kind::Swap, b"SWAPSPAC", 65526).identified(1036, 1052, 16),
     probe(Kind::Ext, b"\x53\xef", 1080).identified(1128, 1144, 16),
@@ -111,15 +111,23 @@ const fn probe(kind: Kind, magic: &[u8], magic_at: u32) -> Probe {
     }
 }
 
+/// `MD_SB_MAGIC`, little-endian.
+const RAID: &[u8; 4] = b"\xfc\x4e\x2b\xa9";
+
 /// `s_feature_incompat` of ext4, and its `JOURNAL_DEV`.
 const EXT_INCOMPAT: u64 = 1024 + 96;
 const EXT_JOURNAL_DEVICE: u8 = 8;
 
 impl Superblock {
-    /// What lies on a device.
+    /// What lies on a device of `size` bytes.
     #[must_use]
-    pub fn read(disk: &mut dyn Disk) -> Superblock {
+    pub fn read(disk: &mut dyn Disk, size: u64) -> Superblock {
         let mut superblock = Superblock::default();
+        // What lies at the beginning is then the array's, and another member may have newer.
+        if ends_as_raid(disk, size) {
+            superblock.kind = Some(Kind::Raid);
+            return superblock;
+        }
         let Some(probe) = PROBES.iter().find(|probe| probe.is_of(disk)) else {
             return superblock;
         };
@@ -184,6 +192,19 @@ impl Superblock {
     fn is_file_system(&self) -> bool {
         self.kind.is_some_and(Kind::is_file_system)
     }
+}
+
+/// Whether an array's superblock stands at the end: of version 0.90 in the last whole 64 KiB, of version 1.0 at
+/// least 8 KiB before the end.
+fn ends_as_raid(disk: &mut dyn Disk, size: u64) -> bool {
+    const RESERVED: u64 = 64 << 10;
+    let old = (size & !(RESERVED - 1)).checked_sub(RESERVED);
+    let new = size.checked_sub(8 << 10).map(|at| at & !0xfff);
+    let mut magic = [0; 4];
+    [old, new]
+        .into_iter()
+        .flatten()
+        .any(|at| disk.read(at, &mut magic) && &magic == RAID)
 }
 
 /// Whether what looks like ext4 is the journal of another.

@@ -59,15 +59,3 @@ pub unsafe extern "C" fn bcmp(one: *const u8, other: *const u8, count: usize) ->
     // SAFETY: the caller's.
     unsafe { memcmp(one, other, count) }
 }
-
-/// # Safety
-/// As in C: there is a NUL.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn strlen(text: *const u8) -> usize {
-    let mut length = 0;
-    // SAFETY: up to the NUL, by the caller's word.
-    while unsafe { text.add(length).read_volatile() } != 0 {
-        length += 1;
-    }
-    length
-}

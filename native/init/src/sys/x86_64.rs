@@ -74,7 +74,10 @@ pub unsafe fn call(number: usize, [a, b, c, d, e]: [usize; 5]) -> isize {
     result
 }
 
-/// What [`number::MMAP`] takes: its arguments in registers, of which the sixth is 0.
+/// Its sixth argument is 0.
+///
+/// # Safety
+/// As the call has it.
 pub unsafe fn mmap(arguments: [usize; 5]) -> isize {
     // SAFETY: the caller's.
     unsafe { call(number::MMAP, arguments) }

@@ -1,9 +1,8 @@
 //! The two texts that xinitrd's own init goes by: its list of modules, and its words for the command line.
 
-use xinitrd_native_logic::modules::{Module, modules};
+use xinitrd_native_logic::modules::{Module, PARAMETERS_LIMIT, PATH_LIMIT, modules};
 use xinitrd_native_logic::root::{Root, RootFault};
-use xinitrd_native_logic::settings::Settings;
-use xinitrd_native_logic::text::LIMIT;
+use xinitrd_native_logic::settings::{LINE_LIMIT, Settings};
 
 use super::path;
 use crate::image_path::Shown;
@@ -35,14 +34,8 @@ pub const INIT_ROOT_UNKNOWN: Rule = Rule {
            command line.",
 };
 
-/// Bytes of a module's parameters that it has room for, beside the NUL at their end.
-const PARAMETERS_LIMIT: usize = LIMIT - 1;
-/// The same of its path, beside the slash that is put before it.
-const PATH_LIMIT: usize = LIMIT - 2;
 /// Bytes that are told of a name.
 const LONGEST: usize = 80;
-/// Bytes of its words that it reads (`LINE_LIMIT` of `native/init`).
-const WORDS_LIMIT: usize = 4096;
 
 /// What is wrong with them, where the init is that program.
 pub(super) fn check(case: &Case<'_>, findings: &mut Vec<Finding>) {
@@ -86,14 +79,14 @@ fn cut(module: &Module<'_>) -> Option<Finding> {
 fn words_cut(words: &[u8]) -> Option<Finding> {
     let finding = || {
         let found = format!("words of {} bytes", words.len());
-        let expected = format!("at most {WORDS_LIMIT}");
+        let expected = format!("at most {LINE_LIMIT}");
         Finding::new(&INIT_TEXT_CUT, found, expected).weighing(Severity::Warning)
     };
-    (words.len() > WORDS_LIMIT).then(finding)
+    (words.len() > LINE_LIMIT).then(finding)
 }
 
 fn unknown_root(words: &[u8]) -> Option<Finding> {
-    let read = words.get(..WORDS_LIMIT).unwrap_or(words);
+    let read = words.get(..LINE_LIMIT).unwrap_or(words);
     let settings = Settings::of(read, b"");
     let why = match Root::read(settings.root, settings.nfsroot).err()? {
         // The kernel's command line is to say it.
