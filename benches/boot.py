@@ -20,7 +20,7 @@ def times(name, path):
         console = file.read()
     start = stamp(console, "Run /init as init process")
     end = stamp(console, "XINITRD-BENCH-REACHED")
-    modules = re.search(r"^xinitrd: modules took ([0-9]+) ms", console, re.M)
+    modules = re.search(r"xinitrd: modules took ([0-9]+) ms", console, re.M)
     print(name, start, end - start, modules.group(1) if modules else "-")
 
 
