@@ -223,7 +223,8 @@ pub fn read_back(boot: &Boot) {
     let root = boot.root_device.as_deref().unwrap_or_default();
     assert_eq!(settings.root, root.as_bytes());
     assert_eq!(settings.likely, boot.rootfs.as_bytes());
-    let words = boot.root_options.as_deref().unwrap_or_default().split(',');
+    let options = boot.root_options.as_deref().unwrap_or_default();
+    let words = options.split(',').map(str::trim);
     let is_mode = |word: &&str| matches!(*word, "ro" | "rw");
     let mode = words.clone().rfind(is_mode);
     assert_eq!(settings.writable, mode == Some("rw"));
