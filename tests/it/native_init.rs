@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 use xinitrd::image_path::ImagePath;
@@ -231,6 +231,13 @@ fn a_manifest_that_serves_the_root_is_named_where_there_is_one_for_the_kernel() 
             1,
             &["no manifest that comes with xinitrd does more for kernel 2.6.9\n"],
         ),
+        // No manifest has a root on a network, those with nash neither.
+        (
+            "",
+            &["--root-device", "/dev/nfs"],
+            1,
+            &["--root-device\n", "is on no disk of the guest"],
+        ),
     ]);
 }
 
@@ -379,4 +386,20 @@ fn places_of_this_machine() -> Vec<String> {
         ".rs",
     ];
     known.into_iter().map(str::to_owned).chain(home).collect()
+}
+
+/// The program for what this host is.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_program_that_somebody_starts_by_hand_does_nothing_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut program = Command::new(prebuilt("x86_64"));
+    let output = program.current_dir(&directory).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        said,
+        "xinitrd: this is for a kernel to start, as process 1\n"
+    );
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(directory.path().read_dir().unwrap().count(), 0);
 }

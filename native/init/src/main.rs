@@ -34,7 +34,8 @@ use sys::{File, Open, Power, Start};
 /// The way from the kernel to the root's init.
 fn main(start: &Start) -> ! {
     if sys::process() != 1 || !views::is_in_rootfs() {
-        say(&[b"this is for a kernel to start, as process 1"]);
+        // Not by way of the kernel, for that is somebody's.
+        sys::write(b"xinitrd: this is for a kernel to start, as process 1\n");
         sys::exit(2);
     }
     let own_nodes = views::mount();
