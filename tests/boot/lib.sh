@@ -166,20 +166,21 @@ disk_ext4() {
     mke2fs -q -t ext4 -L "$label" -U "$uuid" -d "$root_files" "$disks/ext4.disk"
 }
 
-# partitioned NAME: a disk whose table is standard input and whose first partition, at 1 MiB, is
-# the ext4 file system.
+# partitioned NAME [BYTES]: a disk whose table is standard input and whose first partition, at 1 MiB, is
+# the ext4 file system; of 40 MiB, where no size is given.
 partitioned() {
     [ -e "$disks/ext4.disk" ] || disk_ext4
-    truncate -s 40M "$disks/$1.disk"
+    truncate -s "${2:-40M}" "$disks/$1.disk"
     sfdisk --quiet "$disks/$1.disk"
     dd if="$disks/ext4.disk" of="$disks/$1.disk" bs=1M seek=1 conv=notrunc,sparse status=none
 }
 
+gpt_table() {
+    printf 'label: gpt\nstart=2048, size=65536, uuid=%s, name=guestroot\n' "$partuuid"
+}
+
 disk_gpt() {
-    partitioned gpt <<TABLE
-label: gpt
-start=2048, size=65536, uuid=$partuuid, name=guestroot
-TABLE
+    gpt_table | partitioned gpt
 }
 
 disk_mbr() {
@@ -190,10 +191,9 @@ start=2048, size=65536, type=83
 TABLE
 }
 
-# disk_backup: the GPT of which but the copy at the disk's end is left.
+# disk_backup: the GPT of which but the copy at the disk's end is left, in the last of an odd number of sectors.
 disk_backup() {
-    [ -e "$disks/gpt.disk" ] || disk_gpt
-    cp --sparse=always "$disks/gpt.disk" "$disks/backup.disk"
+    gpt_table | partitioned backup $(((40 << 20) + 512))
     dd if=/dev/zero of="$disks/backup.disk" bs=512 seek=1 count=1 conv=notrunc status=none
 }
 

@@ -240,12 +240,16 @@ fn partition_tables_are_read_as_sfdisk_reads_them() {
 }
 
 #[test]
-fn the_copy_of_a_gpt_serves_where_the_first_header_is_gone() {
+fn the_copy_of_a_gpt_serves_where_the_first_header_is_no_good() {
+    const HEADER: u64 = 512;
     let directory = tempfile::tempdir().unwrap();
-    let disk = blank(directory.path(), 16);
-    SFDISK.run(&["--quiet", &disk], b"label: gpt\nsize=1M, name=root\n");
-    let want = by_sfdisk(&disk);
-    let file = File::options().write(true).open(&disk).unwrap();
-    file.write_all_at(&[0; 512], 512).unwrap();
-    assert_eq!(by_table(&disk, 1), want);
+    // Gone; another magic; and a table elsewhere, which the checksum alone tells.
+    for (at, spoilt) in [(0, &[0; 512][..]), (0, b"EFI part"), (72, b"\x09")] {
+        let disk = blank(directory.path(), 16);
+        SFDISK.run(&["--quiet", &disk], b"label: gpt\nsize=1M, name=root\n");
+        let want = by_sfdisk(&disk);
+        let file = File::options().write(true).open(&disk).unwrap();
+        file.write_all_at(spoilt, HEADER + at).unwrap();
+        assert_eq!(by_table(&disk, 1), want, "{at}");
+    }
 }

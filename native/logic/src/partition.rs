@@ -77,6 +77,7 @@ fn is_header(bytes: &[u8], block: u64) -> bool {
     let Some(header) = bytes.get(..number_at(bytes, 12, 4) as usize) else {
         return false;
     };
+    // Bit by bit: a library's tables would be a large part of the program.
     let mut crc = u32::MAX;
     for (at, byte) in header.iter().enumerate() {
         let is_own = (CRC_AT..CRC_AT + 4).contains(&at);

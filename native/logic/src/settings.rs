@@ -213,6 +213,12 @@ mod tests {
     }
 
     #[test]
+    fn what_is_somebody_elses_changes_nothing() {
+        let others = "resume=/dev/vda2 resume_offset=7 console=hvc0 systemd.unit=x BOOT_IMAGE=/vmlinuz ROOT=/dev/a";
+        assert_eq!(of(others), of(""));
+    }
+
+    #[test]
     fn of_ro_and_rw_the_last_counts() {
         assert!(!of("rw ro").writable);
         assert!(of("ro rw").writable);

@@ -17,7 +17,7 @@ pub const INIT_TEXT_CUT: Rule = Rule {
     severity: Severity::Error,
     meaning: "A text that xinitrd's own init reads holds more than that has room for.",
     reason: "It takes 1022 bytes of a module's path, 1023 of its parameters, and 4096 of the words in \
-             etc/xinitrd/cmdline. A module of which that is not all it does not load (ENOENT, E2BIG). Of the words the \
+             etc/xinitrd/cmdline. A module of which that is not all it does not load (E2BIG). Of the words the \
              last are lost, which is a warning.",
     cure: "Shorten what is named.",
 };
