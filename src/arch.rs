@@ -37,6 +37,31 @@ pub const ELFDATA2LSB: u8 = 1;
 /// `EI_DATA` of big-endian objects.
 pub const ELFDATA2MSB: u8 = 2;
 
+/// What a package is for, in the words of its distribution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PackageArch {
+    /// One architecture.
+    One(Arch),
+    /// Every one: it has no programs.
+    Any,
+    /// One that is none of ours.
+    Other(String),
+}
+
+impl PackageArch {
+    /// What `name` means to Debian (`dpkg-architecture(1)`), Red Hat (`rpm --showrc`), Arch or Alpine.
+    #[must_use]
+    pub fn of(name: &str) -> PackageArch {
+        PackageArch::One(match name {
+            "amd64" | "x86_64" | "x86_64_v2" | "x86_64_v3" | "ia32e" | "amd64_v2" => Arch::X86_64,
+            "i386" | "i486" | "i586" | "i686" | "athlon" | "x86" | "pentium4" => Arch::I386,
+            "arm64" | "aarch64" => Arch::Aarch64,
+            "all" | "noarch" | "any" => return PackageArch::Any,
+            other => return PackageArch::Other(other.to_owned()),
+        })
+    }
+}
+
 const EM_386: u16 = 3;
 const EM_ARM: u16 = 40;
 const EM_X86_64: u16 = 62;

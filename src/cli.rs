@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand, value_parser};
 
 use crate::arch::Arch;
 use crate::archive::Limits;
@@ -266,15 +266,70 @@ pub struct CatArgs {
     pub limits: LimitArgs,
 }
 
+/// What a foreign system lies in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Layer {
+    /// A directory.
+    Directory(PathBuf),
+    /// A package.
+    Package(PathBuf),
+}
+
+/// Directories and packages, in the order in which they were typed: the later on top.
+#[derive(Debug)]
+pub struct LayerArgs(pub Vec<Layer>);
+
+impl Args for LayerArgs {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let layer = |name, value| {
+            let arg = Arg::new(name).long(name).value_name(value);
+            arg.action(ArgAction::Append)
+                .value_parser(value_parser!(PathBuf))
+        };
+        let root = "The foreign system's root: every look-up and every link stays inside it; several lie on each \
+            other, the later on top [default: / where there is no --package]";
+        let package = "A package that is looked into as if it had been unpacked onto the roots and packages before \
+            it: .deb, .rpm, .pkg.tar.zst, .apk, .tar.gz";
+        command
+            .arg(layer("root", "DIR").help(root))
+            .arg(layer("package", "FILE").help(package))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for LayerArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let of = |name, layer: fn(PathBuf) -> Layer| {
+            let paths = matches.get_many::<PathBuf>(name).unwrap_or_default();
+            let places = matches.indices_of(name).unwrap_or_default();
+            places.zip(paths.map(move |path| layer(path.clone())))
+        };
+        let roots = of("root", Layer::Directory);
+        let mut layers: Vec<_> = roots.chain(of("package", Layer::Package)).collect();
+        layers.sort_by_key(|(place, _)| *place);
+        Ok(LayerArgs(
+            layers.into_iter().map(|(_, layer)| layer).collect(),
+        ))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
 /// Where the kernel's modules are.
 #[derive(Debug, Args)]
 pub struct KernelArgs {
     /// The directory under lib/modules or usr/lib/modules; may be left out where there is just one
     #[arg(long, value_name = "KVER")]
     pub kernel: Option<String>,
-    /// The foreign system's root: every look-up and every link stays inside it
-    #[arg(long, value_name = "DIR", default_value = "/")]
-    pub root: PathBuf,
+    /// The foreign system.
+    #[command(flatten)]
+    pub layers: LayerArgs,
     /// Options and aliases of modules: a file, or a directory of them [default: the root's own]
     #[arg(long, value_name = "FILE")]
     pub modprobe_conf: Vec<PathBuf>,

@@ -12,6 +12,7 @@ use crate::image_path::BadPath;
 use crate::inspect::finding::Finding;
 use crate::kernel_version::NotAVersion;
 use crate::manifest::{NoneServes, SHIPPED};
+use crate::package::PackageError;
 use crate::problem::{Explain, Fault, Problem, as_advice, did_you_mean, medium_advice};
 use crate::report::{ProblemReport, RefusalReport};
 use crate::root::LookupError;
@@ -61,6 +62,8 @@ pub enum Obstacle {
         /// What the system says.
         source: io::Error,
     },
+    /// A package cannot be read, or is bad.
+    Package(PackageError),
     /// There is no kernel in the root.
     NoKernel,
     /// No kernel of the root has that name.
@@ -260,6 +263,7 @@ impl Explain for Obstacle {
             Obstacle::Input(fault) => fault.is_judgement(),
             Obstacle::GuestRoot(_) => false,
             Obstacle::Place(fault) => fault.is_judgement(),
+            Obstacle::Package(error) => error.is_judgement(),
             Obstacle::NotUtf8
             | Obstacle::InImage(_)
             | Obstacle::Judged(_)
@@ -279,6 +283,7 @@ impl Explain for Obstacle {
             Obstacle::CommandLine(words) => words.clone(),
             Obstacle::Judged(finding) => format!("{} ({})", finding.found, finding.rule.name),
             Obstacle::Place(fault) => fault.found(),
+            Obstacle::Package(error) => error.to_string(),
             Obstacle::BadPath(bad) => bad.to_string(),
             Obstacle::UnknownType(mode) => format!("mode {mode:o}, which is of no type"),
             Obstacle::NothingMatches => "no entry matches".to_owned(),
@@ -318,6 +323,7 @@ impl Explain for Obstacle {
             Obstacle::Input(fault) | Obstacle::GuestRoot(fault) => fault.expected(),
             Obstacle::Judged(finding) => finding.expected.clone(),
             Obstacle::Place(fault) => fault.expected(),
+            Obstacle::Package(error) => error.expected().to_owned(),
             Obstacle::BadPath(_) => "a path inside the image".to_owned(),
             Obstacle::UnknownType(_) => {
                 "a file, directory, link, device, pipe or socket".to_owned()
@@ -369,6 +375,8 @@ impl Explain for Obstacle {
             Obstacle::Input(fault) | Obstacle::GuestRoot(fault) => fault.advice(),
             Obstacle::Judged(finding) => as_advice(finding.cure),
             Obstacle::Place(fault) => fault.advice(),
+            Obstacle::Package(PackageError::Io(source)) => medium_advice(source).to_owned(),
+            Obstacle::Package(error) => error.advice().to_owned(),
             Obstacle::BadPath(_) | Obstacle::UnknownType(_) => {
                 "judge the image with xinitrd inspect before it is used".to_owned()
             }

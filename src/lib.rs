@@ -35,6 +35,7 @@ pub mod majority;
 pub mod manifest;
 pub mod measured;
 pub mod nearest;
+pub mod package;
 pub mod parallel;
 pub mod plan;
 pub mod problem;

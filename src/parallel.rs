@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::mpsc::{TrySendError, sync_channel};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::{Builder, Scope};
 
@@ -113,6 +114,34 @@ fn has_room<T, F>(order: &Mutex<Order<T, F>>, moved: &Condvar) -> bool {
     let is_full = |order: &mut Order<T, F>| order.goes_on && order.waiting.len() >= WAITING;
     let order = moved.wait_while(lock(order), is_full);
     order.unwrap_or_else(PoisonError::into_inner).goes_on
+}
+
+/// Has `body` hand inputs on as it comes by them, and applies `work` to each: on other threads, `threads` less
+/// one at most, or where these are busy, or there are none, on the caller's.
+pub fn feed<I: Send, T>(
+    threads: NonZeroUsize,
+    work: impl Fn(I) + Sync,
+    body: impl FnOnce(&mut dyn FnMut(I)) -> T,
+) -> T {
+    let (send, receive) = sync_channel(1);
+    let receive = Mutex::new(receive);
+    let next = || lock(&receive).recv().ok();
+    let serve = || {
+        while let Some(input) = next() {
+            work(input);
+        }
+    };
+    std::thread::scope(|scope| {
+        let helpers = start(scope, threads.get() - 1, serve);
+        let made = body(&mut |input| match (helpers, send.try_send(input)) {
+            (1.., Ok(())) => {}
+            (_, Ok(())) => next().into_iter().for_each(&work),
+            (_, Err(TrySendError::Full(input) | TrySendError::Disconnected(input))) => work(input),
+        });
+        // Those that serve go on until nothing can come any more.
+        drop(send);
+        made
+    })
 }
 
 fn next<T>(queue: &Mutex<impl Iterator<Item = T>>) -> Option<T> {

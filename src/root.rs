@@ -5,13 +5,17 @@
 //! (`path_resolution(7)`): absolute targets start again at the root, `..` stops there. So nothing
 //! outside is ever read, whatever a link says.
 
+pub mod layers;
 mod resolution;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
 
 use crate::image_path::{BadPath, ImagePath};
+use crate::parallel;
 use resolution::Resolution;
 
 /// What lies at a path.
@@ -34,6 +38,12 @@ pub type Names = Vec<(Vec<u8>, FileKind)>;
 pub trait OpenFile {
     /// Its size in bytes.
     fn size(&self) -> u64;
+
+    /// What was made of it when it passed by, by whoever knew what would be asked of it; then only this is at
+    /// hand, and reading may take long.
+    fn extract(&self) -> Option<&[u8]> {
+        None
+    }
 
     /// Fills `buf` from `offset` on.
     ///
@@ -65,6 +75,9 @@ impl OpenFile for &[u8] {
     }
 }
 
+/// Whoever is shown files by [`Files::visit`].
+pub type Visit<'v> = dyn Fn(usize, io::Result<&dyn OpenFile>) + Sync + 'v;
+
 /// A store of files that is asked one path at a time and follows no link.
 ///
 /// Paths given to it have no link in any component but, for [`Files::kind`], the last.
@@ -80,6 +93,17 @@ pub trait Files: Sync {
     /// # Errors
     /// Those of the medium.
     fn open(&self, path: &ImagePath) -> io::Result<Box<dyn OpenFile + '_>>;
+
+    /// Opens all of `paths`, and shows `visit` each with its place among them: on `threads` threads at most, in
+    /// any order. A store that has to look for its files looks for all of them at once. It may show a file of
+    /// which only an extract is at hand, and then, where more was read, the whole: what is shown last counts.
+    fn visit(&self, paths: &[ImagePath], threads: NonZeroUsize, visit: &Visit<'_>) {
+        let jobs = paths.iter().enumerate().collect();
+        parallel::map(jobs, threads, |(index, path)| match self.open(path) {
+            Ok(file) => visit(index, Ok(file.as_ref())),
+            Err(error) => visit(index, Err(error)),
+        });
+    }
 
     /// The names in a directory, in any order.
     ///
@@ -526,6 +550,28 @@ impl Walk<'_> {
         }
         Ok(())
     }
+}
+
+/// What `read` makes of each of `paths`, which it is shown on `threads` threads at most; in their order.
+pub fn read_each<T: Send>(
+    files: &dyn Files,
+    paths: &[ImagePath],
+    threads: NonZeroUsize,
+    read: impl Fn(&dyn OpenFile) -> T + Sync,
+) -> Vec<io::Result<T>> {
+    let made: Vec<Mutex<Option<io::Result<T>>>> = paths.iter().map(|_| Mutex::default()).collect();
+    files.visit(paths, threads, &|index, file| {
+        let result = file.map(&read);
+        if let Some(place) = made.get(index) {
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        }
+    });
+    let taken = made
+        .into_iter()
+        .map(|place| place.into_inner().unwrap_or_else(PoisonError::into_inner));
+    taken
+        .map(|result| result.unwrap_or_else(|| Err(io::ErrorKind::NotFound.into())))
+        .collect()
 }
 
 /// Reads an open file whole.

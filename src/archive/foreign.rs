@@ -38,7 +38,7 @@ pub enum Foreign {
 }
 
 /// How many bytes tell what they are: up to the magic number of an ext file system.
-pub(super) const TELLING: usize = 1082;
+pub(crate) const TELLING: usize = 1082;
 
 /// Where a magic stands, and whose it is; the first that fits counts.
 const SIGNS: [(usize, &[u8], Foreign); 16] = [
@@ -63,7 +63,7 @@ const SIGNS: [(usize, &[u8], Foreign); 16] = [
 impl Foreign {
     /// What `bytes` are, which stand behind `zeros` zeros at the beginning of a file or member; `None`
     /// where they are like nothing that is known.
-    pub(super) fn of(bytes: &[u8], zeros: u64) -> Option<Foreign> {
+    pub(crate) fn of(bytes: &[u8], zeros: u64) -> Option<Foreign> {
         let stands = |at: usize, magic: &[u8]| {
             let at = usize::try_from(zeros)
                 .ok()

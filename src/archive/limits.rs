@@ -77,7 +77,7 @@ impl LimitMet {
 
 impl Limits {
     /// Holds `unpacked` bytes made of `packed` against the bounds.
-    pub(super) fn hold_size(&self, packed: u64, unpacked: u64) -> Result<(), LimitMet> {
+    pub(crate) fn hold_size(&self, packed: u64, unpacked: u64) -> Result<(), LimitMet> {
         if unpacked > self.size {
             return Err(LimitMet::Size(self.size));
         }
@@ -88,7 +88,7 @@ impl Limits {
     }
 
     /// Holds a number of entries against the bound.
-    pub(super) fn hold_entries(&self, entries: u64) -> Result<(), LimitMet> {
+    pub(crate) fn hold_entries(&self, entries: u64) -> Result<(), LimitMet> {
         match entries > self.entries {
             true => Err(LimitMet::Entries(self.entries)),
             false => Ok(()),

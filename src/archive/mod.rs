@@ -24,6 +24,7 @@ use crate::compress::decode::{DecodeError, Member};
 
 pub use flaw::{Flaw, FlawKind};
 pub use foreign::Foreign;
+pub(crate) use foreign::TELLING;
 pub use header::{FileType, Header};
 pub use limits::{LimitMet, Limits};
 pub use reader::Archive;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::Assembler;
 use crate::image_path::ImagePath;
+use crate::kmod::module_file::ModuleFile;
 use crate::kmod::order::LoadOrder;
 use crate::kmod::tree::{ModuleId, ModuleTree};
 use crate::plan::Purpose;
@@ -46,7 +47,7 @@ impl Assembler<'_> {
     ) -> Vec<u8> {
         let skip = top.as_bytes().len() + 1;
         let path = |id: ModuleId| {
-            let packed = tree.ask(id, |file| file.packed.is_some()) == Some(true);
+            let packed = tree.ask(id, ModuleFile::is_packed) == Some(true);
             let path = self.image_path(tree, id, top, packed);
             path.as_bytes().get(skip..).unwrap_or_default().to_vec()
         };

@@ -7,7 +7,6 @@ use super::{Assembler, PlacedModule};
 use crate::arch::Arch;
 use crate::image_path::ImagePath;
 use crate::init::ModuleLoad;
-use crate::kmod::module_file::ModuleFile;
 use crate::kmod::name::unpacked_file_name;
 use crate::kmod::tree::{ModuleId, ModuleTree};
 use crate::manifest::ModuleLayout;
@@ -42,7 +41,7 @@ impl Assembler<'_> {
             return modules;
         };
         let wanted: Vec<ModuleId> = order.load.iter().chain(&order.include).copied().collect();
-        tree.load(&wanted);
+        tree.load_whole(&wanted);
         let sound = self.readable(tree, &wanted);
         modules.arch = self.judge_kinds(tree, &sound);
         if let Some(release) = self.judge_vermagics(tree, &sound) {
@@ -77,19 +76,18 @@ impl Assembler<'_> {
         loaded: bool,
         modules: &mut Modules,
     ) {
-        let Some(file) = tree.take_file(id) else {
+        let file = tree.take_file(id);
+        let Some((modinfo, content)) = file.and_then(|file| Some((file.modinfo, file.content?)))
+        else {
             // It was read and judged; should it be gone now, the image must not go without it.
             let place = tree.shown(tree.path(id));
             return self.problem(place, Fault::Lookup(LookupError::Missing));
         };
-        let path = self.image_path(tree, id, top, file.packed.is_some());
-        let vermagic = file.modinfo.text("vermagic").unwrap_or_default();
-        let bytes = match file {
-            ModuleFile {
-                packed: Some(packed),
-                ..
-            } if self.request.keep_compressed => packed,
-            ModuleFile { bytes, .. } => bytes,
+        let path = self.image_path(tree, id, top, content.packed.is_some());
+        let vermagic = modinfo.text("vermagic").unwrap_or_default();
+        let bytes = match content.packed {
+            Some(packed) if self.request.keep_compressed => packed,
+            _ => content.bytes,
         };
         let options = self.request.config.options_of(tree.name(id));
         let origin = tree.shown(tree.path(id));

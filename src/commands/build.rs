@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::guest::{Guest, Kernel, open_root};
+use super::guest::{Guest, Kernel};
+use super::layers::open_root;
 use super::obstacles::Obstacles;
 use super::writing::{Writing, cannot_write, is_stdout, mtime, write};
 use super::{json, manifests, output_error, shown, threads, write_out};

@@ -1,13 +1,11 @@
 //! What every judgement begins with: the guest's root, which of its kernels, what it tells modprobe.
 
-use std::path::Path;
-
+use super::layers::open_layers;
 use super::modprobe_conf::texts;
 use super::obstacles::Obstacles;
-use super::shown;
+use super::threads;
 use crate::cli::KernelArgs;
 use crate::error::Obstacle;
-use crate::host::directory::DirectoryFiles;
 use crate::image_path::{ImagePath, Shown};
 use crate::kmod::MODULE_PLACES;
 use crate::kmod::config::ModprobeConfig;
@@ -37,7 +35,7 @@ pub(super) struct Kernel {
 impl Guest {
     /// The guest that `args` mean.
     pub(super) fn open(args: &KernelArgs, obstacles: &mut Obstacles) -> Guest {
-        let root = obstacles.keep(open_root("--root", "the guest's root", &args.root));
+        let root = open_layers(&args.layers, threads(args), obstacles);
         let kernel = root.as_ref().and_then(|root| {
             let kernel = choose_kernel(args.kernel.as_deref(), root);
             obstacles.keep(kernel)
@@ -52,21 +50,6 @@ impl Guest {
             root,
             kernel,
             config,
-        }
-    }
-}
-
-/// The host's directory that `option` names as a root.
-pub(super) fn open_root(
-    option: &str,
-    holds: &'static str,
-    directory: &Path,
-) -> Result<Root, Problem<Obstacle>> {
-    match DirectoryFiles::new(directory) {
-        Ok(files) => Ok(Root::new(Box::new(files))),
-        Err(source) => {
-            let place = format!("{option} {}", shown(directory));
-            Err(Problem::new(place, Obstacle::Directory { holds, source }))
         }
     }
 }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::explain;
-use super::guest::{choose_kernel, open_root};
+use super::guest::choose_kernel;
 use super::image::{Flaws, broken_off, name, once};
+use super::layers::open_root;
 use super::obstacles::Obstacles;
 use super::{json_line, output_error, print, processors};
 use crate::cli::InspectArgs;

@@ -9,6 +9,7 @@ pub mod extract;
 mod guest;
 mod image;
 pub mod inspect;
+mod layers;
 pub mod list;
 pub mod manifests;
 mod modprobe_conf;

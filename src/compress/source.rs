@@ -72,6 +72,11 @@ impl<R: Read> Source<R> {
         Ok(array)
     }
 
+    /// The reader itself, for what only it knows.
+    pub fn reader_mut(&mut self) -> &mut R {
+        &mut self.reader
+    }
+
     /// All that has been read and not been taken: what [`Source::peek`] showed, and more.
     #[must_use]
     pub fn ahead(&self) -> &[u8] {

@@ -4,4 +4,5 @@ pub mod destination;
 pub mod directory;
 pub mod image;
 pub mod output;
+pub mod package;
 pub mod text;

@@ -8,6 +8,7 @@ pub mod aliases;
 pub mod builtin;
 pub mod config;
 pub mod dep_file;
+pub mod likely;
 pub mod line_index;
 pub(crate) mod lines;
 pub mod modinfo;

@@ -1,5 +1,7 @@
 //! A module's file: read, unpacked where it is compressed, and what it says of itself.
 
+use std::borrow::Cow;
+use std::io;
 use std::num::NonZeroUsize;
 
 use super::modinfo::Modinfo;
@@ -7,22 +9,28 @@ use crate::arch::ElfKind;
 use crate::compress::{UnpackError, detect, unpack};
 use crate::elf::module::{ModuleError, ModuleFacts};
 use crate::image_path::{BadPath, ImagePath};
-use crate::parallel;
-use crate::root::{Files, LookupError, OpenFile, Root, read_whole};
+use crate::root::{LookupError, OpenFile, Root, read_each, read_whole};
 
-/// A module, read whole.
+/// A module, as far as it was read.
 #[derive(Debug)]
 pub struct ModuleFile {
-    /// The file as it lies in the root, where that is compressed.
-    pub packed: Option<Vec<u8>>,
-    /// The module itself.
-    pub bytes: Vec<u8>,
+    /// All of it, where it was read whole.
+    pub content: Option<Content>,
     /// Class, data order and machine.
     pub kind: ElfKind,
     /// What it says of itself.
     pub modinfo: Modinfo,
     /// Whether it carries the versions of the symbols it uses.
     pub versioned: bool,
+}
+
+/// A module whole.
+#[derive(Debug)]
+pub struct Content {
+    /// The file as it lies in the root, where that is compressed.
+    pub packed: Option<Vec<u8>>,
+    /// The module itself.
+    pub bytes: Vec<u8>,
 }
 
 /// Why a module's file cannot be used.
@@ -47,15 +55,29 @@ const NAME_LIMIT: usize = 1024;
 /// The largest module that is unpacked, in bytes: several are at a time. Real ones stay under 64 MiB.
 const UNPACKED_LIMIT: usize = 128 << 20;
 
-/// Reads the files at `paths` whole, `threads` at a time, in their order.
+/// How much of a module's file is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// What it says of itself; the whole where that is at hand at once.
+    Facts,
+    /// All of it.
+    Whole,
+}
+
+/// Reads the files at `paths`, `threads` at a time, in their order.
 pub fn load(
     root: &Root,
     paths: &[Result<ImagePath, BadPath>],
+    depth: Depth,
     threads: NonZeroUsize,
 ) -> Vec<Result<ModuleFile, ModuleFault>> {
-    let files = root.files();
-    let jobs = resolved(root, paths);
-    parallel::map(jobs, threads, |path| load_one(files, &path?))
+    read(root, paths, threads, |file| match depth {
+        Depth::Facts => match file.extract() {
+            Some(extract) => extracted(extract),
+            None => load_one(file),
+        },
+        Depth::Whole => load_one(file),
+    })
 }
 
 /// Reads the `.modinfo` of the files at `paths`, and no more of them than that takes.
@@ -64,53 +86,114 @@ pub fn scan(
     paths: &[Result<ImagePath, BadPath>],
     threads: NonZeroUsize,
 ) -> Vec<Result<Modinfo, ModuleFault>> {
-    let files = root.files();
-    let jobs = resolved(root, paths);
-    parallel::map(jobs, threads, |path| scan_one(files, &path?))
+    read(root, paths, threads, |file| {
+        facts_of(file).map(|file| file.modinfo)
+    })
 }
 
-/// Where the files really lie: links are followed here, on one thread, and nowhere else.
-fn resolved(
+/// What will be asked of the module `bytes` before the whole of it is; nothing where it cannot be used, which is
+/// told when it is asked for. A store whose files take long to be had keeps this of each that passes by, and
+/// gives it as [`OpenFile::extract`].
+#[must_use]
+pub fn extract(bytes: &[u8]) -> Option<Vec<u8>> {
+    let unpacked = match detect(bytes) {
+        Some(_) => Cow::Owned(unpack(bytes, UNPACKED_LIMIT).ok()?),
+        None => Cow::Borrowed(bytes),
+    };
+    let facts = ModuleFacts::read(&&*unpacked).ok()?;
+    let ElfKind {
+        class,
+        data,
+        machine,
+    } = facts.kind;
+    let [low, high] = machine.to_le_bytes();
+    let mut extract = vec![class, data, low, high, u8::from(facts.versioned)];
+    extract.extend_from_slice(&facts.modinfo);
+    Some(extract)
+}
+
+/// The module that [`extract`] made `bytes` of.
+fn extracted(bytes: &[u8]) -> Result<ModuleFile, ModuleFault> {
+    let Some((&[class, data, low, high, versioned], modinfo)) = bytes.split_first_chunk() else {
+        return Err(LookupError::Io(io::ErrorKind::InvalidData.into()).into());
+    };
+    let machine = u16::from_le_bytes([low, high]);
+    Ok(ModuleFile {
+        kind: ElfKind {
+            class,
+            data,
+            machine,
+        },
+        modinfo: bounded(Modinfo::new(modinfo.to_vec()))?,
+        versioned: versioned != 0,
+        content: None,
+    })
+}
+
+/// What `read` makes of the files: links are followed here, on one thread, and nowhere else.
+fn read<T: Send>(
     root: &Root,
     paths: &[Result<ImagePath, BadPath>],
-) -> Vec<Result<ImagePath, LookupError>> {
-    paths
-        .iter()
-        .map(|path| root.regular_file(path.as_ref().map_err(|bad| *bad)?))
-        .collect()
+    threads: NonZeroUsize,
+    read: impl Fn(&dyn OpenFile) -> Result<T, ModuleFault> + Sync,
+) -> Vec<Result<T, ModuleFault>> {
+    let resolve =
+        |path: &Result<ImagePath, BadPath>| root.regular_file(path.as_ref().map_err(|bad| *bad)?);
+    let resolved: Vec<Result<ImagePath, LookupError>> = paths.iter().map(resolve).collect();
+    let there: Vec<ImagePath> = resolved.iter().flatten().cloned().collect();
+    let mut made = read_each(root.files(), &there, threads, read).into_iter();
+    let next = |path: Result<ImagePath, LookupError>| {
+        path?;
+        let made = made
+            .next()
+            .unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()));
+        made.map_err(LookupError::Io)?
+    };
+    resolved.into_iter().map(next).collect()
 }
 
-fn load_one(files: &dyn Files, path: &ImagePath) -> Result<ModuleFile, ModuleFault> {
-    let raw = read_whole(files.open(path).map_err(LookupError::Io)?.as_ref())?;
+fn load_one(file: &dyn OpenFile) -> Result<ModuleFile, ModuleFault> {
+    let raw = read_whole(file)?;
     let (packed, bytes) = if detect(&raw).is_some() {
         let bytes = unpack(&raw, UNPACKED_LIMIT)?;
         (Some(raw), bytes)
     } else {
         (None, raw)
     };
-    let ModuleFacts {
-        kind,
-        modinfo,
-        versioned,
-        build_note: _,
-    } = ModuleFacts::read(&bytes.as_slice())?;
-    Ok(ModuleFile {
-        packed,
-        bytes,
-        kind,
-        modinfo: bounded(Modinfo::new(modinfo))?,
-        versioned,
-    })
+    let facts = ModuleFacts::read(&bytes.as_slice())?;
+    ModuleFile::new(facts, Some(Content { packed, bytes }))
 }
 
-fn scan_one(files: &dyn Files, path: &ImagePath) -> Result<Modinfo, ModuleFault> {
-    let file: Box<dyn OpenFile> = files.open(path).map_err(LookupError::Io)?;
+/// What the module says of itself; of one that is compressed the whole has to be read for it.
+fn facts_of(file: &dyn OpenFile) -> Result<ModuleFile, ModuleFault> {
+    if let Some(extract) = file.extract() {
+        return extracted(extract);
+    }
     let mut magic = vec![0; file.size().min(8) as usize];
     file.read_exact_at(&mut magic, 0).map_err(LookupError::Io)?;
-    if detect(&magic).is_some() {
-        return Ok(load_one(files, path)?.modinfo);
+    match detect(&magic) {
+        Some(_) => load_one(file),
+        None => ModuleFile::new(ModuleFacts::read(file)?, None),
     }
-    bounded(Modinfo::new(ModuleFacts::read(file.as_ref())?.modinfo))
+}
+
+impl ModuleFile {
+    /// Whether the file is compressed: such a one is always read whole.
+    #[must_use]
+    pub fn is_packed(&self) -> bool {
+        self.content
+            .as_ref()
+            .is_some_and(|content| content.packed.is_some())
+    }
+
+    fn new(facts: ModuleFacts, content: Option<Content>) -> Result<ModuleFile, ModuleFault> {
+        Ok(ModuleFile {
+            kind: facts.kind,
+            modinfo: bounded(Modinfo::new(facts.modinfo))?,
+            versioned: facts.versioned,
+            content,
+        })
+    }
 }
 
 /// Proves that what a module says of itself can be followed.

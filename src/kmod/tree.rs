@@ -16,7 +16,7 @@ use super::config::ModprobeConfig;
 use super::dep_file::{DepFile, Needs};
 use super::lines::lines;
 use super::modinfo::{Modinfo, Softdep};
-use super::module_file::{self, ModuleFault, ModuleFile};
+use super::module_file::{self, Depth, ModuleFault, ModuleFile};
 use super::name::{ModuleName, is_module_file};
 use super::note::Note;
 use crate::image_path::{BadPath, ImagePath};
@@ -46,6 +46,9 @@ pub enum Found {
     Nothing,
 }
 
+/// The files that were read, or why they could not be.
+type Loaded = HashMap<ModuleId, Result<ModuleFile, ModuleFault>>;
+
 /// Soft or weak dependencies by module.
 type ByModule<T> = HashMap<ModuleName, Vec<T>>;
 
@@ -65,7 +68,7 @@ pub struct ModuleTree<'r> {
     softdeps: Option<ByModule<Softdep>>,
     weakdeps: Option<ByModule<Vec<String>>>,
     aliases: OnceCell<AliasIndex>,
-    files: RefCell<HashMap<ModuleId, Result<ModuleFile, ModuleFault>>>,
+    files: RefCell<Loaded>,
     walked: bool,
     notes: RefCell<IndexSet<Note>>,
 }
@@ -406,14 +409,31 @@ impl<'r> ModuleTree<'r> {
         ids.iter().map(|&id| self.in_root(self.path(id))).collect()
     }
 
-    /// Reads the files of `ids` that were not read yet, several at a time.
+    /// Reads what the files of `ids` say that were not read yet, several at a time.
     pub fn load(&self, ids: &[ModuleId]) {
-        let missing: Vec<ModuleId> = ids
-            .iter()
-            .copied()
-            .filter(|id| !self.files.borrow().contains_key(id))
-            .collect();
-        let loaded = module_file::load(self.root, &self.full_paths(&missing), self.threads);
+        self.load_to(Depth::Facts, ids, |files, id| !files.contains_key(id));
+    }
+
+    /// Reads the files of `ids` that were not read whole yet, several at a time.
+    pub fn load_whole(&self, ids: &[ModuleId]) {
+        self.load_to(Depth::Whole, ids, |files, id| match files.get(id) {
+            Some(Ok(file)) => file.content.is_none(),
+            known => known.is_none(),
+        });
+    }
+
+    fn load_to(
+        &self,
+        depth: Depth,
+        ids: &[ModuleId],
+        is_missing: impl Fn(&Loaded, &ModuleId) -> bool,
+    ) {
+        let known = self.files.borrow();
+        let missing = ids.iter().copied().filter(|id| is_missing(&known, id));
+        let missing: Vec<ModuleId> = missing.collect();
+        drop(known);
+        let paths = self.full_paths(&missing);
+        let loaded = module_file::load(self.root, &paths, depth, self.threads);
         self.files
             .borrow_mut()
             .extend(missing.into_iter().zip(loaded));

@@ -1,0 +1,123 @@
+//! The directories and packages that options name, as roots: what lies on what, and what of a package is kept
+//! before it is asked for.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use super::obstacles::Obstacles;
+use super::shown;
+use crate::cli::{Layer, LayerArgs};
+use crate::error::Obstacle;
+use crate::host;
+use crate::host::directory::DirectoryFiles;
+use crate::image_path::ImagePath;
+use crate::kmod::likely::is_likely;
+use crate::kmod::module_file;
+use crate::kmod::name::is_module_file;
+use crate::package;
+use crate::package::files::{Interest, Keep, PackageFiles};
+use crate::problem::Problem;
+use crate::root::layers::Layers;
+use crate::root::{Files, Root};
+
+/// The guest's root of all its layers; nothing where one of them cannot be had.
+pub(super) fn open_layers(
+    LayerArgs(layers): &LayerArgs,
+    threads: NonZeroUsize,
+    obstacles: &mut Obstacles,
+) -> Option<Root> {
+    let host = [Layer::Directory("/".into())];
+    let layers = match layers.as_slice() {
+        [] => &host,
+        layers => layers,
+    };
+    let opened = layers.iter().map(|layer| match layer {
+        Layer::Directory(path) => {
+            obstacles.keep(open_directory("--root", "the guest's root", path))
+        }
+        Layer::Package(path) => obstacles.keep(open_package(path, threads)),
+    });
+    // Gathered before they are taken together, so that each is tried.
+    let opened: Option<Vec<Box<dyn Files>>> = opened.collect::<Vec<_>>().into_iter().collect();
+    let mut opened = opened?;
+    match opened.pop() {
+        Some(only) if opened.is_empty() => Some(Root::new(only)),
+        last => {
+            opened.extend(last);
+            obstacles.keep(on_each_other(opened))
+        }
+    }
+}
+
+fn on_each_other(stores: Vec<Box<dyn Files>>) -> Result<Root, Problem<Obstacle>> {
+    match Layers::new(stores) {
+        Ok(layers) => Ok(Root::new(Box::new(layers))),
+        Err(source) => {
+            let holds = "the guest's root";
+            Err(Problem::new(
+                "--root",
+                Obstacle::Directory { holds, source },
+            ))
+        }
+    }
+}
+
+fn open_package(path: &Path, threads: NonZeroUsize) -> Result<Box<dyn Files>, Problem<Obstacle>> {
+    let trouble = |error| Problem::<Obstacle>::new(shown(path), Obstacle::Package(error));
+    let again = host::package::again(path).map_err(|error| trouble(error.into()))?;
+    let interest = Interest {
+        keep: &keep,
+        extract: &module_file::extract,
+        threads,
+    };
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    let name = shown(Path::new(name));
+    let files = PackageFiles::open(name, again, package::LIMITS, &interest).map_err(trouble)?;
+    Ok(Box::new(files))
+}
+
+/// The largest file that is kept from the first reading of a package: programs, libraries and index files of
+/// modules are smaller.
+const KEPT: u64 = 4 << 20;
+/// Where what a guest's image needs never lies.
+const NOT_NEEDED: [&str; 6] = [
+    "boot",
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/locale",
+    "usr/include",
+    "usr/src",
+];
+
+/// How much of a package's file is kept from its first reading.
+fn keep(path: &ImagePath, size: u64) -> Keep {
+    let is_below = |top: &&str| path.as_bytes().starts_with(top.as_bytes());
+    match is_module_file(path.file_name()) {
+        true if !is_likely(path) => Keep::Extract,
+        _ if size > KEPT || NOT_NEEDED.iter().any(is_below) => Keep::Nothing,
+        _ => Keep::Whole,
+    }
+}
+
+/// The host's directory that `option` names as a root.
+pub(super) fn open_root(
+    option: &str,
+    holds: &'static str,
+    directory: &Path,
+) -> Result<Root, Problem<Obstacle>> {
+    open_directory(option, holds, directory).map(Root::new)
+}
+
+fn open_directory(
+    option: &str,
+    holds: &'static str,
+    directory: &Path,
+) -> Result<Box<dyn Files>, Problem<Obstacle>> {
+    match DirectoryFiles::new(directory) {
+        Ok(files) => Ok(Box::new(files)),
+        Err(source) => {
+            let place = format!("{option} {}", shown(directory));
+            Err(Problem::new(place, Obstacle::Directory { holds, source }))
+        }
+    }
+}

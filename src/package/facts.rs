@@ -1,0 +1,83 @@
+//! What a package says of itself.
+
+use std::fmt;
+
+use crate::arch::PackageArch;
+
+/// The kinds of packages that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Debian's, `.deb`.
+    Deb,
+    /// Red Hat's, `.rpm`.
+    Rpm,
+    /// Arch's, `.pkg.tar`.
+    Pacman,
+    /// Alpine's, `.apk`.
+    Apk,
+    /// A tar archive of files, which says nothing of itself.
+    Tar,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Format::Deb => "deb",
+            Format::Rpm => "rpm",
+            Format::Pacman => "pacman",
+            Format::Apk => "apk",
+            Format::Tar => "tar",
+        })
+    }
+}
+
+/// What a package says of itself; nothing where it does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Its kind.
+    pub format: Format,
+    /// Its name: `linux-image-6.1.0-43-amd64`.
+    pub name: Option<String>,
+    /// Its version, the release in it: `6.1.162-1`.
+    pub version: Option<String>,
+    /// The architecture it is for, in the words of its distribution.
+    pub arch: Option<String>,
+}
+
+impl Facts {
+    /// Those of a package that says nothing.
+    #[must_use]
+    pub const fn none(format: Format) -> Facts {
+        Facts {
+            format,
+            name: None,
+            version: None,
+            arch: None,
+        }
+    }
+
+    /// The architecture, as this program has it; `None` where the package says none.
+    #[must_use]
+    pub fn package_arch(&self) -> Option<PackageArch> {
+        self.arch.as_deref().map(PackageArch::of)
+    }
+
+    /// Reads fields of `lines`, each `KEY`, `separator`, value: the first of each key counts.
+    pub(super) fn take_fields(&mut self, text: &[u8], separator: u8, keys: [&[u8]; 3]) {
+        let [name, version, arch] = keys;
+        for line in text.split(|&byte| byte == b'\n') {
+            let mut parts = line.splitn(2, |&byte| byte == separator);
+            let (Some(key), Some(value)) = (parts.next(), parts.next()) else {
+                continue;
+            };
+            let field = match key.trim_ascii() {
+                key if key == name => &mut self.name,
+                key if key == version => &mut self.version,
+                key if key == arch => &mut self.arch,
+                _ => continue,
+            };
+            let value = || String::from_utf8_lossy(value.trim_ascii()).into_owned();
+            field.get_or_insert_with(value);
+        }
+    }
+}

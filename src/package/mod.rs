@@ -1,0 +1,73 @@
+//! A distribution's package, read as a stream: what it says of itself, and its files.
+//!
+//! In: the bytes of a `.deb` (`deb(5)`), of a tar archive, packed or not (a root, a `.pkg.tar.zst` of Arch,
+//! an `.apk` of Alpine). Out: [`Entry`]s in the order in which they stand, each with its data to be read or
+//! passed over, and in the end the package's [`Facts`]. Nothing in a package is ever run; its metadata are
+//! not among the entries. Memory is that of the decoder's window; how far a package is followed, [`Limits`]
+//! say.
+//!
+//! [`files`] is the same package as a store of files that a root can lie on.
+
+mod deb;
+pub mod entry;
+mod error;
+mod facts;
+pub mod files;
+mod tar;
+mod unpacked;
+
+use std::io::Read;
+use std::ops::ControlFlow;
+
+use crate::archive::{Limits, TELLING};
+use crate::compress::source::Source;
+
+pub use entry::{Entry, Kind};
+pub use error::PackageError;
+pub use facts::{Facts, Format};
+use unpacked::Unpacked;
+
+/// Whoever is shown the entries of a package: each with its data, which may be read or not. Reading ends
+/// early where it says so.
+///
+/// What goes wrong with the data comes as an [`std::io::Error`] that holds the [`PackageError`]; it is to be
+/// handed back.
+pub type Visitor<'v> =
+    dyn FnMut(Entry, &mut dyn Read) -> Result<ControlFlow<()>, PackageError> + 'v;
+
+/// How far a package is followed unless something else is said: a distribution's largest, kernels with their
+/// debug symbols, have 10 GiB in a hundred thousand files.
+pub const LIMITS: Limits = Limits {
+    entries: 1_000_000,
+    segments: 4096,
+    name: 4096,
+    size: 64 << 30,
+    ratio: 250,
+    memory: 128 << 20,
+};
+
+/// Reads the package that `source` gives from its first byte on, and shows `visitor` its entries.
+///
+/// # Errors
+/// When it is no package of a known kind, is damaged, cut short or encrypted, has a path that leads out of
+/// it, or is larger than `limits` let it be; and those of `visitor`.
+pub fn read(
+    source: impl Read,
+    limits: &Limits,
+    visitor: &mut Visitor<'_>,
+) -> Result<Facts, PackageError> {
+    let mut source = Source::new(source);
+    let start = source.peek(TELLING).map_err(PackageError::Io)?;
+    if start.starts_with(deb::MAGIC) {
+        return deb::read(&mut source, limits, visitor);
+    }
+    if start.is_empty() {
+        return Err(PackageError::Truncated);
+    }
+    let mut unpacked = Unpacked::new(source, *limits);
+    let content = unpacked.peek(TELLING)?;
+    if !tar::is_tar(content) {
+        return Err(PackageError::unknown(content));
+    }
+    tar::read(&mut unpacked, limits, visitor)
+}

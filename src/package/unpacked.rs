@@ -1,0 +1,190 @@
+//! A package's content, unpacked as it is read: plain, or in compressed members of one format, one after
+//! another, as `cat` of several `.gz` is and as an `.apk` has it.
+
+use std::io::{self, BufRead, Read};
+
+use super::PackageError;
+use crate::archive::Limits;
+use crate::compress::decode::{DecodeError, Decoder, Facts, Member};
+use crate::compress::detect;
+use crate::compress::source::Source;
+
+/// The content, which can be looked into before it is read.
+pub(super) struct Unpacked<R> {
+    content: Source<Members<R>>,
+    is_at_end: bool,
+}
+
+impl<R: Read> Unpacked<R> {
+    /// The content of what `source` stands at. What begins with no magic of a compressed format is its own
+    /// content.
+    pub(super) fn new(source: Source<R>, limits: Limits) -> Self {
+        let members = Members {
+            state: State::Between(source),
+            limits,
+            unpacked: 0,
+            format_is_known: false,
+            fault: None,
+        };
+        Unpacked {
+            content: Source::new(members),
+            is_at_end: false,
+        }
+    }
+
+    /// The next `count` bytes, which stay where they are; fewer where the content ends.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the packed data.
+    pub(super) fn peek(&mut self, count: usize) -> Result<&[u8], PackageError> {
+        if let Err(error) = self.content.peek(count) {
+            return Err(self.blame(error.into()));
+        }
+        Ok(self.content.ahead())
+    }
+
+    /// Whether a reader has come to the end of the content.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.is_at_end
+    }
+
+    /// What is really to blame for an error that a reader of the content met: the packed data, where these
+    /// cannot be read.
+    pub(super) fn blame(&mut self, error: PackageError) -> PackageError {
+        match (self.content.reader_mut().fault.take(), error) {
+            (Some(fault), _) => fault,
+            (None, PackageError::Io(error)) => PackageError::of_reader(&error),
+            (None, other) => other,
+        }
+    }
+
+    /// Reads what is left, so that checksums which stand behind the content are looked at too.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the packed data.
+    pub(super) fn finish(&mut self) -> Result<(), PackageError> {
+        match io::copy(&mut self.content, &mut io::sink()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.blame(error.into())),
+        }
+    }
+}
+
+impl<R: Read> Read for Unpacked<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.content.read(out)?;
+        self.is_at_end |= count == 0 && !out.is_empty();
+        Ok(count)
+    }
+}
+
+/// Where reading stands.
+enum State<R> {
+    /// At the first byte of a member, or of what is not packed.
+    Between(Source<R>),
+    /// In what is not packed.
+    Plain(Source<R>),
+    /// In a member.
+    Member(Box<Decoder<R>>),
+    /// Behind the last member, or behind what cannot be read.
+    End,
+}
+
+/// The members, unpacked; what is wrong with them is kept for whoever can tell it.
+struct Members<R> {
+    state: State<R>,
+    limits: Limits,
+    unpacked: u64,
+    /// Whether a member came before.
+    format_is_known: bool,
+    fault: Option<PackageError>,
+}
+
+impl<R: Read> Members<R> {
+    fn next(&mut self, out: &mut [u8]) -> Result<usize, PackageError> {
+        loop {
+            match std::mem::replace(&mut self.state, State::End) {
+                State::End => return Ok(0),
+                State::Between(source) => self.state = self.enter(source)?,
+                State::Plain(mut source) => {
+                    let count = source.read(out).map_err(PackageError::Io)?;
+                    self.state = State::Plain(source);
+                    return Ok(count);
+                }
+                State::Member(mut decoder) => match decoder.read(out)? {
+                    0 => self.state = leave(*decoder)?,
+                    count => {
+                        self.unpacked += count as u64;
+                        let packed = decoder.source().offset();
+                        self.limits.hold_size(packed, self.unpacked)?;
+                        self.state = State::Member(decoder);
+                        return Ok(count);
+                    }
+                },
+            }
+        }
+    }
+
+    /// What stands here: a member, what is not packed, or nothing. Zeros behind a member are padding.
+    fn enter(&mut self, mut source: Source<R>) -> Result<State<R>, PackageError> {
+        while self.format_is_known && source.fill_buf()?.first() == Some(&0) {
+            source.consume(1);
+        }
+        let ahead = source.peek(2)?;
+        match detect(ahead) {
+            _ if self.format_is_known && ahead.is_empty() => Ok(State::End),
+            Some(format) => {
+                self.format_is_known = true;
+                let window = self.limits.memory;
+                Ok(State::Member(Box::new(Decoder::with_window(
+                    format, source, window,
+                ))))
+            }
+            None if self.format_is_known => Err(PackageError::Damaged(
+                "behind the compressed data stands something else".to_owned(),
+            )),
+            None => Ok(State::Plain(source)),
+        }
+    }
+}
+
+/// Goes on behind a member whose end was reached.
+fn leave<R: Read>(decoder: Decoder<R>) -> Result<State<R>, PackageError> {
+    let (source, member) = decoder.finish();
+    match agrees(&member) {
+        true => Ok(State::Between(source)),
+        false => Err(PackageError::Damaged(
+            "the content is not what the gzip trailer says".to_owned(),
+        )),
+    }
+}
+
+/// Whether the content is what the member says; the other formats' decoders see to it themselves.
+fn agrees(member: &Member) -> bool {
+    match member.facts {
+        Facts::Gzip(facts) => facts.trailer.is_some_and(|trailer| trailer.agrees()),
+        _ => true,
+    }
+}
+
+impl<R: Read> Read for Members<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.next(out).map_err(|fault| {
+            let told = io::Error::other(fault.to_string());
+            self.fault = Some(fault);
+            told
+        })
+    }
+}
+
+impl From<DecodeError> for PackageError {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::Truncated => PackageError::Truncated,
+            DecodeError::Io(error) => {
+                PackageError::Io(io::Error::new(error.kind(), error.to_string()))
+            }
+            other => PackageError::Damaged(other.to_string()),
+        }
+    }
+}
