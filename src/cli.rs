@@ -51,6 +51,9 @@ pub enum Command {
     /// Put the entries of an image below a directory, and nowhere else
     #[command(after_help = EXTRACT_EXAMPLE)]
     Extract(ExtractArgs),
+    /// Put the files of packages below a directory that --root takes; no script of a package is run
+    #[command(after_help = IMPORT_EXAMPLE)]
+    Import(ImportArgs),
     /// Compare two images by what a guest would get of them
     #[command(after_help = DIFF_EXAMPLE)]
     Diff(DiffArgs),
@@ -74,6 +77,9 @@ Examples:
 const EXTRACT_EXAMPLE: &str = "Examples:
   xinitrd extract initrd.img -C tree
   xinitrd extract initrd.img -C tree init 'lib/modules/*/modules.*'";
+const IMPORT_EXAMPLE: &str = "Example:
+  xinitrd import linux-image-6.1.0-43-amd64_*.deb busybox-static_*.deb -C guest
+  xinitrd build --root guest --manifest busybox";
 const DIFF_EXAMPLE: &str =
     "Exit code: 0, a guest would get the same; 1, they differ; 2, one cannot be read.
 
@@ -252,6 +258,26 @@ pub struct ExtractArgs {
     /// How far it is followed.
     #[command(flatten, next_help_heading = LIMITS)]
     pub limits: LimitArgs,
+}
+
+/// The arguments of `import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The packages, each over those before it; - is standard input
+    #[arg(required = true, value_name = "PACKAGE")]
+    pub packages: Vec<PathBuf>,
+    /// Where the files go; the directory is made if it is not there, and is then there whole or not at all
+    #[arg(short = 'C', long, value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Replace what is there; a directory never
+    #[arg(short, long)]
+    pub force: bool,
+    /// Give files the owners they have in the package, and keep set-user-ID bits
+    #[arg(long)]
+    pub owners: bool,
+    /// Make devices, pipes and sockets too
+    #[arg(long)]
+    pub nodes: bool,
 }
 
 /// The arguments of `cat`.

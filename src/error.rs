@@ -178,7 +178,7 @@ impl Error {
         let mut obstacles = problems.iter().map(|problem| &problem.fault);
         let nothing = || "nothing was written".to_owned();
         match writes {
-            Writes::Nothing => None,
+            Writes::Nothing | Writes::Tree => None,
             Writes::Image => obstacles
                 .find_map(Obstacle::left_of_image)
                 .or_else(|| Some(nothing())),
@@ -230,6 +230,8 @@ pub enum Writes {
     Image,
     /// The entries of one.
     Entries,
+    /// A directory, of packages.
+    Tree,
 }
 
 impl Obstacle {

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use xinitrd::cli::{Cli, Command};
 use xinitrd::commands::obstacles::{Audience, document, tell};
-use xinitrd::commands::{build, cat, diff, explain, extract, inspect, list, manifests, resolve};
+use xinitrd::commands::{
+    build, cat, diff, explain, extract, import, inspect, list, manifests, resolve,
+};
 use xinitrd::error::{Error, Obstacle, Writes};
 
 fn main() -> ExitCode {
@@ -19,6 +21,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Extract(args) => extract::run(args),
+        Command::Import(args) => import::run(args),
         Command::Diff(args) => diff::run(args),
         Command::List(args) => list::run(args),
         Command::Cat(args) => cat::run(args),
@@ -48,6 +51,10 @@ fn audience(command: &Command) -> Audience {
         Command::List(args) => of_documents(args.json, true),
         Command::Extract(_) => Audience {
             writes: Writes::Entries,
+            ..Audience::default()
+        },
+        Command::Import(_) => Audience {
+            writes: Writes::Tree,
             ..Audience::default()
         },
         Command::Cat(_) | Command::Explain(_) | Command::Manifests { .. } => Audience::default(),

@@ -79,6 +79,15 @@ pub enum Fault {
         /// What they are.
         found: ElfKind,
     },
+    /// A package is for another architecture than the guest's.
+    PackageArch {
+        /// What it says.
+        found: String,
+        /// The guest's.
+        guest: Arch,
+        /// All packages that were given.
+        there: Vec<String>,
+    },
     /// There is no module to read the architecture from.
     ArchNotSaid,
     /// A module has no vermagic.
@@ -231,6 +240,7 @@ impl Explain for Fault {
             Fault::ModuleKind { found, .. }
             | Fault::ArchContradicted { found, .. }
             | Fault::ArchUnknown { found } => format!("a module for {found}"),
+            Fault::PackageArch { found, .. } => format!("a package for {found}"),
             Fault::ArchNotSaid => "no module to read the architecture from".to_owned(),
             Fault::NoVermagic => "a module without a vermagic".to_owned(),
             Fault::Vermagic { found, .. } => format!("vermagic `{found}`"),
@@ -290,6 +300,10 @@ impl Explain for Fault {
             Fault::ArchContradicted { given, .. } => {
                 format!("modules for {}, as --arch {given} says", given.elf())
             }
+            Fault::PackageArch { guest, there, .. } => format!(
+                "one for {guest}, as the kernel's modules are; given are {}",
+                there.join(", ")
+            ),
             Fault::ArchUnknown { .. } => "modules for x86_64, i386 or aarch64".to_owned(),
             Fault::ArchNotSaid => "an architecture: x86_64, i386 or aarch64".to_owned(),
             Fault::NoVermagic => "a vermagic, by which the kernel knows its modules".to_owned(),
@@ -344,6 +358,9 @@ impl Explain for Fault {
             Fault::ArchContradicted { .. } => "leave --arch out, or name the other tree".to_owned(),
             Fault::ArchUnknown { .. } => {
                 "check --root and --kernel; no other architecture is supported".to_owned()
+            }
+            Fault::PackageArch { guest, .. } => {
+                format!("take the package for {guest}, or another kernel's")
             }
             Fault::ArchNotSaid => "say which with --arch".to_owned(),
             Fault::Order(fault) => order_advice(fault),

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::assemble::{Assembly, PlacedBinary, PlacedModule, Request};
 use crate::digest::Digest;
 use crate::image_path::Shown;
+use crate::package::Facts;
 use crate::plan::{Plan, Purpose};
 use crate::problem::{Explain, Problem};
 
@@ -36,6 +37,8 @@ pub struct Report {
     pub manifest: String,
     /// Why this manifest, when the program chose it.
     pub manifest_reason: Option<String>,
+    /// The packages that the root was made of, the first undermost.
+    pub packages: Vec<PackageReport>,
     /// Modules, in load order; then those that go in without being loaded.
     pub modules: Vec<PlacedModule>,
     /// Drivers that are built into the kernel.
@@ -50,6 +53,38 @@ pub struct Report {
     pub image: Option<ImageReport>,
     /// What its maker should know.
     pub notes: Vec<String>,
+}
+
+/// A package that was looked into.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PackageReport {
+    /// Its file.
+    pub path: String,
+    /// Its kind: deb, rpm, pacman, apk or tar.
+    pub format: String,
+    /// Its name, where it says it.
+    pub name: Option<String>,
+    /// Its version, likewise.
+    pub version: Option<String>,
+    /// The architecture it is for, in the words of its distribution.
+    pub arch: Option<String>,
+    /// The SHA-256 of the file.
+    pub sha256: Digest,
+}
+
+impl PackageReport {
+    /// What is told of the package in the file `path`, of that digest.
+    #[must_use]
+    pub fn new(path: String, facts: &Facts, sha256: Digest) -> PackageReport {
+        PackageReport {
+            path,
+            format: facts.format.to_string(),
+            name: facts.name.clone(),
+            version: facts.version.clone(),
+            arch: facts.arch.clone(),
+            sha256,
+        }
+    }
 }
 
 /// An entry of the archive.
@@ -150,6 +185,7 @@ impl Report {
             arch: assembly.arch.to_string(),
             manifest: request.manifest.name.clone(),
             manifest_reason,
+            packages: Vec::new(),
             modules: assembly.modules.clone(),
             builtin: assembly.builtin.clone(),
             binaries: assembly.binaries.clone(),
@@ -191,6 +227,7 @@ fn line(f: &mut fmt::Formatter<'_>, words: fmt::Arguments<'_>) -> fmt::Result {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.show_choices(f)?;
+        self.show_packages(f)?;
         self.show_modules(f)?;
         for binary in &self.binaries {
             let linked = if binary.dynamic { "dynamic" } else { "static" };
@@ -237,6 +274,19 @@ impl Report {
             Some(reason) => line(f, format_args!("manifest    {manifest} ({reason})")),
             None => line(f, format_args!("manifest    {manifest}")),
         }
+    }
+
+    fn show_packages(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for package in &self.packages {
+            let said = [&package.name, &package.version, &package.arch];
+            let said = said.map(|said| said.as_deref().unwrap_or("-")).join(" ");
+            line(f, format_args!("package     {said}"))?;
+            line(
+                f,
+                format_args!("            {} {}", package.sha256, package.path),
+            )?;
+        }
+        Ok(())
     }
 
     fn show_modules(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 
 use super::Assembler;
-use crate::arch::{Arch, ElfKind};
+use crate::arch::{Arch, ElfKind, PackageArch};
 use crate::image_path::ImagePath;
 use crate::kernel_version::is_directory_of;
 use crate::kmod::module_file::ModuleFault;
 use crate::kmod::tree::{ModuleId, ModuleTree};
 use crate::majority::most_common;
+use crate::package::Facts;
 use crate::problem::Fault;
 
 impl Assembler<'_> {
@@ -54,6 +55,31 @@ impl Assembler<'_> {
             self.problem(place, Fault::ArchUnknown { found: expected });
         }
         arch
+    }
+
+    /// Proves that all packages are for the guest, where its architecture could be told.
+    pub(super) fn judge_packages(&mut self, guest: Option<Arch>) {
+        let Some(guest) = guest else { return };
+        let packages = &self.request.packages;
+        let is_for_another = |facts: &Facts| {
+            let arch = facts.package_arch();
+            arch.is_some_and(|arch| ![PackageArch::Any, PackageArch::One(guest)].contains(&arch))
+        };
+        for (place, facts) in packages.iter().filter(|(_, facts)| is_for_another(facts)) {
+            let found = facts.arch.clone().unwrap_or_default();
+            let there = packages
+                .iter()
+                .map(|(_, facts)| facts.to_string())
+                .collect();
+            self.problem(
+                place.as_str(),
+                Fault::PackageArch {
+                    found,
+                    guest,
+                    there,
+                },
+            );
+        }
     }
 
     /// Proves that all modules are of one build of one kernel, the one that was named; its release,

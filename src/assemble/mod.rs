@@ -23,6 +23,7 @@ use crate::kernel_version::KernelVersion;
 use crate::kmod::config::ModprobeConfig;
 use crate::kmod::tree::ModuleTree;
 use crate::manifest::{self, Manifest};
+use crate::package::Facts;
 use crate::plan::{Entry, Node, Plan, Purpose};
 use crate::problem::{Fault, Problem};
 use crate::root::Root;
@@ -39,6 +40,8 @@ pub struct Request {
     pub modules: ImagePath,
     /// The kernel's version, as that name has it.
     pub version: KernelVersion,
+    /// The packages that the root is made of: how a person names each, and what it says of itself.
+    pub packages: Vec<(String, Facts)>,
     /// The kind of image.
     pub manifest: Manifest,
     /// The architecture, where the user says it.
@@ -133,6 +136,7 @@ pub fn assemble(
     assembler.structure();
     let sampled = || tree.as_ref().and_then(sampled_arch);
     let arch = modules.arch.or_else(sampled).or(request.arch);
+    assembler.judge_packages(arch);
     let binaries = arch.zip(bins).map(|(arch, _)| assembler.binaries(arch));
     let boot = assembler.boot(&modules.loads);
     let init = assembler.init(&boot, arch);

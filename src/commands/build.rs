@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::guest::{Guest, Kernel};
-use super::layers::open_root;
+use super::layers::{OpenedPackage, open_root};
 use super::obstacles::Obstacles;
 use super::writing::{Writing, cannot_write, is_stdout, mtime, write};
 use super::{json, manifests, output_error, shown, threads, write_out};
@@ -31,16 +31,21 @@ pub fn run(args: &BuildArgs) -> Result<(), Error> {
     let mut obstacles = Obstacles::default();
     let Guest {
         root,
+        packages,
         kernel,
         config,
     } = Guest::open(&args.kernel, &mut obstacles);
     let bins = open_bins(args, &mut obstacles);
     let writing = writing(args, kernel.as_ref(), &mut obstacles);
-    let request = request(args, kernel, config, &mut obstacles);
+    let request = request(args, kernel, config, &packages, &mut obstacles);
 
     let assembled = root.zip(request).and_then(|(root, (request, reason))| {
         let assembly = obstacles.keep_all(assemble(&request, &root, bins.as_deref()))?;
-        let report = Report::planned(&request, &assembly, reason);
+        let mut report = Report::planned(&request, &assembly, reason);
+        let packages = packages
+            .iter()
+            .map(|package| obstacles.keep(package.report()));
+        report.packages = packages.flatten().collect();
         let guest = obstacles.keep(guest(&request, &assembly, &root))?;
         Some((assembly, report, guest))
     });
@@ -128,6 +133,7 @@ fn request(
     args: &BuildArgs,
     kernel: Option<Kernel>,
     config: ModprobeConfig,
+    packages: &[OpenedPackage],
     obstacles: &mut Obstacles,
 ) -> Option<(Request, Option<String>)> {
     let version = kernel.as_ref().map(|kernel| version_of(&kernel.name));
@@ -138,6 +144,7 @@ fn request(
         kernel: kernel.name,
         modules: kernel.modules,
         version,
+        packages: packages.iter().map(OpenedPackage::claim).collect(),
         manifest,
         arch: args.arch,
         preload: args.preload.clone(),

@@ -1,6 +1,6 @@
 //! What every judgement begins with: the guest's root, which of its kernels, what it tells modprobe.
 
-use super::layers::open_layers;
+use super::layers::{OpenedPackage, open_layers};
 use super::modprobe_conf::texts;
 use super::obstacles::Obstacles;
 use super::threads;
@@ -17,6 +17,8 @@ use crate::root::{FileKind, LookupError, Root, if_there};
 pub(super) struct Guest {
     /// Its root.
     pub(super) root: Option<Root>,
+    /// The packages that this is made of.
+    pub(super) packages: Vec<OpenedPackage>,
     /// Its kernel.
     pub(super) kernel: Option<Kernel>,
     /// Its modules' options and aliases, less those of files that cannot be read.
@@ -35,7 +37,8 @@ pub(super) struct Kernel {
 impl Guest {
     /// The guest that `args` mean.
     pub(super) fn open(args: &KernelArgs, obstacles: &mut Obstacles) -> Guest {
-        let root = open_layers(&args.layers, threads(args), obstacles);
+        let opened = open_layers(&args.layers, threads(args), obstacles);
+        let (root, packages) = opened.map(|opened| (opened.root, opened.packages)).unzip();
         let kernel = root.as_ref().and_then(|root| {
             let kernel = choose_kernel(args.kernel.as_deref(), root);
             obstacles.keep(kernel)
@@ -48,6 +51,7 @@ impl Guest {
         }
         Guest {
             root,
+            packages: packages.unwrap_or_default(),
             kernel,
             config,
         }

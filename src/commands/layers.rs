@@ -14,18 +14,54 @@ use crate::image_path::ImagePath;
 use crate::kmod::likely::is_likely;
 use crate::kmod::module_file;
 use crate::kmod::name::is_module_file;
-use crate::package;
 use crate::package::files::{Interest, Keep, PackageFiles};
+use crate::package::{self, Facts};
 use crate::problem::Problem;
+use crate::report::PackageReport;
 use crate::root::layers::Layers;
 use crate::root::{Files, Root};
+
+/// A root, and the packages that it is made of.
+pub(super) struct Opened {
+    pub(super) root: Root,
+    pub(super) packages: Vec<OpenedPackage>,
+}
+
+/// A package that was read.
+pub(super) struct OpenedPackage {
+    /// Its file, as a person may read it.
+    pub(super) path: String,
+    /// What it says of itself.
+    pub(super) facts: Facts,
+    file: host::package::Package,
+}
+
+impl OpenedPackage {
+    /// How a person names it, and what it says of itself.
+    pub(super) fn claim(&self) -> (String, Facts) {
+        (self.path.clone(), self.facts.clone())
+    }
+
+    /// What is reported of it.
+    ///
+    /// # Errors
+    /// When its file cannot be read to its end.
+    pub(super) fn report(&self) -> Result<PackageReport, Problem<Obstacle>> {
+        let digest = self.file.digest();
+        let sha256 = digest.map_err(|error| {
+            Problem::<Obstacle>::new(self.path.as_str(), Obstacle::Package(error.into()))
+        })?;
+        Ok(PackageReport::new(self.path.clone(), &self.facts, sha256))
+    }
+}
 
 /// The guest's root of all its layers; nothing where one of them cannot be had.
 pub(super) fn open_layers(
     LayerArgs(layers): &LayerArgs,
     threads: NonZeroUsize,
     obstacles: &mut Obstacles,
-) -> Option<Root> {
+) -> Option<Opened> {
+    let mut packages = Vec::new();
     let host = [Layer::Directory("/".into())];
     let layers = match layers.as_slice() {
         [] => &host,
@@ -35,36 +71,36 @@ pub(super) fn open_layers(
         Layer::Directory(path) => {
             obstacles.keep(open_directory("--root", "the guest's root", path))
         }
-        Layer::Package(path) => obstacles.keep(open_package(path, threads)),
+        Layer::Package(path) => {
+            let (files, package) = obstacles.keep(open_package(path, threads))?;
+            packages.push(package);
+            Some(files)
+        }
     });
     // Gathered before they are taken together, so that each is tried.
     let opened: Option<Vec<Box<dyn Files>>> = opened.collect::<Vec<_>>().into_iter().collect();
-    let mut opened = opened?;
-    match opened.pop() {
-        Some(only) if opened.is_empty() => Some(Root::new(only)),
-        last => {
-            opened.extend(last);
-            obstacles.keep(on_each_other(opened))
-        }
-    }
+    let root = obstacles.keep(on_each_other(opened?))?;
+    Some(Opened { root, packages })
 }
 
 fn on_each_other(stores: Vec<Box<dyn Files>>) -> Result<Root, Problem<Obstacle>> {
-    match Layers::new(stores) {
-        Ok(layers) => Ok(Root::new(Box::new(layers))),
-        Err(source) => {
-            let holds = "the guest's root";
-            Err(Problem::new(
-                "--root",
-                Obstacle::Directory { holds, source },
-            ))
-        }
-    }
+    let stores = match <[_; 1]>::try_from(stores) {
+        Ok([only]) => return Ok(Root::new(only)),
+        Err(stores) => stores,
+    };
+    let holds = "the guest's root";
+    let trouble =
+        |source| Problem::<Obstacle>::new("--root", Obstacle::Directory { holds, source });
+    let layers = Layers::new(stores).map_err(trouble)?;
+    Ok(Root::new(Box::new(layers)))
 }
 
-fn open_package(path: &Path, threads: NonZeroUsize) -> Result<Box<dyn Files>, Problem<Obstacle>> {
+fn open_package(
+    path: &Path,
+    threads: NonZeroUsize,
+) -> Result<(Box<dyn Files>, OpenedPackage), Problem<Obstacle>> {
     let trouble = |error| Problem::<Obstacle>::new(shown(path), Obstacle::Package(error));
-    let again = host::package::again(path).map_err(|error| trouble(error.into()))?;
+    let file = host::package::Package::open(path).map_err(|error| trouble(error.into()))?;
     let interest = Interest {
         keep: &keep,
         extract: &module_file::extract,
@@ -72,8 +108,14 @@ fn open_package(path: &Path, threads: NonZeroUsize) -> Result<Box<dyn Files>, Pr
     };
     let name = path.file_name().unwrap_or(path.as_os_str());
     let name = shown(Path::new(name));
-    let files = PackageFiles::open(name, again, package::LIMITS, &interest).map_err(trouble)?;
-    Ok(Box::new(files))
+    let files = PackageFiles::open(name, file.again(), package::LIMITS, &interest);
+    let files = files.map_err(trouble)?;
+    let package = OpenedPackage {
+        path: shown(path),
+        facts: files.facts().clone(),
+        file,
+    };
+    Ok((Box::new(files), package))
 }
 
 /// The largest file that is kept from the first reading of a package: programs, libraries and index files of

@@ -8,6 +8,7 @@ pub mod explain;
 pub mod extract;
 mod guest;
 mod image;
+pub mod import;
 pub mod inspect;
 mod layers;
 pub mod list;

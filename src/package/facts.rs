@@ -44,6 +44,18 @@ pub struct Facts {
     pub arch: Option<String>,
 }
 
+impl fmt::Display for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unknown = || "unknown".to_owned();
+        let [name, version, arch] = [&self.name, &self.version, &self.arch]
+            .map(|said| said.clone().unwrap_or_else(unknown));
+        match self.name {
+            Some(_) => write!(f, "{name} {version} ({arch})"),
+            None => write!(f, "a {} archive", self.format),
+        }
+    }
+}
+
 impl Facts {
     /// Those of a package that says nothing.
     #[must_use]

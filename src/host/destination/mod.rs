@@ -16,6 +16,7 @@ mod ledger;
 mod link_groups;
 mod open_directories;
 mod placed_file;
+mod staged;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -32,6 +33,7 @@ pub use link_groups::LinkKey;
 use link_groups::{Group, LinkGroups};
 use open_directories::OpenDirectories;
 pub use placed_file::PlacedFile;
+pub use staged::Staged;
 
 use crate::image_path::ImagePath;
 

@@ -1,0 +1,197 @@
+//! `xinitrd import`: the files of packages, put below one directory that can be given as a root.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use super::{alike, shown};
+use crate::cli::ImportArgs;
+use crate::error::{Error, Obstacle};
+use crate::host;
+use crate::host::destination::{
+    Destination, LinkKey, Meta, PlaceError, PlacedFile, Special, Staged, Wishes,
+};
+use crate::image_path::ImagePath;
+use crate::package::{self, Entry, Kind, PackageError};
+use crate::problem::Problem;
+
+/// What is copied at once.
+const PIECE: usize = 256 << 10;
+
+/// Unpacks the packages, each over those before it. Into a directory that is new they go all or not at all.
+///
+/// # Errors
+/// Everything that is wrong with the packages, or stands in the way of their files.
+pub fn run(args: &ImportArgs) -> Result<(), Error> {
+    let directory = &args.directory;
+    let no_directory = |source| {
+        let holds = "what is unpacked";
+        Error::one(shown(directory), Obstacle::Directory { holds, source })
+    };
+    let wishes = Wishes {
+        force: args.force,
+        owners: args.owners,
+        nodes: args.nodes,
+    };
+    let staged = Staged::new(directory).map_err(no_directory)?;
+    if !staged.is_new() {
+        // What is there already is not to be mixed with half a package.
+        let judged = args
+            .packages
+            .iter()
+            .map(|path| read(path, &mut |_, _| Ok(ControlFlow::Continue(()))));
+        refuse(judged.filter_map(Result::err).collect())?;
+    }
+    let destination = Destination::open(staged.path(), wishes).map_err(no_directory)?;
+    let mut import = Import {
+        destination,
+        links: HashMap::new(),
+        problems: Vec::new(),
+        buffer: vec![0; PIECE],
+    };
+    let mut problems: Vec<Problem<Obstacle>> = Vec::new();
+    for path in &args.packages {
+        let done = read(path, &mut |entry, data| import.take(entry, data));
+        problems.extend(import.end_of_package(path));
+        problems.extend(done.err());
+    }
+    problems.extend(import.finish(directory));
+    refuse(problems)?;
+    staged.commit().map_err(no_directory)
+}
+
+fn refuse(problems: Vec<Problem<Obstacle>>) -> Result<(), Error> {
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Refused(problems)),
+    }
+}
+
+fn read(path: &Path, visitor: &mut package::Visitor<'_>) -> Result<(), Problem<Obstacle>> {
+    let trouble = |error| Problem::new(shown(path), Obstacle::Package(error));
+    let source = host::image::open(path).map_err(|error| trouble(error.into()))?;
+    package::read(source, &package::LIMITS, visitor)
+        .map(drop)
+        .map_err(trouble)
+}
+
+/// Files on their way to the disk.
+struct Import {
+    destination: Destination,
+    /// Links that were made, and their targets.
+    links: HashMap<ImagePath, Vec<u8>>,
+    problems: Vec<(Vec<u8>, Obstacle)>,
+    buffer: Vec<u8>,
+}
+
+impl Import {
+    fn take(&mut self, entry: Entry, data: &mut dyn Read) -> Result<ControlFlow<()>, PackageError> {
+        let meta = Meta {
+            mode: entry.mode,
+            uid: entry.uid,
+            gid: entry.gid,
+            mtime: entry.mtime,
+        };
+        let path = &entry.path;
+        let placed = match &entry.kind {
+            Kind::Regular { size, group: None } => {
+                let file = self.destination.file(path, meta);
+                self.fill(file.map(Some), data, *size)?
+            }
+            Kind::Regular {
+                size,
+                group: Some(ino),
+            } => {
+                let key = LinkKey {
+                    major: 0,
+                    minor: 0,
+                    ino: *ino,
+                };
+                let file = self.destination.linked_file(path, key, meta, *size > 0);
+                self.fill(file, data, *size)?
+            }
+            // Where an older package has a directory that is a link by now, the link stays.
+            Kind::Directory if self.links.contains_key(path) => Ok(()),
+            Kind::Directory => self.destination.directory(path, meta),
+            Kind::Symlink(target) => {
+                self.links.insert(path.clone(), target.clone());
+                self.destination.symlink(path, target, meta)
+            }
+            Kind::HardLink(existing) => self.destination.hard_link(path, existing),
+            Kind::Char(major, minor) => {
+                self.destination
+                    .node(path, Special::Char(*major, *minor), meta)
+            }
+            Kind::Block(major, minor) => {
+                self.destination
+                    .node(path, Special::Block(*major, *minor), meta)
+            }
+            Kind::Pipe => self.destination.node(path, Special::Pipe, meta),
+            Kind::Socket => self.destination.node(path, Special::Socket, meta),
+        };
+        self.problems.extend(placed.err().map(obstacle));
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Gives a file its data; within, what the system says of it.
+    ///
+    /// # Errors
+    /// When the package cannot be read.
+    fn fill(
+        &mut self,
+        file: Result<Option<PlacedFile>, PlaceError>,
+        data: &mut dyn Read,
+        size: u64,
+    ) -> Result<Result<(), PlaceError>, PackageError> {
+        let mut file = match file {
+            Ok(Some(file)) => file,
+            other => return Ok(other.map(drop)),
+        };
+        let mut left = size;
+        while left > 0 {
+            let room = self
+                .buffer
+                .len()
+                .min(usize::try_from(left).unwrap_or(usize::MAX));
+            let piece = self.buffer.get_mut(..room).unwrap_or_default();
+            let count = data.read(piece)?;
+            if count == 0 {
+                return Err(PackageError::Truncated);
+            }
+            if let Err(error) = file.append(piece.get(..count).unwrap_or_default()) {
+                let discarded = self.destination.discard(file);
+                return Ok(Err(error).or_else(|error| discarded.and(Err(error))));
+            }
+            left -= count as u64;
+        }
+        Ok(file.finish())
+    }
+
+    /// What went wrong with the files of the package at `path`.
+    fn end_of_package(&mut self, path: &Path) -> Vec<Problem<Obstacle>> {
+        self.destination.end_of_archive();
+        alike::told(path, std::mem::take(&mut self.problems))
+    }
+
+    /// What went wrong with what is done last.
+    fn finish(self, directory: &Path) -> Vec<Problem<Obstacle>> {
+        let finished = self.destination.finish();
+        if finished.nodes_skipped > 0 {
+            let skipped = finished.nodes_skipped;
+            // That nobody reads it is no reason to fail.
+            let _ = writeln!(
+                io::stderr(),
+                "xinitrd: devices, pipes and sockets not made: {skipped}; --nodes makes them"
+            );
+        }
+        alike::told(
+            directory,
+            finished.problems.into_iter().map(obstacle).collect(),
+        )
+    }
+}
+
+fn obstacle(error: PlaceError) -> (Vec<u8>, Obstacle) {
+    (error.path.as_bytes().to_vec(), Obstacle::Place(error.fault))
+}
