@@ -126,13 +126,6 @@ impl<W: Write> Measured<W> {
         (measured, overheard)
     }
 
-    /// A writer to `out`.
-    #[must_use]
-    pub fn new(out: W) -> Self {
-        // Whoever reads meanwhile goes away at once.
-        Measured::overheard(out).0
-    }
-
     /// Writes what is still in the buffer; gives back the writer, how many bytes it got, and their
     /// SHA-256.
     ///

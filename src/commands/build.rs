@@ -42,10 +42,9 @@ pub fn run(args: &BuildArgs) -> Result<(), Error> {
     let assembled = root.zip(request).and_then(|(root, (request, reason))| {
         let assembly = obstacles.keep_all(assemble(&request, &root, bins.as_deref()))?;
         let mut report = Report::planned(&request, &assembly, reason);
-        let packages = packages
-            .iter()
-            .map(|package| obstacles.keep(package.report()));
-        report.packages = packages.flatten().collect();
+        let packages = packages.into_iter();
+        let reported = packages.map(|package| obstacles.keep(package.report()));
+        report.packages = reported.flatten().collect();
         let guest = obstacles.keep(guest(&request, &assembly, &root))?;
         Some((assembly, report, guest))
     });

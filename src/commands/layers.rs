@@ -10,6 +10,7 @@ use crate::cli::{Layer, LayerArgs};
 use crate::error::Obstacle;
 use crate::host;
 use crate::host::directory::DirectoryFiles;
+use crate::host::package::Digesting;
 use crate::image_path::ImagePath;
 use crate::kmod::likely::is_likely;
 use crate::kmod::module_file;
@@ -33,7 +34,7 @@ pub(super) struct OpenedPackage {
     pub(super) path: String,
     /// What it says of itself.
     pub(super) facts: Facts,
-    file: host::package::Package,
+    digest: Digesting,
 }
 
 impl OpenedPackage {
@@ -46,12 +47,11 @@ impl OpenedPackage {
     ///
     /// # Errors
     /// When its file cannot be read to its end.
-    pub(super) fn report(&self) -> Result<PackageReport, Problem<Obstacle>> {
-        let digest = self.file.digest();
-        let sha256 = digest.map_err(|error| {
-            Problem::<Obstacle>::new(self.path.as_str(), Obstacle::Package(error.into()))
-        })?;
-        Ok(PackageReport::new(self.path.clone(), &self.facts, sha256))
+    pub(super) fn report(self) -> Result<PackageReport, Problem<Obstacle>> {
+        match self.digest.wait() {
+            Ok(sha256) => Ok(PackageReport::new(self.path, &self.facts, sha256)),
+            Err(error) => Err(Problem::new(self.path, Obstacle::Package(error.into()))),
+        }
     }
 }
 
@@ -113,7 +113,7 @@ fn open_package(
     let package = OpenedPackage {
         path: shown(path),
         facts: files.facts().clone(),
-        file,
+        digest: file.digest(),
     };
     Ok((Box::new(files), package))
 }

@@ -20,6 +20,7 @@ mod ordered;
 mod pieces;
 pub mod source;
 mod unpack;
+pub mod xz_blocks;
 
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;

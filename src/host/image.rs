@@ -55,8 +55,16 @@ impl Kept {
     /// # Errors
     /// When there is no place to keep it.
     pub fn reader(&self) -> io::Result<Box<dyn Read + Send>> {
+        self.reader_from(0)
+    }
+
+    /// The same from an offset on.
+    ///
+    /// # Errors
+    /// As [`Kept::reader`].
+    pub fn reader_from(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
         match &*lock(&self.0) {
-            Ok(again) => Ok(again.reader()),
+            Ok(again) => Ok(again.reader_from(offset)),
             Err(error) => Err(not_kept(error)),
         }
     }
@@ -122,8 +130,12 @@ impl Again {
     /// Its bytes, from the first on; readers do not disturb each other.
     #[must_use]
     pub fn reader(&self) -> Box<dyn Read + Send> {
+        self.reader_from(0)
+    }
+
+    fn reader_from(&self, at: u64) -> Box<dyn Read + Send> {
         let file = Arc::clone(&self.0);
-        Box::new(Reader { file, at: 0 })
+        Box::new(Reader { file, at })
     }
 }
 

@@ -1,25 +1,24 @@
-//! Packages of the host that options name: read again and again, and digested the first time.
+//! Packages of the host that options name: read again and again, from any offset on, and digested.
 
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use sha2::{Digest as _, Sha256};
 
 use super::image;
 use crate::digest::Digest;
-use crate::measured::Measured;
 use crate::package::files::Again;
+
+/// What is digested at once, in bytes.
+const PIECE: usize = 256 << 10;
 
 /// A package's bytes.
 pub struct Package {
-    first: Arc<Mutex<Heard>>,
-    kept: Arc<image::Kept>,
-}
-
-/// The first reading, which is digested on its way.
-struct Heard {
-    source: Box<dyn Read + Send>,
-    measured: Option<Measured<io::Sink>>,
-    is_begun: bool,
+    /// Until it is asked for.
+    first: Mutex<Option<Box<dyn Read + Send>>>,
+    kept: image::Kept,
 }
 
 impl Package {
@@ -28,57 +27,89 @@ impl Package {
     ///
     /// # Errors
     /// When it cannot be opened, or is a directory.
-    pub fn open(path: &Path) -> io::Result<Package> {
-        let (source, kept) = image::Again::behind(path)?;
-        let first = Heard {
-            source,
-            measured: Some(Measured::new(io::sink())),
-            is_begun: false,
-        };
-        Ok(Package {
-            first: Arc::new(Mutex::new(first)),
-            kept: Arc::new(kept),
-        })
+    pub fn open(path: &Path) -> io::Result<Arc<Package>> {
+        let (first, kept) = image::Again::behind(path)?;
+        let first = Mutex::new(Some(first));
+        Ok(Arc::new(Package { first, kept }))
     }
 
-    /// Its bytes, from the first on, each time anew.
+    /// Its bytes from an offset on, each time anew; of a pipe first all of them.
     #[must_use]
-    pub fn again(&self) -> Box<Again> {
-        let (first, kept) = (Arc::clone(&self.first), Arc::clone(&self.kept));
-        Box::new(move || {
-            if std::mem::replace(&mut lock(&first).is_begun, true) {
-                return kept.reader();
-            }
-            Ok(Box::new(FirstReader(Arc::clone(&first))))
-        })
+    pub fn again(self: &Arc<Self>) -> Box<Again> {
+        let package = Arc::clone(self);
+        Box::new(move |offset| package.reader(offset))
     }
 
-    /// The SHA-256 of the whole file.
+    fn reader(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        match first.take_if(|_| offset == 0) {
+            Some(first) => Ok(Box::new(First(first))),
+            None => self.kept.reader_from(offset),
+        }
+    }
+
+    /// The SHA-256 of all its bytes, made on another thread where the system gives one; of a pipe, when its
+    /// first reading is over.
     ///
     /// # Errors
-    /// When what nobody has read of it yet cannot be read.
-    pub fn digest(&self) -> io::Result<Digest> {
-        io::copy(&mut FirstReader(Arc::clone(&self.first)), &mut io::sink())?;
-        let measured = lock(&self.first).measured.take();
-        let measured = measured.ok_or_else(|| io::Error::other("it is digested but once"))?;
-        Ok(measured.finish()?.2)
+    /// When it cannot be read.
+    pub fn digest(self: &Arc<Self>) -> Digesting {
+        let package = Arc::clone(self);
+        match thread::Builder::new().spawn(move || package.digest_now()) {
+            Ok(thread) => Digesting::Thread(thread),
+            Err(_) => Digesting::Done(self.digest_now()),
+        }
+    }
+
+    fn digest_now(&self) -> io::Result<Digest> {
+        let mut reader = self.kept.reader()?;
+        let mut digest = Sha256::new();
+        let mut piece = vec![0; PIECE];
+        loop {
+            match reader.read(&mut piece)? {
+                0 => return Ok(digest.into()),
+                count => digest.update(piece.get(..count).unwrap_or_default()),
+            }
+        }
     }
 }
 
-fn lock(first: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
-    first.lock().unwrap_or_else(PoisonError::into_inner)
+/// The first reading. Whoever reads may have seen enough before the end; what is to be read again must have
+/// been read once.
+struct First(Box<dyn Read + Send>);
+
+impl Read for First {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.0.read(out)
+    }
 }
 
-/// The first reading of a package.
-struct FirstReader(Arc<Mutex<Heard>>);
+impl Drop for First {
+    fn drop(&mut self) {
+        // What cannot be read here cannot be read again, which is told then.
+        let _ = io::copy(&mut self.0, &mut io::sink());
+    }
+}
 
-impl Read for FirstReader {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let mut heard = lock(&self.0);
-        let count = heard.source.read(out)?;
-        if let Some(measured) = &mut heard.measured {
-            io::Write::write_all(measured, out.get(..count).unwrap_or_default())?;
+/// A digest that is made, or being made.
+pub enum Digesting {
+    /// On that thread.
+    Thread(JoinHandle<io::Result<Digest>>),
+    /// It is done.
+    Done(io::Result<Digest>),
+}
+
+impl Digesting {
+    /// The digest, when it is there.
+    ///
+    /// # Errors
+    /// When the package cannot be read.
+    pub fn wait(self) -> io::Result<Digest> {
+        match self {
+            Digesting::Done(done) => done,
+            Digesting::Thread(thread) => thread
+                .join()
+                .unwrap_or_else(|_| Err(io::Error::other("the thread that digests ended early"))),
         }
-        Ok(count)
     }
 }

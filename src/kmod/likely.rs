@@ -7,10 +7,7 @@ use crate::image_path::ImagePath;
 
 /// Parts of their directories: what block devices, file systems and checksums of guests need, and need
 /// themselves.
-const DIRECTORIES: [&[u8]; 9] = [
-    b"/kernel/arch/",
-    b"/kernel/crypto/",
-    b"/kernel/lib/",
+const DIRECTORIES: [&[u8]; 6] = [
     b"/kernel/fs/ext3/",
     b"/kernel/fs/ext4/",
     b"/kernel/fs/jbd/",
@@ -19,10 +16,12 @@ const DIRECTORIES: [&[u8]; 9] = [
     b"/kernel/drivers/xen/",
 ];
 /// What their files' names begin with.
-const NAMES: [&[u8]; 6] = [
+const NAMES: [&[u8]; 8] = [
     b"xen",
     b"virtio",
     b"mbcache",
+    b"crc",
+    b"libcrc",
     b"net_failover",
     b"failover",
     b"scsi_mod",

@@ -8,6 +8,7 @@ use super::unpacked::Unpacked;
 use super::{Entry, Facts, Format, PackageError, Visitor, tar};
 use crate::archive::{Limits, TELLING};
 use crate::compress::source::Source;
+use crate::compress::xz_blocks::{From, XzBlocks};
 
 /// What an `ar` archive begins with (`ar(5)`).
 pub(super) const MAGIC: &[u8] = b"!<arch>\n";
@@ -25,6 +26,7 @@ struct Member {
 /// Reads the package that `source` stands at.
 pub(super) fn read<R: Read>(
     source: &mut Source<R>,
+    from: Option<&From<'_>>,
     limits: &Limits,
     visitor: &mut Visitor<'_>,
 ) -> Result<Facts, PackageError> {
@@ -40,7 +42,8 @@ pub(super) fn read<R: Read>(
             facts = Some(control(content, limits)?);
         } else if is_tar_called(name, b"data.tar") {
             let facts = facts.ok_or_else(|| misplaced("data.tar stands before control.tar"))?;
-            return data(content, limits, visitor).map(|()| facts);
+            let from = from.map(|from| (from, end - member.size));
+            return data(content, from, member.size, limits, visitor).map(|()| facts);
         } else if !name.starts_with(b"_") {
             let name = String::from_utf8_lossy(name);
             return Err(misplaced(&format!(
@@ -129,12 +132,34 @@ fn control<R: Read>(content: Source<R>, limits: &Limits) -> Result<Facts, Packag
     Ok(facts)
 }
 
+/// The package's files; unpacked apart where `from` gives their bytes from an offset on.
 fn data<R: Read>(
     content: Source<R>,
+    from: Option<(&From<'_>, u64)>,
+    size: u64,
     limits: &Limits,
     visitor: &mut Visitor<'_>,
 ) -> Result<(), PackageError> {
-    let mut unpacked = Unpacked::new(content, *limits);
+    let blocks = from.and_then(|(from, start)| Some((from, XzBlocks::find(from, start, size)?)));
+    let Some((from, blocks)) = blocks else {
+        return files(Unpacked::new(content, *limits), limits, visitor);
+    };
+    limits.hold_size(size, blocks.content())?;
+    blocks.read(from, limits.memory, |apart| match apart {
+        Some(apart) => files(
+            Unpacked::of_content(Source::new(apart), *limits),
+            limits,
+            visitor,
+        ),
+        None => files(Unpacked::new(content, *limits), limits, visitor),
+    })
+}
+
+fn files<R: Read>(
+    mut unpacked: Unpacked<R>,
+    limits: &Limits,
+    visitor: &mut Visitor<'_>,
+) -> Result<(), PackageError> {
     let start = unpacked.peek(TELLING)?;
     if !tar::is_tar(start) {
         return Err(match PackageError::unknown(start) {

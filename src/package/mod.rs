@@ -17,10 +17,12 @@ mod tar;
 mod unpacked;
 
 use std::io::Read;
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 
 use crate::archive::{Limits, TELLING};
 use crate::compress::source::Source;
+use crate::compress::xz_blocks::From;
 
 pub use entry::{Entry, Kind};
 pub use error::PackageError;
@@ -56,10 +58,33 @@ pub fn read(
     limits: &Limits,
     visitor: &mut Visitor<'_>,
 ) -> Result<Facts, PackageError> {
-    let mut source = Source::new(source);
+    read_source(Source::new(source), None, limits, visitor)
+}
+
+/// As [`read`], with a package that can be read from any offset on: where it is packed so that this can be done,
+/// and `threads` are more than one, it is unpacked on two.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_apart(
+    from: &From<'_>,
+    threads: NonZeroUsize,
+    limits: &Limits,
+    visitor: &mut Visitor<'_>,
+) -> Result<Facts, PackageError> {
+    let apart = (threads > NonZeroUsize::MIN).then_some(from);
+    read_source(Source::new(from(0)?), apart, limits, visitor)
+}
+
+fn read_source(
+    mut source: Source<impl Read>,
+    from: Option<&From<'_>>,
+    limits: &Limits,
+    visitor: &mut Visitor<'_>,
+) -> Result<Facts, PackageError> {
     let start = source.peek(TELLING).map_err(PackageError::Io)?;
     if start.starts_with(deb::MAGIC) {
-        return deb::read(&mut source, limits, visitor);
+        return deb::read(&mut source, from, limits, visitor);
     }
     if start.is_empty() {
         return Err(PackageError::Truncated);

@@ -19,8 +19,17 @@ impl<R: Read> Unpacked<R> {
     /// The content of what `source` stands at. What begins with no magic of a compressed format is its own
     /// content.
     pub(super) fn new(source: Source<R>, limits: Limits) -> Self {
+        Unpacked::at(State::Between(source), limits)
+    }
+
+    /// The content that `source` gives unpacked.
+    pub(super) fn of_content(source: Source<R>, limits: Limits) -> Self {
+        Unpacked::at(State::Plain(source), limits)
+    }
+
+    fn at(state: State<R>, limits: Limits) -> Self {
         let members = Members {
-            state: State::Between(source),
+            state,
             limits,
             unpacked: 0,
             format_is_known: false,
@@ -107,7 +116,7 @@ impl<R: Read> Members<R> {
                 State::End => return Ok(0),
                 State::Between(source) => self.state = self.enter(source)?,
                 State::Plain(mut source) => {
-                    let count = source.read(out).map_err(PackageError::Io)?;
+                    let count = source.read(out).map_err(of_source)?;
                     self.state = State::Plain(source);
                     return Ok(count);
                 }
@@ -145,6 +154,17 @@ impl<R: Read> Members<R> {
             )),
             None => Ok(State::Plain(source)),
         }
+    }
+}
+
+/// What a source says, which may be one that unpacks.
+fn of_source(error: io::Error) -> PackageError {
+    let of_decoder = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<DecodeError>());
+    match of_decoder.cloned() {
+        Some(error) => error.into(),
+        None => PackageError::Io(error),
     }
 }
 

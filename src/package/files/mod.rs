@@ -31,8 +31,8 @@ const WHOLE_KEPT: usize = 24 << 20;
 const EXTRACTS_KEPT: usize = 16 << 20;
 /// The largest file that an extract is made of while it passes by; real modules are smaller.
 const LOOKED_AT: u64 = 64 << 20;
-/// What is taken for a file before its bytes are seen, at most.
-const AT_ONCE: u64 = 1 << 20;
+/// What is set aside for a file before its bytes are seen, at most; it is not touched before.
+const AT_ONCE: u64 = LOOKED_AT;
 
 /// How much of a file is wanted before anybody asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +57,9 @@ pub struct Interest<'i> {
     pub threads: NonZeroUsize,
 }
 
-/// Gives the bytes of a package, from the first on, each time anew.
-pub type Again = dyn Fn() -> io::Result<Box<dyn Read + Send>> + Send + Sync;
+/// Gives the bytes of a package from an offset on, each time anew. The first time it may have them from the
+/// first byte alone.
+pub type Again = dyn Fn(u64) -> io::Result<Box<dyn Read + Send>> + Send + Sync;
 
 /// The files of one package.
 pub struct PackageFiles {
@@ -68,6 +69,7 @@ pub struct PackageFiles {
     contents: Vec<Content>,
     again: Box<Again>,
     limits: Limits,
+    threads: NonZeroUsize,
     /// How many bytes of files may still be kept whole.
     room: AtomicUsize,
 }
@@ -98,7 +100,7 @@ impl PackageFiles {
             extracts.keep(id, (interest.extract)(&bytes));
         };
         let facts = parallel::feed(interest.threads, extract, |feed| {
-            super::read(again()?, &limits, &mut |entry, data| {
+            super::read_apart(&*again, interest.threads, &limits, &mut |entry, data| {
                 let size = entry.size();
                 let keep = wanted(interest, &entry, room);
                 match (index.add(entry)?, keep) {
@@ -106,7 +108,7 @@ impl PackageFiles {
                     (Some(id), Keep::Extract) => feed((id, whole(data, size)?)),
                     (Some(id), Keep::Whole) => {
                         room -= size as usize;
-                        wholes.push((id, whole(data, size)?));
+                        wholes.push((id, whole(data, size)?.into()));
                     }
                 }
                 Ok(ControlFlow::Continue(()))
@@ -119,10 +121,11 @@ impl PackageFiles {
             index,
             again,
             limits,
+            threads: interest.threads,
             room: AtomicUsize::new(room),
         };
         for (id, bytes) in wholes {
-            files.keep_whole(id, &bytes.into());
+            files.keep_whole(id, &bytes);
         }
         for (id, extract) in extracts.into_inner() {
             if let Some(content) = files.content(id) {
@@ -148,16 +151,21 @@ impl PackageFiles {
         let ordinals = ids.map(|id| (self.index.file(id).ordinal, id));
         let mut wanted: HashMap<u64, FileId> = ordinals.collect();
         let mut ordinals = 0..;
-        super::read((self.again)()?, &self.limits, &mut |entry, data| {
-            let ordinal = ordinals.next().unwrap_or_default();
-            if let Some(id) = wanted.remove(&ordinal) {
-                each(id, whole(data, entry.size())?);
-            }
-            Ok(match wanted.is_empty() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            })
-        })?;
+        super::read_apart(
+            &*self.again,
+            self.threads,
+            &self.limits,
+            &mut |entry, data| {
+                let ordinal = ordinals.next().unwrap_or_default();
+                if let Some(id) = wanted.remove(&ordinal) {
+                    each(id, whole(data, entry.size())?);
+                }
+                Ok(match wanted.is_empty() {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                })
+            },
+        )?;
         match wanted.is_empty() {
             true => Ok(()),
             false => Err(io::Error::other("the package is not what it was").into()),
@@ -255,7 +263,7 @@ fn medium(error: PackageError) -> io::Error {
     }
 }
 
-/// The `size` bytes of a file; memory is taken as they come.
+/// The `size` bytes of a file.
 fn whole(data: &mut dyn Read, size: u64) -> Result<Vec<u8>, PackageError> {
     let mut bytes = Vec::with_capacity(size.min(AT_ONCE) as usize);
     data.take(size).read_to_end(&mut bytes)?;

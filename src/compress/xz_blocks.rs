@@ -1,0 +1,227 @@
+//! An xz stream of several blocks, unpacked on two threads: each block is packed by itself, and the index at
+//! the stream's end says where each lies (the .xz file format 1.2.1, sections 3 and 4). `xz -T`, and with it
+//! `dpkg-deb`, make such streams.
+//!
+//! In: bytes that can be had from any offset on. Out: the content in order, as a reader. Memory is that of two
+//! decoders and of what one has unpacked while the other's content is read.
+
+use std::collections::VecDeque;
+use std::io::{self, Read};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+
+use super::decode::{DecodeError, Decoder};
+use super::format::Format;
+use super::source::Source;
+use crate::parallel;
+
+/// Gives bytes from an offset on.
+pub type From<'f> = dyn Fn(u64) -> io::Result<Box<dyn Read + Send>> + Sync + 'f;
+
+/// The bytes of a stream's header, and of its footer (2.1.1, 2.1.2).
+const HEADER: u64 = 12;
+/// The largest index that is read, in bytes: of 24 MiB blocks it would be that of some terabytes.
+const INDEX_LIMIT: u64 = 1 << 20;
+/// The most blocks that are told apart.
+const BLOCK_LIMIT: usize = 1 << 14;
+/// What is unpacked at once, in bytes.
+const PIECE: usize = 256 << 10;
+/// How many pieces wait for their reader, of a block that is unpacked beside the one that is read: half of a
+/// block as `xz -6` makes them, for while the other half is read there is time for the rest.
+const PIECES: usize = 48;
+/// How many threads unpack: more would take more memory than a small host has.
+const THREADS: usize = 2;
+
+/// A stream of several blocks.
+pub struct XzBlocks {
+    header: [u8; HEADER as usize],
+    blocks: Vec<Block>,
+}
+
+/// Where a block lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Block {
+    /// The offset of its first byte.
+    offset: u64,
+    /// Its bytes, padding and check included.
+    packed: u64,
+    /// Its bytes, unpacked.
+    content: u64,
+}
+
+impl XzBlocks {
+    /// The one stream that the `size` bytes at `start` are, where it has several blocks. What is anything else,
+    /// or damaged, is for a decoder that begins at the beginning.
+    #[must_use]
+    pub fn find(from: &From<'_>, start: u64, size: u64) -> Option<XzBlocks> {
+        let header: [u8; 12] = *bytes(from, start, HEADER)?.first_chunk()?;
+        let footer = bytes(from, start.checked_add(size.checked_sub(HEADER)?)?, HEADER)?;
+        let [_, _, _, _, backward @ .., _, _, b'Y', b'Z'] = *footer.first_chunk::<12>()? else {
+            return None;
+        };
+        // The footer has the header's flags once more (2.1.2.3).
+        let is_one = header.starts_with(b"\xfd7zXZ\0") && header.get(6..8) == footer.get(8..10);
+        let length = (u64::from(u32::from_le_bytes(backward)) + 1) * 4;
+        if !is_one || length > INDEX_LIMIT {
+            return None;
+        }
+        let at = size.checked_sub(HEADER + length)?;
+        let blocks = blocks(&bytes(from, start + at, length)?, start + HEADER)?;
+        let end = blocks.last().map(|last| last.offset + last.packed)?;
+        (blocks.len() > 1 && end == start + at).then_some(XzBlocks { header, blocks })
+    }
+
+    /// The bytes of the content, as the index says; what is unpacked is never more.
+    #[must_use]
+    pub fn content(&self) -> u64 {
+        let sizes = self.blocks.iter().map(|block| block.content);
+        sizes.fold(0, u64::saturating_add)
+    }
+
+    /// Has `read` read the content while it is unpacked; `window` bounds what a block's dictionary may take.
+    /// Where the system gives no threads, there is no reader.
+    pub fn read<T>(
+        &self,
+        from: &From<'_>,
+        window: u64,
+        read: impl FnOnce(Option<&mut dyn Read>) -> T,
+    ) -> T {
+        let channels = self.blocks.iter().map(|_| sync_channel(PIECES));
+        let (senders, receivers): (Vec<_>, VecDeque<_>) = channels.unzip();
+        let jobs = Mutex::new(self.blocks.iter().zip(senders));
+        let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let serve = || {
+            while let Some((block, sender)) = next() {
+                self.unpack(block, from, window, &sender);
+            }
+        };
+        std::thread::scope(|scope| {
+            // Given up by the reader, what is still to be unpacked has nowhere to go, and its thread ends.
+            let mut content = Content {
+                blocks: receivers,
+                piece: Vec::new(),
+                at: 0,
+            };
+            match parallel::start(scope, THREADS, serve) {
+                0 => read(None),
+                _ => read(Some(&mut content)),
+            }
+        })
+    }
+
+    /// Sends a block's content piece by piece, as long as it is wanted.
+    fn unpack(&self, block: &Block, from: &From<'_>, window: u64, sender: &SyncSender<Piece>) {
+        let packed = match from(block.offset) {
+            Ok(packed) => packed.take(block.packed),
+            Err(error) => {
+                let _ = sender.send(Err(error.into()));
+                return;
+            }
+        };
+        let stream = self.header.as_slice().chain(packed);
+        let mut decoder = Decoder::with_window(Format::Xz, Source::new(stream), window);
+        let mut left = block.content;
+        loop {
+            let piece = next_piece(&mut decoder, &mut left);
+            let is_last = !matches!(&piece, Ok(piece) if !piece.is_empty());
+            if sender.send(piece).is_err() || is_last {
+                return;
+            }
+        }
+    }
+}
+
+/// The next content of a block, of which `left` bytes are to come; nothing at its end.
+fn next_piece<R: Read>(decoder: &mut Decoder<R>, left: &mut u64) -> Piece {
+    let mut piece = vec![0; PIECE];
+    let count = match decoder.read(&mut piece) {
+        // Behind the block, whose check was right, the decoder misses the next one.
+        Err(DecodeError::Truncated) if *left == 0 => 0,
+        read => read?,
+    };
+    piece.truncate(count);
+    let other_size = DecodeError::Corrupt {
+        reason: "a block has another size than the index says".to_owned(),
+    };
+    *left = left.checked_sub(count as u64).ok_or(other_size)?;
+    Ok(piece)
+}
+
+/// Content that came from a thread; an empty piece ends its block.
+type Piece = Result<Vec<u8>, DecodeError>;
+
+/// The content of all blocks in order.
+struct Content {
+    blocks: VecDeque<Receiver<Piece>>,
+    piece: Vec<u8>,
+    at: usize,
+}
+
+impl Read for Content {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.piece.len() {
+            let Some(block) = self.blocks.front() else {
+                return Ok(0);
+            };
+            let lost = |_| io::Error::other("a thread that unpacks ended early");
+            match block.recv().map_err(lost)? {
+                Ok(piece) if piece.is_empty() => drop(self.blocks.pop_front()),
+                Ok(piece) => (self.piece, self.at) = (piece, 0),
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+        let count = self.piece.get(self.at..).unwrap_or_default().read(out)?;
+        self.at += count;
+        Ok(count)
+    }
+}
+
+fn bytes(from: &From<'_>, offset: u64, length: u64) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from(offset)
+        .ok()?
+        .take(length)
+        .read_to_end(&mut bytes)
+        .ok()?;
+    (bytes.len() as u64 == length).then_some(bytes)
+}
+
+/// The blocks that `index` tells of, the first of which lies at `offset` (section 4).
+fn blocks(index: &[u8], mut offset: u64) -> Option<Vec<Block>> {
+    let (index, check) = index.split_last_chunk()?;
+    if crc32fast::hash(index) != u32::from_le_bytes(*check) {
+        return None;
+    }
+    let mut fields = index.strip_prefix(&[0])?;
+    let count = number(&mut fields)?;
+    if count > BLOCK_LIMIT as u64 {
+        return None;
+    }
+    let mut blocks = Vec::new();
+    for _ in 0..count {
+        let packed = number(&mut fields)?.checked_next_multiple_of(4)?;
+        let content = number(&mut fields)?;
+        blocks.push(Block {
+            offset,
+            packed,
+            content,
+        });
+        offset = offset.checked_add(packed)?;
+    }
+    let is_padding = fields.len() < 4 && fields.iter().all(|&byte| byte == 0);
+    is_padding.then_some(blocks)
+}
+
+/// Takes a number of variable length: seven bits a byte, the lowest first (1.2).
+fn number(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..63).step_by(7) {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(number);
+        }
+    }
+    None
+}
