@@ -36,6 +36,7 @@ mod inspect_script; // inits written by hand, and what they load
 mod inspect_strangers; // what users take for an image, told what it is
 mod interrupted; // writing that cannot go on, through the command
 mod judged; // archives made field by field, and what they are judged to be
+mod layers; // roots of several directories and packages, and what is built of them
 mod list_cli; // `list` and `cat` as a user meets them
 mod media; // file systems that are full, or read-only
 mod module_symbols; // what modules need and export, as binutils and kmod see it
@@ -54,3 +55,4 @@ mod tidy; // who may import whom in the house
 mod unpacker; // the models of the kernel's unpacker, rule by rule
 mod verdicts; // images that tests/boot boots, and those of other builders, judged without a machine
 mod written; // the writer, by the models of the kernel's unpacker
+mod xz_blocks; // streams of several xz blocks, unpacked on two threads

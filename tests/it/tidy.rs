@@ -108,6 +108,10 @@ fn each_foreign_format_has_one_door() {
         offenders(&["cpio.rs"], &["cpio::newc"]),
         Vec::<String>::new()
     );
+    assert_eq!(
+        offenders(&["package"], &["::tar::", "use tar::"]),
+        Vec::<String>::new()
+    );
     let codecs = [
         "libdeflater::",
         "zlib_rs::",
