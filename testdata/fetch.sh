@@ -148,11 +148,12 @@ rust_core() {
     unpack "$1" $(with_needs rustc-web rust-web-src | grep -vE '^(gcc|cpp|libgcc-12|lib(a|t|l|ub)san|binutils)')
 }
 
-# rust_i686 DIRECTORY: a Rust compiler with its library's source, and a C compiler for i386.
-rust_i686() {
+# rust_hosts DIRECTORY: a Rust compiler with its library's source, and C compilers for every host.
+rust_hosts() {
     apt_setup bookworm amd64
     # shellcheck disable=SC2046 # a word a package
-    unpack "$1" $(with_needs rustc-web rust-web-src gcc-i686-linux-gnu libc6-dev-i386-cross)
+    unpack "$1" $(with_needs rustc-web rust-web-src gcc-i686-linux-gnu libc6-dev-i386-cross \
+        gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross)
 }
 
 # builders DIRECTORY: the programs of others that make images, as a usr-merged system that can be entered.
@@ -186,7 +187,7 @@ fetch() {
     busybox-amd64 | busybox-arm64 | busybox-i386) busybox_static "${1#busybox-}" "$directory" ;;
     builders-amd64) builders "$directory" ;;
     rust-core) rust_core "$directory" ;;
-    rust-i686) rust_i686 "$directory" ;;
+    rust-hosts) rust_hosts "$directory" ;;
     xen-4.17-amd64) xen bookworm 4.17 "$directory" ;;
     xen-4.20-amd64) xen trixie 4.20 "$directory" ;;
     *) die "no input is called $1; testdata/README.md lists them" ;;

@@ -103,7 +103,7 @@ impl Header {
     }
 
     /// Reads the header that `bytes` begin with.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Header, BadHeader> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Header, BadHeader> {
         let (magic, fields) = bytes.split_at_checked(NEWC.len()).ok_or(BadHeader::Magic)?;
         if magic != NEWC && magic != CRC {
             return Err(BadHeader::Magic);
@@ -165,7 +165,7 @@ const FIELDS: [&str; 13] = [
 
 /// Why bytes are no header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BadHeader {
+pub(crate) enum BadHeader {
     Magic,
     /// It ends too early.
     Cut,

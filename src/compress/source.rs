@@ -72,6 +72,23 @@ impl<R: Read> Source<R> {
         Ok(array)
     }
 
+    /// Passes over `count` bytes.
+    ///
+    /// # Errors
+    /// Those of the reader; `UnexpectedEof` where it has fewer.
+    pub fn consume_exactly(&mut self, mut count: u64) -> io::Result<()> {
+        while count > 0 {
+            let ahead = self.fill_buf()?.len();
+            if ahead == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            let some = ahead.min(usize::try_from(count).unwrap_or(usize::MAX));
+            self.consume(some);
+            count -= some as u64;
+        }
+        Ok(())
+    }
+
     /// The reader itself, for what only it knows.
     pub fn reader_mut(&mut self) -> &mut R {
         &mut self.reader

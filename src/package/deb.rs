@@ -1,7 +1,7 @@
 //! Debian's binary packages (`deb(5)`): an `ar` archive of `debian-binary`, `control.tar` and `data.tar`, the
 //! two tars packed or not.
 
-use std::io::{BufRead, Read};
+use std::io::{BufRead, ErrorKind, Read};
 use std::ops::ControlFlow;
 
 use super::unpacked::Unpacked;
@@ -88,16 +88,13 @@ fn next_member<R: Read>(source: &mut Source<R>) -> Result<Option<Member>, Packag
 
 /// Goes to the offset `end`, and to the even one behind it, where members begin.
 fn pass_over<R: Read>(source: &mut Source<R>, end: u64) -> Result<(), PackageError> {
-    let end = end + end % 2;
-    while source.offset() < end {
-        let ahead = source.fill_buf()?.len();
-        if ahead == 0 {
-            return Err(PackageError::Truncated);
-        }
-        let left = usize::try_from(end - source.offset()).unwrap_or(usize::MAX);
-        source.consume(ahead.min(left));
-    }
-    Ok(())
+    let left = end + end % 2 - source.offset();
+    source
+        .consume_exactly(left)
+        .map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => PackageError::Truncated,
+            _ => PackageError::Io(error),
+        })
 }
 
 /// Whether `name` is `tar`, or that with the suffix of a compression.

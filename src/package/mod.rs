@@ -1,6 +1,6 @@
 //! A distribution's package, read as a stream: what it says of itself, and its files.
 //!
-//! In: the bytes of a `.deb` (`deb(5)`), of a tar archive, packed or not (a root, a `.pkg.tar.zst` of Arch,
+//! In: the bytes of a `.deb` (`deb(5)`), of an `.rpm`, of a tar archive, packed or not (a root, a `.pkg.tar.zst` of Arch,
 //! an `.apk` of Alpine). Out: [`Entry`]s in the order in which they stand, each with its data to be read or
 //! passed over, and in the end the package's [`Facts`]. Nothing in a package is ever run; its metadata are
 //! not among the entries. Memory is that of the decoder's window; how far a package is followed, [`Limits`]
@@ -13,6 +13,7 @@ pub mod entry;
 mod error;
 mod facts;
 pub mod files;
+mod rpm;
 mod tar;
 mod unpacked;
 
@@ -85,6 +86,9 @@ fn read_source(
     let start = source.peek(TELLING).map_err(PackageError::Io)?;
     if start.starts_with(deb::MAGIC) {
         return deb::read(&mut source, from, limits, visitor);
+    }
+    if start.starts_with(rpm::MAGIC) {
+        return rpm::read(&mut source, limits, visitor);
     }
     if start.is_empty() {
         return Err(PackageError::Truncated);

@@ -34,7 +34,8 @@ def parts(count):
         shutil.copy2(path, to, follow_symlinks=False)
 "#;
 
-fn recipe(more: &str) -> String {
+/// A recipe for which these are there.
+pub fn recipe(more: &str) -> String {
     format!("{PACKERS}\n{more}")
 }
 

@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
+use crate::layers;
 use crate::scene::{KERNEL, Refusal, Scene, XENBLK, assert_refused, run, under_shell, words};
 use crate::support::utf8;
 
@@ -804,10 +805,10 @@ fn keys(value: &Value, found: &mut BTreeSet<String>) {
 
 #[test]
 fn every_field_of_every_document_is_documented() {
-    let scene = Scene::new("");
+    let scene = Scene::new(&layers::recipe("deb('all', 'root')"));
     let mut found = BTreeSet::new();
     for (mut command, code) in [
-        (scene.build(&["--json"]), 0),
+        (scene.build(&["--json", "--package", "all.deb"]), 0),
         (scene.build(&["--json", "--with", "gone", "-f"]), 1),
         (scene.resolve(&["--json", "ext3"]), 0),
     ] {
