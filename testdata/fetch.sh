@@ -196,6 +196,15 @@ fetch() {
 }
 
 [ $# -gt 0 ] || die "usage: testdata/fetch.sh NAME... (testdata/README.md lists them)"
+# there NAME...: all of them are in the cache.
+there() {
+    for name; do [ -d "$cache/$name" ] || return; done
+}
+
+if there "$@"; then
+    printf "$cache/%s\n" "$@"
+    exit
+fi
 for tool in apt-get apt-cache dpkg-deb; do need "$tool" apt; done
 mkdir -p "$cache"
 # One run at a time: a second one waits, and then finds the work done.

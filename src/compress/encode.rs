@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use lzma_rust2::{CheckType, XzOptions, XzWriter};
+use zstd::zstd_safe::CParameter;
 
 use super::{Compression, Encoding, gzip, lz4};
 use crate::rope::Rope;
@@ -11,6 +12,9 @@ use crate::rope::Rope;
 const CHUNK: usize = 1 << 20;
 /// The most workers that zstd takes on a 32-bit machine (`ZSTDMT_NBWORKERS_MAX`).
 const ZSTD_WORKERS: usize = 64;
+/// The largest block of zstd's that is not considered for being cut in two: the judgement that does so reads
+/// words in the machine's order (`zstd_preSplit.c`), and its blocks would be others where that is another.
+const ZSTD_BLOCK: u32 = (128 << 10) - 1;
 /// The smallest dictionary that lzma-rust2 takes.
 const XZ_MIN_DICTIONARY: u64 = 4096;
 
@@ -89,6 +93,7 @@ fn zstd(
     let workers = encoding.threads().get().min(ZSTD_WORKERS);
     writer.multithread(u32::try_from(workers).unwrap_or(1))?;
     writer.include_checksum(true)?;
+    writer.set_parameter(CParameter::MaxBlockSize(ZSTD_BLOCK))?;
     // The size lets the window shrink to the content; no level's window passes 2^27 bytes, the
     // kernel's bound (`lib/decompress_unzstd.c`).
     writer.set_pledged_src_size(Some(rope.len()))?;

@@ -141,7 +141,7 @@ fn bounded(arguments: &[&str], images: u64) -> Output {
     let noted = noted.path().join("peak");
     let start = Instant::now();
     let output = Command::new(TIME.path())
-        .args(["-f", "%M", "-o", text(&noted), XINITRD])
+        .args(["-f", "%M", "-o", text(&noted), XINITRD.path()])
         .args(arguments)
         .stdin(Stdio::null())
         .output()

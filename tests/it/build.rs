@@ -181,7 +181,7 @@ fn image_under(guest: &Guest, umask: &str, threads: &str, environment: &[(&str, 
     let more = ["--force", "--threads", threads, "-o", text(&output)];
     let mut command = Command::new("/bin/sh");
     command
-        .args(["-c", &script, XINITRD])
+        .args(["-c", &script, XINITRD.path()])
         .args(guest.arguments(&more))
         .envs(environment.iter().copied());
     let done = fed(&mut command, b"");
@@ -314,7 +314,7 @@ fn traces(guest: &Guest, output: &Path) -> Vec<String> {
             "-e",
             "trace=execve,execveat,open,openat,openat2",
         ])
-        .args(["-o", text(&log), XINITRD])
+        .args(["-o", text(&log), XINITRD.path()])
         .args(guest.arguments(&["--threads", "3", "-o", text(output)]));
     let done = fed(&mut command, b"");
     assert!(

@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, run, words};
-use crate::support::utf8;
+use crate::support::{XINITRD, utf8};
 
 /// A manifest like that of EL4, with one file of the root more, and how that file is made; what is
 /// found then.
@@ -33,7 +33,7 @@ const BAD: [(&str, &str, &str, &str); 3] = [
 
 /// The scene, with such a file in the root and such a manifest.
 fn scene(path: &str, content: &str) -> Scene {
-    let xinitrd = env!("CARGO_BIN_EXE_xinitrd");
+    let xinitrd = XINITRD.path();
     Scene::new(&format!(
         r#"
 import subprocess

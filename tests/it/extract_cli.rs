@@ -305,7 +305,7 @@ fn what_the_system_refuses_many_entries_for_one_reason_is_told_once() {
         fs::set_permissions(shelf.path(path), PermissionsExt::from_mode(0o777)).unwrap();
     }
     fs::set_permissions(shelf.path("tree/d/e"), PermissionsExt::from_mode(0o555)).unwrap();
-    let mut command = without_rights(Path::new(XINITRD));
+    let mut command = without_rights(Path::new(XINITRD.path()));
     command
         .args(["extract", "image", "-C", "tree"])
         .current_dir(shelf.path(""));

@@ -12,7 +12,7 @@ use xinitrd::inspect::rules;
 use crate::guest::GZIP;
 use crate::judged::{archive, device, directory, file, link, made, made_by_others, program};
 use crate::shelf::{Shelf, documents, sound};
-use crate::support::{Tool, fetched, kernel_of, utf8};
+use crate::support::{Tool, XINITRD, fetched, kernel_of, utf8};
 
 const XZ: Tool = Tool::of("xz", "xz-utils");
 const BASH: Tool = Tool::of("bash", "bash");
@@ -415,7 +415,7 @@ fn a_reader_that_has_gone_is_no_news() {
         let script =
             format!("set -o pipefail; \"$0\" {arguments} | head -n 1; echo ${{PIPESTATUS[0]}}");
         let mut bash = std::process::Command::new(BASH.path());
-        let program = env!("CARGO_BIN_EXE_xinitrd");
+        let program = XINITRD.path();
         bash.args(["-c", &script, program])
             .current_dir(shelf.path(""));
         let output = crate::support::fed(&mut bash, b"");
@@ -804,7 +804,7 @@ fn the_unpacker_is_that_of_the_modules_kernel_where_none_is_said() {
 fn piped(image: &[u8], prepare: &str, arguments: &[&str]) -> (i32, String, String) {
     let shelf = Shelf::of(&[("image", image)]);
     let script = format!("{prepare}; cat image | \"$0\" inspect - \"$@\"");
-    let shell = [&["-c", &script, env!("CARGO_BIN_EXE_xinitrd")], arguments].concat();
+    let shell = [&["-c", &script, XINITRD.path()], arguments].concat();
     let mut command = Command::new(BASH.path());
     let output = command
         .args(shell)
@@ -838,7 +838,7 @@ fn a_pipe_is_read_twice_only_where_its_kernel_is_an_old_one_and_not_named() {
 fn what_comes_by_a_pipe_and_is_no_image_takes_no_room() {
     let script = "ulimit -f 32768; head -c 64M /dev/zero | tr '\\0' j | \"$0\" cat - path";
     let output = Command::new(BASH.path())
-        .args(["-c", script, env!("CARGO_BIN_EXE_xinitrd")])
+        .args(["-c", script, XINITRD.path()])
         .output()
         .unwrap();
     let said = utf8(output.stderr);

@@ -78,7 +78,7 @@ fn a_terminal_is_told_nothing_by_a_name() {
     let shelf = Shelf::of(&[("image", &archive(&names.map(|name| file(name, ""))))]);
     let mut command = Command::new(PYTHON.path());
     command
-        .args(["-c", ON_A_TERMINAL, XINITRD, "list"])
+        .args(["-c", ON_A_TERMINAL, XINITRD.path(), "list"])
         .arg(shelf.path("image"));
     let output = fed(&mut command, b"");
     assert!(output.status.success(), "{}", utf8(output.stderr));
@@ -326,8 +326,9 @@ fn a_file_of_a_damaged_image_is_printed_as_far_as_it_goes() {
 fn a_file_is_printed_from_a_pipe_that_has_a_name() {
     let image = archive(&[file("a", "1"), file("b", "data")]);
     let shelf = Shelf::of(&[("image", &image)]);
+    let xinitrd = XINITRD.path();
     let words =
-        format!("cat image | {XINITRD} cat /dev/stdin b && {XINITRD} cat /dev/stdin b <image");
+        format!("cat image | {xinitrd} cat /dev/stdin b && {xinitrd} cat /dev/stdin b <image");
     let mut command = Command::new("sh");
     command.args(["-c", &words]).current_dir(shelf.path(""));
     let output = command.output().unwrap();

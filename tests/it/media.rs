@@ -32,7 +32,7 @@ fn built_in(size: &str, then: &str) -> (Output, String) {
     let mut command = Command::new(UNSHARE.path());
     command
         .args(["-rm", "/bin/sh", "-euc", IN_A_MOUNT, "sh", text(directory)])
-        .args([size, then, text(&left), XINITRD])
+        .args([size, then, text(&left), XINITRD.path()])
         .args(guest.arguments(&["-o", text(&output), "--force"]));
     let done = fed(&mut command, b"");
     (done, fs::read_to_string(left).unwrap())

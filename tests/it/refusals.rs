@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::layers;
 use crate::scene::{KERNEL, Refusal, Scene, XENBLK, assert_refused, run, under_shell, words};
-use crate::support::utf8;
+use crate::support::{XINITRD, utf8};
 
 /// The problems of a text in the house's form, as a document has them.
 fn problems(text: &str) -> Value {
@@ -698,7 +698,7 @@ fn a_manifest_that_is_not_shipped_is_answered_with_the_nearest() {
     do:       did you mean busybox?
 1 problem
 ";
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xinitrd"));
+    let mut command = Command::new(XINITRD);
     assert_said(command.args(["manifests", "busybux"]), 2, text);
 }
 

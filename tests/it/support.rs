@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::thread;
 
 /// A tool of the host, and the Debian package it comes with.
@@ -59,8 +60,31 @@ pub fn fed(command: &mut Command, input: &[u8]) -> Output {
     })
 }
 
-/// The program under test.
-pub const XINITRD: &str = env!("CARGO_BIN_EXE_xinitrd");
+/// The program under test: the one that was built with the tests, or, where `XINITRD_PROGRAM` names one, that.
+#[derive(Clone, Copy)]
+pub struct Program;
+
+pub const XINITRD: Program = Program;
+
+impl Program {
+    pub fn path(self) -> &'static str {
+        static PATH: OnceLock<String> = OnceLock::new();
+        let built = || env!("CARGO_BIN_EXE_xinitrd").to_owned();
+        PATH.get_or_init(|| std::env::var("XINITRD_PROGRAM").unwrap_or_else(|_| built()))
+    }
+}
+
+impl AsRef<OsStr> for Program {
+    fn as_ref(&self) -> &OsStr {
+        self.path().as_ref()
+    }
+}
+
+impl AsRef<Path> for Program {
+    fn as_ref(&self) -> &Path {
+        self.path().as_ref()
+    }
+}
 
 /// Runs the program under test.
 pub fn xinitrd<S: AsRef<OsStr>>(arguments: &[S]) -> Output {
