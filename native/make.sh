@@ -44,7 +44,7 @@ toolchain() {
         target=$1-unknown-linux-gnu
         [ "$1" = aarch64 ] || target=i686-unknown-linux-gnu
         local tools
-        tools=$("$top/testdata/fetch.sh" rust-core) || die "no rust-core"
+        tools=$("$top/testdata/fetch.sh" rust-hosts) || die "no rust-hosts"
         rustc=$tools/usr/bin/rustc
         export LD_LIBRARY_PATH=$tools/usr/lib/x86_64-linux-gnu:$tools/lib/x86_64-linux-gnu
         export RUSTC_BOOTSTRAP=1

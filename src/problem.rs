@@ -431,6 +431,7 @@ fn lookup_advice(error: &LookupError) -> &'static str {
         | LookupError::TooMany { .. } => {
             "take it away, and unpack the package it should come from again"
         }
+        LookupError::TooMuchTogether { .. } => "ask for fewer modules and programs",
         LookupError::BadTarget(_) => "give it a shorter name, without `..`",
     }
 }

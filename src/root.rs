@@ -13,6 +13,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::image_path::{BadPath, ImagePath};
@@ -124,6 +125,28 @@ const LINK_LIMIT: usize = 40;
 /// host could hold.
 pub const FILE_LIMIT: u64 = 512 << 20;
 
+/// The most that is kept of the files of one root together: half of what a process of a 32-bit host can have.
+/// Xen takes no ramdisk above 1 GiB (XSA-25).
+const TOGETHER: u64 = 3 << 29;
+
+/// How much of a root's files is kept.
+#[derive(Default)]
+pub struct Budget(AtomicU64);
+
+impl Budget {
+    /// Takes so many bytes of it.
+    ///
+    /// # Errors
+    /// When so many are not left.
+    pub fn take(&self, bytes: u64) -> Result<(), LookupError> {
+        let kept = self.0.fetch_add(bytes, Ordering::Relaxed);
+        match kept.saturating_add(bytes) > TOGETHER {
+            true => Err(LookupError::TooMuchTogether { limit: TOGETHER }),
+            false => Ok(()),
+        }
+    }
+}
+
 /// Why a path leads to no readable file.
 #[derive(Debug, thiserror::Error)]
 pub enum LookupError {
@@ -160,6 +183,14 @@ pub enum LookupError {
         /// Its size in bytes.
         size: u64,
         /// The most that is read.
+        limit: u64,
+    },
+    /// With those that are kept already it is more than an image can be made of.
+    #[error(
+        "with the files that go in beside it more than the {limit} bytes that an image is made of"
+    )]
+    TooMuchTogether {
+        /// The most that is kept.
         limit: u64,
     },
     /// It is compressed, and larger than any such file is.
@@ -214,6 +245,7 @@ impl LookupError {
     pub fn is_too_large(&self) -> bool {
         match self {
             LookupError::TooLarge { .. }
+            | LookupError::TooMuchTogether { .. }
             | LookupError::UnpacksTooLarge { .. }
             | LookupError::TooMany { .. } => true,
             LookupError::At { source, .. } => source.is_too_large(),
@@ -238,6 +270,7 @@ pub struct Root {
     files: Box<dyn Files>,
     directories: RefCell<Directories>,
     links: RefCell<Links>,
+    budget: Budget,
 }
 
 /// Directories already resolved.
@@ -323,6 +356,7 @@ impl Root {
             files,
             directories: RefCell::default(),
             links: RefCell::default(),
+            budget: Budget::default(),
         }
     }
 
@@ -350,6 +384,12 @@ impl Root {
     #[must_use]
     pub fn files(&self) -> &dyn Files {
         self.files.as_ref()
+    }
+
+    /// How much of its files is kept, for readers on several threads.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// The files themselves, without what was learnt of their links.
@@ -385,12 +425,15 @@ impl Root {
         }
     }
 
-    /// Reads the regular file that `path` leads to, whole.
+    /// Reads the regular file that `path` leads to, whole, to be kept.
     ///
     /// # Errors
-    /// As [`Root::regular_file`]; and when the file is larger than [`FILE_LIMIT`].
+    /// As [`Root::regular_file`]; and when the file is larger than [`FILE_LIMIT`], or all that are kept are
+    /// too large together.
     pub fn read(&self, path: &ImagePath) -> Result<Vec<u8>, LookupError> {
-        self.read_at_most(path, FILE_LIMIT)
+        let bytes = self.read_at_most(path, FILE_LIMIT)?;
+        self.budget.take(bytes.len() as u64)?;
+        Ok(bytes)
     }
 
     /// Reads the regular file that `path` leads to, whole, if it has `limit` bytes or fewer.
@@ -463,7 +506,11 @@ fn read_bounded(file: &(dyn OpenFile + '_), limit: u64) -> Result<Vec<u8>, Looku
     if size > limit {
         return Err(LookupError::TooLarge { size, limit });
     }
-    let mut bytes = vec![0; size as usize];
+    let mut bytes = Vec::new();
+    // A host may have less room than that, and must not end for it.
+    let room = bytes.try_reserve_exact(size as usize);
+    room.map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+    bytes.resize(size as usize, 0);
     file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
 }

@@ -141,13 +141,6 @@ with_needs() {
         --no-conflicts --no-breaks --no-replaces "$@" | grep -v '^[ |<]' | grep -vx libc6 | sort -u
 }
 
-# rust_core DIRECTORY: a Rust compiler with its library's source, for targets whose `core` nobody has.
-rust_core() {
-    apt_setup bookworm amd64
-    # shellcheck disable=SC2046 # a word a package
-    unpack "$1" $(with_needs rustc-web rust-web-src | grep -vE '^(gcc|cpp|libgcc-12|lib(a|t|l|ub)san|binutils)')
-}
-
 # rust_hosts DIRECTORY: a Rust compiler with its library's source, and C compilers for every host.
 rust_hosts() {
     apt_setup bookworm amd64
@@ -186,7 +179,6 @@ fetch() {
     kernel-*-depmod) with_depmod "${1%-depmod}" "$temporary/$1" ;;
     busybox-amd64 | busybox-arm64 | busybox-i386) busybox_static "${1#busybox-}" "$directory" ;;
     builders-amd64) builders "$directory" ;;
-    rust-core) rust_core "$directory" ;;
     rust-hosts) rust_hosts "$directory" ;;
     xen-4.17-amd64) xen bookworm 4.17 "$directory" ;;
     xen-4.20-amd64) xen trixie 4.20 "$directory" ;;

@@ -1,6 +1,6 @@
 //! Compressed files read whole, within a bound: modules `.ko.gz`, `.ko.xz`, `.ko.zst`.
 
-use std::io::BufRead;
+use std::io::{self, BufRead};
 
 use thiserror::Error;
 
@@ -97,6 +97,9 @@ fn member_goes_on(
 ) -> Result<bool, DecodeError> {
     let before = content.len();
     let room = (limit - before).saturating_add(1).min(PIECE);
+    // A host may have less room than the limit, and must not end for it.
+    let more = content.try_reserve(room);
+    more.map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
     content.resize(before + room, 0);
     let read = member.read(content.get_mut(before..).unwrap_or_default());
     content.truncate(before + *read.as_ref().unwrap_or(&0));

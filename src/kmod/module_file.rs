@@ -9,7 +9,7 @@ use crate::arch::ElfKind;
 use crate::compress::{UnpackError, detect, unpack};
 use crate::elf::module::{ModuleError, ModuleFacts};
 use crate::image_path::{BadPath, ImagePath};
-use crate::root::{LookupError, OpenFile, Root, read_each, read_whole};
+use crate::root::{Budget, FILE_LIMIT, LookupError, OpenFile, Root, read_each, read_whole};
 
 /// A module, as far as it was read.
 #[derive(Debug)]
@@ -71,12 +71,13 @@ pub fn load(
     depth: Depth,
     threads: NonZeroUsize,
 ) -> Vec<Result<ModuleFile, ModuleFault>> {
+    let budget = root.budget();
     read(root, paths, threads, |file| match depth {
         Depth::Facts => match file.extract() {
             Some(extract) => extracted(extract),
-            None => load_one(file),
+            None => load_kept(file, budget),
         },
-        Depth::Whole => load_one(file),
+        Depth::Whole => load_kept(file, budget),
     })
 }
 
@@ -150,6 +151,23 @@ fn read<T: Send>(
         made.map_err(LookupError::Io)?
     };
     resolved.into_iter().map(next).collect()
+}
+
+/// The module, which will be kept.
+fn load_kept(file: &dyn OpenFile, budget: &Budget) -> Result<ModuleFile, ModuleFault> {
+    // What is too large by itself takes nothing from the others.
+    budget.take(
+        Some(file.size())
+            .filter(|&size| size <= FILE_LIMIT)
+            .unwrap_or(0),
+    )?;
+    let module = load_one(file)?;
+    if let Some(content) = &module.content
+        && content.packed.is_some()
+    {
+        budget.take(content.bytes.len() as u64)?;
+    }
+    Ok(module)
 }
 
 fn load_one(file: &dyn OpenFile) -> Result<ModuleFile, ModuleFault> {
