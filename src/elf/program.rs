@@ -37,6 +37,8 @@ const DYNAMIC_LIMIT: u64 = 1 << 20;
 /// The most libraries that an object may need, and directories that it may name: real ones stay
 /// under 300.
 const LIST_LIMIT: usize = 1024;
+/// What a name counts for beside its bytes, on any host.
+const NAME: usize = 24;
 
 /// What stands before busybox's version (`BB_BANNER` in its `include/libbb.h`).
 const BUSYBOX: &[u8] = b"BusyBox v";
@@ -155,7 +157,7 @@ impl ProgramFacts {
     pub fn weight(&self) -> usize {
         let lists = [&self.needed, &self.runpath, &self.rpath];
         let names = lists.into_iter().flatten().chain(&self.interpreter);
-        names.map(|name| size_of::<String>() + name.len()).sum()
+        names.map(|name| NAME + name.len()).sum()
     }
 
     /// Whether the loader has work to do: an interpreter or libraries are needed.

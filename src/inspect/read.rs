@@ -28,6 +28,20 @@ const TEXTS_LIMIT: u64 = 16 << 20;
 const BESIDES: usize = 480;
 /// How many times an entry's name is kept: with the entry, as its path, and wherever else it is met.
 const NAMES: usize = 6;
+/// The bytes that each of these takes where addresses have 64 bits, and counts as on any host: all must meet
+/// a limit at the same entry.
+const SEGMENT: usize = 136;
+const FLAW: usize = 104;
+const ITEM: usize = 192;
+const MODULE: usize = 152;
+const PROGRAM: usize = 112;
+const _: () = assert!(
+    size_of::<Segment>() <= SEGMENT
+        && size_of::<Flaw>() <= FLAW
+        && size_of::<Item>() <= ITEM
+        && size_of::<InspectedModule>() <= MODULE
+        && size_of::<ProgramFacts>() <= PROGRAM
+);
 
 /// How many bytes of a file tell whether more of it is to be looked at: no more than are given together
 /// in any case.
@@ -108,7 +122,7 @@ impl Reading {
     }
 
     fn take_segment(&mut self, start: SegmentStart) -> Result<(), ReadError> {
-        self.keep(size_of::<Segment>())?;
+        self.keep(SEGMENT)?;
         self.picture.segments.push(Segment {
             start,
             end: None,
@@ -119,7 +133,7 @@ impl Reading {
 
     fn take_flaw(&mut self, flaw: Flaw) -> Result<(), ReadError> {
         let name = flaw.entry.as_ref().map_or(0, Vec::len);
-        self.keep(size_of::<Flaw>() + BESIDES + NAMES * name)?;
+        self.keep(FLAW + BESIDES + NAMES * name)?;
         self.picture.flaws.push(flaw);
         Ok(())
     }
@@ -132,7 +146,7 @@ impl Reading {
         if let Some(segment) = self.picture.segments.last_mut() {
             segment.entries += 1;
         }
-        self.keep(size_of::<Item>() + BESIDES + NAMES * entry.name.len())?;
+        self.keep(ITEM + BESIDES + NAMES * entry.name.len())?;
         let (content, digest) = self.content(&entry, archive)?;
         self.keep(weight(&content))?;
         self.picture.items.push(Item {
@@ -247,11 +261,11 @@ fn weight(content: &Content) -> usize {
         Content::Link(target) => target.len(),
         Content::Text(text) => text.len(),
         Content::Module(module) => match module.as_ref() {
-            Ok(module) => size_of::<InspectedModule>() + module.weight(),
-            Err(_) => size_of::<InspectedModule>(),
+            Ok(module) => MODULE + module.weight(),
+            Err(_) => MODULE,
         },
         Content::Program(program) => {
-            size_of::<ProgramFacts>()
+            PROGRAM
                 + match program.as_ref() {
                     Ok(program) => program.weight(),
                     Err(_) => 0,
