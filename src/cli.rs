@@ -1,7 +1,7 @@
 //! What the user typed.
 
 use std::ffi::OsString;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize, ParseIntError};
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand, value_parser};
@@ -147,6 +147,12 @@ fn size(text: &str) -> Result<u64, String> {
     bytes.ok_or_else(|| "a number of bytes is expected, as 4096, 64K, 512M or 4G".to_owned())
 }
 
+/// A number of threads: whatever is typed on any host means as many as this one can count.
+fn threads(text: &str) -> Result<NonZeroUsize, ParseIntError> {
+    let number: NonZeroU64 = text.parse()?;
+    Ok(NonZeroUsize::try_from(number).unwrap_or(NonZeroUsize::MAX))
+}
+
 /// The arguments of `inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
@@ -185,7 +191,7 @@ pub struct InspectArgs {
     #[arg(long, value_name = "RULE|warnings,...", value_delimiter = ',')]
     pub allow: Vec<String>,
     /// How many images are judged at a time, 64 at most [default: the machine's processors]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,
     /// How far they are followed.
     #[command(flatten, next_help_heading = LIMITS)]
@@ -363,7 +369,7 @@ pub struct KernelArgs {
     #[arg(long, value_name = "MOD")]
     pub builtin: Vec<String>,
     /// How many threads work at a time, 64 at most [default: the machine's processors]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,
 }
 

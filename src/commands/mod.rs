@@ -7,6 +7,7 @@ pub mod diff;
 pub mod explain;
 pub mod extract;
 mod guest;
+mod held;
 mod image;
 pub mod import;
 pub mod inspect;

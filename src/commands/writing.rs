@@ -1,12 +1,13 @@
 //! Writing an image: what has to be known before it is begun, and the writing itself.
 
-use std::io::{self, Cursor, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::held::Held;
 use super::image::{Flaws, broken_off};
 use super::{is_closed, shown};
 use crate::archive::{Limits, ReadError};
@@ -87,11 +88,11 @@ fn refused(output: &Path, source: io::Error) -> Error {
 /// ends any other.
 fn write_stream(plan: &Plan, how: &Writing, guest: &Guest) -> Result<ImageReport, Error> {
     let told = |source| refused(&how.output, source);
-    let (bytes, image, heard) = serialise(plan, how, guest, Vec::new()).map_err(told)?;
-    let again = || findings(Box::new(Cursor::new(bytes.clone())), guest);
+    let (held, image, heard) = serialise(plan, how, guest, Held::default()).map_err(told)?;
+    let again = || findings(Box::new(held.reader()), guest);
     judge(heard.unwrap_or_else(again), &how.output)?;
     let mut out = io::stdout().lock();
-    let written = out.write_all(&bytes).and_then(|()| out.flush());
+    let written = held.write_to(&mut out).and_then(|()| out.flush());
     written.map_err(told)?;
     Ok(image)
 }
