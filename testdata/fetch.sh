@@ -49,10 +49,15 @@ sources() {
     [ -z "$security" ] || printf 'deb [%s] %s %s-security main\n' "$options" "$security" "$1"
 }
 
-# apt_setup SUITE ARCHITECTURE: a private apt state for them, brought up to date once a run.
+# apt_setup SUITE ARCHITECTURE: a private apt state for them, brought up to date once a run, or in half an hour.
 apt_setup() {
     state=$cache/apt/$1-$2
     [ "${updated:-}" != "$state" ] || return 0
+    # Runs that follow each other ask once.
+    if [ -n "$(find "$state/up-to-date" -mmin -30 2>/dev/null)" ]; then
+        updated=$state
+        return 0
+    fi
     mkdir -p "$state/lists/partial" "$state/archives/partial"
     sources "$1" >"$state/sources.list"
     : >"$state/status"
@@ -74,7 +79,11 @@ Dir::Cache "$state";
 CONF
     # A mirror caught amid its own update fails for one list of several; what is really missing is
     # named when it is asked for.
-    apt-get -c "$state/apt.conf" -q update >&2 || printf 'fetch.sh: going on without a list\n' >&2
+    if apt-get -c "$state/apt.conf" -q update >&2; then
+        : >"$state/up-to-date"
+    else
+        printf 'fetch.sh: going on without a list\n' >&2
+    fi
     updated=$state
 }
 
