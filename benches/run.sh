@@ -22,6 +22,7 @@ time        time
 # What they compare with:
 PEERS='
 mkinitramfs initramfs-tools-core
+dpkg-deb    dpkg
 dracut      dracut-core
 mktirfs     tiny-initramfs-core
 lsinitramfs initramfs-tools-core
@@ -86,6 +87,7 @@ in_place() {
 status=0
 in_place cargo bench --quiet --locked --bench minimal -- "$@" || status=1
 cargo bench --quiet --locked --bench large -- "$@" || status=1
+cargo bench --quiet --locked --bench package -- "$@" || status=1
 testdata/images/make.sh all >/dev/null
 cargo bench --quiet --locked --bench list -- "$@" || status=1
 archive=target/minimal.cpio

@@ -9,7 +9,6 @@
 # --verdicts what `xinitrd inspect` says of each image beside what came of it, into FILE: of every case there
 #            is, where none is named
 # XINITRD    the xinitrd program (default: target/release/xinitrd, built anew)
-# XINITRD_I386  a static i386 build of it; where it is given, one more case builds in a 32-bit dom0
 #
 # The cases, each a function below, and what each proves; those of the program that is xinitrd's own init are
 # in native.sh, images broken or made by others in broken.sh and images.sh, those under Xen in xen/cases.sh, and run in the background meanwhile:
