@@ -12,8 +12,9 @@ use crate::rope::Rope;
 const CHUNK: usize = 1 << 20;
 /// The most workers that zstd takes on a 32-bit machine (`ZSTDMT_NBWORKERS_MAX`).
 const ZSTD_WORKERS: usize = 64;
-/// The largest block of zstd's that is not considered for being cut in two: the judgement that does so reads
-/// words in the machine's order (`zstd_preSplit.c`), and its blocks would be others where that is another.
+/// The level from which zstd judges by words in the machine's order whether a block is cut in two
+/// (`zstd_preSplit.c`), and the largest block that it does not judge.
+const ZSTD_JUDGED: u8 = 4;
 const ZSTD_BLOCK: u32 = (128 << 10) - 1;
 /// The smallest dictionary that lzma-rust2 takes.
 const XZ_MIN_DICTIONARY: u64 = 4096;
@@ -93,7 +94,9 @@ fn zstd(
     let workers = encoding.threads().get().min(ZSTD_WORKERS);
     writer.multithread(u32::try_from(workers).unwrap_or(1))?;
     writer.include_checksum(true)?;
-    writer.set_parameter(CParameter::MaxBlockSize(ZSTD_BLOCK))?;
+    if encoding.level() >= ZSTD_JUDGED {
+        writer.set_parameter(CParameter::MaxBlockSize(ZSTD_BLOCK))?;
+    }
     // The size lets the window shrink to the content; no level's window passes 2^27 bytes, the
     // kernel's bound (`lib/decompress_unzstd.c`).
     writer.set_pledged_src_size(Some(rope.len()))?;

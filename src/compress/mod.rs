@@ -2,8 +2,7 @@
 //!
 //! In goes a [`Rope`], out come the bytes of one gzip member (RFC 1952), xz stream, zstd frame
 //! (RFC 8878) or lz4 legacy frame, in order and with bounded memory. The bytes depend on the
-//! content and the level alone: not on the number of threads, and not on the machine, but for zstd
-//! from level 4 on, which may cut its blocks otherwise where words are big-endian
+//! content and the level alone: not on the number of threads, and not on the machine
 //! (`docs/compression.md`).
 //!
 //! What is compressed already is told by [`detect`]. A file (a module `.ko.xz`) is read whole by
@@ -97,8 +96,7 @@ impl Compression {
         }
     }
 
-    /// The level taken when none is asked for: the libraries' own choice. It is also the highest of
-    /// zstd whose bytes no machine's byte order can change (docs/compression.md).
+    /// The level taken when none is asked for: the libraries' own choice.
     #[must_use]
     pub const fn default_level(self) -> u8 {
         match self {
