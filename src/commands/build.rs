@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 
 use super::guest::{Guest, Kernel};
 use super::layers::{OpenedPackage, open_root};
+use super::observer::Observer;
 use super::obstacles::Obstacles;
+use super::records::{self, Made, Records};
 use super::writing::{Writing, cannot_write, is_stdout, mtime, write};
 use super::{json, manifests, output_error, shown, threads, write_out};
 use crate::assemble::{Assembly, Request, assemble};
 use crate::cli::BuildArgs;
 use crate::compress::Encoding;
+use crate::digest::Digest;
 use crate::error::{Error, Obstacle};
 use crate::host::output::probe;
 use crate::host::text;
@@ -20,6 +23,7 @@ use crate::kernel_version::KernelVersion;
 use crate::kmod::config::ModprobeConfig;
 use crate::manifest::{self, Manifest};
 use crate::problem::Problem;
+use crate::record::lock::Role;
 use crate::report::Report;
 use crate::root::Root;
 
@@ -29,31 +33,52 @@ use crate::root::Root;
 /// Everything that stands in the way: of what the image is to be made of, and of writing it.
 pub fn run(args: &BuildArgs) -> Result<(), Error> {
     let mut obstacles = Obstacles::default();
+    let observer = records::observer(&args.records);
     let Guest {
         root,
         packages,
         kernel,
         config,
-    } = Guest::open(&args.kernel, &mut obstacles);
-    let bins = open_bins(args, &mut obstacles);
-    let writing = writing(args, kernel.as_ref(), &mut obstacles);
-    let request = request(args, kernel, config, &packages, &mut obstacles);
+    } = Guest::open(&args.kernel, &observer, &mut obstacles);
+    let bins = open_bins(args, &observer, &mut obstacles);
+    let output = output(args, kernel.as_ref(), &mut obstacles);
+    let records = Records::open(args, output.as_deref(), &observer, &mut obstacles);
+    let writing = writing(args, output, &mut obstacles);
+    let asked = asked(args, kernel, config, &packages, &observer, &mut obstacles);
 
-    let assembled = root.zip(request).and_then(|(root, (request, reason))| {
-        let assembly = obstacles.keep_all(assemble(&request, &root, bins.as_deref()))?;
-        let mut report = Report::planned(&request, &assembly, reason);
-        let packages = packages.into_iter();
-        let reported = packages.map(|package| obstacles.keep(package.report()));
-        report.packages = reported.flatten().collect();
-        let guest = obstacles.keep(guest(&request, &assembly, &root))?;
-        Some((assembly, report, guest))
+    let assembled = root.zip(asked.as_ref()).and_then(|(root, asked)| {
+        let assembled = assemble(&asked.request, &root, bins.as_deref());
+        let assembly = obstacles.keep_all(assembled)?;
+        let guest = obstacles.keep(guest(&asked.request, &assembly, &root))?;
+        Some((asked, assembly, guest))
     });
-    let ((assembly, mut report, guest), writing) = obstacles.none_before(assembled.zip(writing))?;
+    let packages = packages
+        .into_iter()
+        .filter_map(|package| obstacles.keep(package.report()));
+    let packages: Vec<_> = packages.collect();
+    let made = assembled
+        .as_ref()
+        .zip(writing.as_ref())
+        .map(|((asked, assembly, _), writing)| Made {
+            request: &asked.request,
+            manifest: asked.manifest,
+            assembly,
+            writing,
+        });
+    let records = records.settle(
+        made.as_ref(),
+        &observer.into_sources(),
+        &packages,
+        &mut obstacles,
+    );
+    let (made, (asked, assembly, guest)) = obstacles.none_before(made.zip(assembled.as_ref()))?;
 
+    let mut report = Report::planned(made.request, assembly, asked.reason.clone(), packages);
     if !args.dry_run {
-        report.image = Some(write(&assembly.plan, &writing, &guest)?);
+        let beside = |image: &_| records.files(&made, &report.packages, image);
+        report.image = Some(write(&assembly.plan, made.writing, guest, &beside)?);
     }
-    show(args, &report, &writing.output)
+    show(args, &report, &made.writing.output)
 }
 
 /// Whom the image is judged for: by what its modules say of the kernel, as the guest will. Where the kernel may have
@@ -80,8 +105,12 @@ fn guest(
 }
 
 /// The directories with the guest's programs; or, where one cannot be had, none at all.
-fn open_bins(args: &BuildArgs, obstacles: &mut Obstacles) -> Option<Vec<Root>> {
-    let open = |path: &PathBuf| open_root("--bins", "the guest's programs", path);
+fn open_bins(
+    args: &BuildArgs,
+    observer: &Observer,
+    obstacles: &mut Obstacles,
+) -> Option<Vec<Root>> {
+    let open = |path: &PathBuf| open_root(Role::Bins, "the guest's programs", path, observer);
     let opened = args.bins.iter().map(|path| obstacles.keep(open(path)));
     // Gathered before they are taken together, so that each is tried.
     opened.collect::<Vec<_>>().into_iter().collect()
@@ -90,11 +119,10 @@ fn open_bins(args: &BuildArgs, obstacles: &mut Obstacles) -> Option<Vec<Root>> {
 /// How the image is to be written, if that can be told.
 fn writing(
     args: &BuildArgs,
-    kernel: Option<&Kernel>,
+    output: Option<PathBuf>,
     obstacles: &mut Obstacles,
 ) -> Option<Writing> {
     let encoding = obstacles.keep(encoding(args));
-    let output = output(args, kernel, obstacles);
     let mtime = obstacles.keep(mtime());
     Some(Writing {
         output: output?,
@@ -127,24 +155,34 @@ fn output(args: &BuildArgs, kernel: Option<&Kernel>, obstacles: &mut Obstacles) 
     Some(output)
 }
 
-/// What was typed, as what it means, and why its manifest was chosen; if that can be told.
-fn request(
+/// What was typed, as what it means.
+struct Asked {
+    request: Request,
+    /// The digest of the manifest's text.
+    manifest: Digest,
+    /// Why the manifest was chosen, where nobody named it.
+    reason: Option<String>,
+}
+
+/// What was typed, as what it means; if that can be told.
+fn asked(
     args: &BuildArgs,
     kernel: Option<Kernel>,
     config: ModprobeConfig,
     packages: &[OpenedPackage],
+    observer: &Observer,
     obstacles: &mut Obstacles,
-) -> Option<(Request, Option<String>)> {
+) -> Option<Asked> {
     let version = kernel.as_ref().map(|kernel| version_of(&kernel.name));
     let version = version.and_then(|version| obstacles.keep(version));
-    let chosen = obstacles.keep_all(choose_manifest(&args.manifest, version));
-    let (kernel, version, Chosen { manifest, reason }) = (kernel?, version?, chosen??);
+    let chosen = obstacles.keep_all(choose_manifest(&args.manifest, version, observer));
+    let (kernel, version, chosen) = (kernel?, version?, chosen??);
     let request = Request {
         kernel: kernel.name,
         modules: kernel.modules,
         version,
         packages: packages.iter().map(OpenedPackage::claim).collect(),
-        manifest,
+        manifest: chosen.manifest,
         arch: args.arch,
         preload: args.preload.clone(),
         with: args.with.clone(),
@@ -160,7 +198,11 @@ fn request(
         config,
         threads: threads(&args.kernel),
     };
-    Some((request, reason))
+    Some(Asked {
+        request,
+        manifest: chosen.digest,
+        reason: chosen.reason,
+    })
 }
 
 fn version_of(kernel: &str) -> Result<KernelVersion, Problem<Obstacle>> {
@@ -168,9 +210,10 @@ fn version_of(kernel: &str) -> Result<KernelVersion, Problem<Obstacle>> {
     kernel.parse().map_err(unknown)
 }
 
-/// A manifest, and why it was taken where nobody named it.
+/// A manifest, the digest of its text, and why it was taken where nobody named it.
 struct Chosen {
     manifest: Manifest,
+    digest: Digest,
     reason: Option<String>,
 }
 
@@ -178,12 +221,18 @@ struct Chosen {
 fn choose_manifest(
     name: &str,
     version: Option<KernelVersion>,
+    observer: &Observer,
 ) -> Result<Option<Chosen>, Vec<Problem<Obstacle>>> {
     let place = || format!("--manifest {}", shown(Path::new(name)));
     if name == "auto" {
         let choice = version.map(manifest::choose).transpose();
         let choice = choice.map_err(|none| one(place(), Obstacle::NoneServes(none)))?;
         return Ok(choice.map(|choice| Chosen {
+            digest: Digest::of(
+                manifest::find(choice.name)
+                    .map_or("", |it| it.text)
+                    .as_bytes(),
+            ),
             manifest: choice.manifest,
             reason: Some(choice.reason),
         }));
@@ -191,7 +240,7 @@ fn choose_manifest(
     let text = match manifest::find(name) {
         Some(shipped) => shipped.text.to_owned(),
         None if name.contains(['/', '.']) => {
-            read_manifest(Path::new(name)).map_err(|obstacle| one(place(), obstacle))?
+            read_manifest(Path::new(name), observer).map_err(|obstacle| one(place(), obstacle))?
         }
         None => return Err(one(place(), manifests::unknown(name))),
     };
@@ -199,17 +248,21 @@ fn choose_manifest(
         let problem = |fault| Problem::of_manifest(name, fault).into();
         faults.into_iter().map(problem).collect::<Vec<_>>()
     })?;
-    let reason = None;
-    Ok(Some(Chosen { manifest, reason }))
+    Ok(Some(Chosen {
+        manifest,
+        digest: Digest::of(text.as_bytes()),
+        reason: None,
+    }))
 }
 
 fn one(place: String, obstacle: Obstacle) -> Vec<Problem<Obstacle>> {
     vec![Problem::new(place, obstacle)]
 }
 
-fn read_manifest(path: &Path) -> Result<String, Obstacle> {
+fn read_manifest(path: &Path, observer: &Observer) -> Result<String, Obstacle> {
     let expected = "a manifest";
     let bytes = text::read(path).map_err(|source| Obstacle::Text { expected, source })?;
+    observer.text(None, path, &bytes);
     String::from_utf8(bytes).map_err(|_| Obstacle::NotUtf8)
 }
 
