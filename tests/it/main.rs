@@ -14,6 +14,7 @@ mod build_judged; // bad images that are built, and refused
 mod busybox_init; // the busybox init, function by function, in a real ash
 mod compress; // encoders and decoders against gzip, xz, zstd, lz4 and python's zlib
 mod decode; // one compressed member at a time, cut, damaged, and followed by others
+mod depfile; // depfiles, as ninja and make act on them
 mod diff_cli; // `diff` as a user meets it
 mod extract; // entries put onto disk below one directory: never outside, and as cpio and bsdtar do
 mod extract_cli; // `extract` as a user meets it
