@@ -161,7 +161,7 @@ pub enum Obstacle {
         /// How a person names the lock file.
         lock: String,
         /// What is not.
-        difference: Difference,
+        difference: Box<Difference>,
     },
     /// The image cannot be written to standard output.
     Stream(io::Error),

@@ -7,7 +7,7 @@ use super::guest::{Guest, Kernel};
 use super::layers::{OpenedPackage, open_root};
 use super::observer::Observer;
 use super::obstacles::Obstacles;
-use super::records::{self, Made, Records};
+use super::records::{self, Records};
 use super::writing::{Writing, cannot_write, is_stdout, mtime, write};
 use super::{json, manifests, output_error, shown, threads, write_out};
 use crate::assemble::{Assembly, Request, assemble};
@@ -24,7 +24,7 @@ use crate::kmod::config::ModprobeConfig;
 use crate::manifest::{self, Manifest};
 use crate::problem::Problem;
 use crate::record::lock::Role;
-use crate::report::Report;
+use crate::report::{PackageReport, Report};
 use crate::root::Root;
 
 /// Builds the image `args` ask for, and prints its report.
@@ -41,44 +41,62 @@ pub fn run(args: &BuildArgs) -> Result<(), Error> {
         config,
     } = Guest::open(&args.kernel, &observer, &mut obstacles);
     let bins = open_bins(args, &observer, &mut obstacles);
-    let output = output(args, kernel.as_ref(), &mut obstacles);
+    let output = named_output(args, kernel.as_ref());
+    let writing = writing(args, output.as_deref(), &mut obstacles);
     let records = Records::open(args, output.as_deref(), &observer, &mut obstacles);
-    let writing = writing(args, output, &mut obstacles);
     let asked = asked(args, kernel, config, &packages, &observer, &mut obstacles);
 
-    let assembled = root.zip(asked.as_ref()).and_then(|(root, asked)| {
+    let decided = root.zip(asked).and_then(|(root, asked)| {
         let assembled = assemble(&asked.request, &root, bins.as_deref());
         let assembly = obstacles.keep_all(assembled)?;
         let guest = obstacles.keep(guest(&asked.request, &assembly, &root))?;
         Some((asked, assembly, guest))
     });
-    let packages = packages
-        .into_iter()
-        .filter_map(|package| obstacles.keep(package.report()));
-    let packages: Vec<_> = packages.collect();
-    let made = assembled
-        .as_ref()
-        .zip(writing.as_ref())
-        .map(|((asked, assembly, _), writing)| Made {
-            request: &asked.request,
-            manifest: asked.manifest,
-            assembly,
-            writing,
-        });
-    let records = records.settle(
-        made.as_ref(),
-        &observer.into_sources(),
-        &packages,
-        &mut obstacles,
-    );
-    let (made, (asked, assembly, guest)) = obstacles.none_before(made.zip(assembled.as_ref()))?;
+    let packages = reports(packages, &mut obstacles);
+    let made = decided.zip(writing).map(Made::from);
+    let sources = observer.into_sources();
+    let records = records.settle(made.as_ref(), &sources, &packages, &mut obstacles);
+    let made = obstacles.none_before(made)?;
 
-    let mut report = Report::planned(made.request, assembly, asked.reason.clone(), packages);
+    let Made {
+        asked, assembly, ..
+    } = &made;
+    let mut report = Report::planned(&asked.request, assembly, asked.reason.clone(), packages);
     if !args.dry_run {
         let beside = |image: &_| records.files(&made, &report.packages, image);
-        report.image = Some(write(&assembly.plan, made.writing, guest, &beside)?);
+        let written = write(&assembly.plan, &made.writing, &made.guest, &beside);
+        report.image = Some(written?);
     }
     show(args, &report, &made.writing.output)
+}
+
+/// An image, decided, and how it is to be written.
+pub(super) struct Made {
+    pub(super) asked: Asked,
+    pub(super) assembly: Assembly,
+    guest: inspect::Guest,
+    pub(super) writing: Writing,
+}
+
+impl From<((Asked, Assembly, inspect::Guest), Writing)> for Made {
+    fn from(
+        ((asked, assembly, guest), writing): ((Asked, Assembly, inspect::Guest), Writing),
+    ) -> Self {
+        Made {
+            asked,
+            assembly,
+            guest,
+            writing,
+        }
+    }
+}
+
+/// What is reported of the packages, but for those that cannot be read to their end.
+fn reports(packages: Vec<OpenedPackage>, obstacles: &mut Obstacles) -> Vec<PackageReport> {
+    let reports = packages.into_iter().map(OpenedPackage::report);
+    reports
+        .filter_map(|report| obstacles.keep(report))
+        .collect()
 }
 
 /// Whom the image is judged for: by what its modules say of the kernel, as the guest will. Where the kernel may have
@@ -117,12 +135,9 @@ fn open_bins(
 }
 
 /// How the image is to be written, if that can be told.
-fn writing(
-    args: &BuildArgs,
-    output: Option<PathBuf>,
-    obstacles: &mut Obstacles,
-) -> Option<Writing> {
+fn writing(args: &BuildArgs, output: Option<&Path>, obstacles: &mut Obstacles) -> Option<Writing> {
     let encoding = obstacles.keep(encoding(args));
+    let output = output.and_then(|output| obstacles.keep(writable(args, output)));
     let mtime = obstacles.keep(mtime());
     Some(Writing {
         output: output?,
@@ -144,22 +159,25 @@ fn encoding(args: &BuildArgs) -> Result<Encoding, Problem<Obstacle>> {
         .map_err(|bad| Problem::new(format!("--level {level}"), Obstacle::Level(bad)))
 }
 
-/// Where the image goes, if that can be told and written to.
-fn output(args: &BuildArgs, kernel: Option<&Kernel>, obstacles: &mut Obstacles) -> Option<PathBuf> {
+/// Where the image goes, if that can be told.
+fn named_output(args: &BuildArgs, kernel: Option<&Kernel>) -> Option<PathBuf> {
     let default = || kernel.map(|kernel| format!("initrd-{}.img", kernel.name).into());
-    let output = args.output.clone().or_else(default)?;
-    if !args.dry_run && !is_stdout(&output) {
-        let tried = probe(&output, args.force);
-        obstacles.keep(tried.map_err(|error| cannot_write(&output, error)))?;
+    args.output.clone().or_else(default)
+}
+
+/// The same, when it can be written to.
+fn writable(args: &BuildArgs, output: &Path) -> Result<PathBuf, Problem<Obstacle>> {
+    if !args.dry_run && !is_stdout(output) {
+        probe(output, args.force).map_err(|error| cannot_write(output, error))?;
     }
-    Some(output)
+    Ok(output.to_owned())
 }
 
 /// What was typed, as what it means.
-struct Asked {
-    request: Request,
+pub(super) struct Asked {
+    pub(super) request: Request,
     /// The digest of the manifest's text.
-    manifest: Digest,
+    pub(super) manifest: Digest,
     /// Why the manifest was chosen, where nobody named it.
     reason: Option<String>,
 }

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::build::Made;
 use super::observer::{Observer, Source};
 use super::obstacles::Obstacles;
 use super::shown;
 use super::writing::{SideFile, Writing, cannot_record, is_stdout};
-use crate::assemble::{Assembly, Request};
+use crate::assemble::Request;
 use crate::cli::{BuildArgs, RecordArgs};
-use crate::digest::Digest;
 use crate::error::{Error, Obstacle};
 use crate::host::output::{is_in, is_same, probe};
 use crate::host::text;
@@ -41,15 +41,6 @@ pub(super) fn observer(args: &RecordArgs) -> Observer {
 pub(super) struct Records<'a> {
     args: &'a RecordArgs,
     locked: Option<(&'a Path, Lock)>,
-}
-
-/// What an image was made of.
-pub(super) struct Made<'a> {
-    pub(super) request: &'a Request,
-    /// The digest of the manifest's text.
-    pub(super) manifest: Digest,
-    pub(super) assembly: &'a Assembly,
-    pub(super) writing: &'a Writing,
 }
 
 impl<'a> Records<'a> {
@@ -127,7 +118,7 @@ impl<'a> Records<'a> {
     /// Whatever differs from the lock file is such.
     pub(super) fn settle(
         self,
-        made: Option<&Made<'_>>,
+        made: Option<&Made>,
         sources: &[Source],
         packages: &[PackageReport],
         obstacles: &mut Obstacles,
@@ -165,10 +156,11 @@ fn layers(sources: &[Source], packages: &[PackageReport]) -> Option<Vec<LockedLa
     layers.collect()
 }
 
-fn lock_of(made: &Made<'_>, layers: Vec<LockedLayer>) -> Lock {
+fn lock_of(made: &Made, layers: Vec<LockedLayer>) -> Lock {
     let Made {
-        request, assembly, ..
+        asked, assembly, ..
     } = made;
+    let request = &asked.request;
     Lock {
         schema_version: SCHEMA_VERSION,
         generator: GENERATOR.to_owned(),
@@ -177,9 +169,9 @@ fn lock_of(made: &Made<'_>, layers: Vec<LockedLayer>) -> Lock {
         arch: assembly.arch.to_string(),
         manifest: LockedManifest {
             name: request.manifest.name.clone(),
-            sha256: made.manifest,
+            sha256: asked.manifest,
         },
-        options: options(request, made.writing),
+        options: options(request, &made.writing),
         layers,
         image: None,
     }
@@ -225,7 +217,7 @@ fn problems(
         .collect();
     let more = differences.len().saturating_sub(TOLD);
     let differs = |difference: Difference| {
-        let lock = shown(path);
+        let (lock, difference) = (shown(path), Box::new(difference));
         Problem::new(
             place(&difference.what, &layers),
             Obstacle::Locked { lock, difference },
@@ -300,7 +292,7 @@ impl Settled<'_> {
     /// When it is another image than the lock file has.
     pub(super) fn files(
         &self,
-        made: &Made<'_>,
+        made: &Made,
         packages: &[PackageReport],
         image: &ImageReport,
     ) -> Result<Vec<SideFile>, Error> {
@@ -351,14 +343,14 @@ fn locked_image(image: &ImageReport) -> LockedImage {
 }
 
 fn sbom_text(
-    made: &Made<'_>,
+    made: &Made,
     packages: &[PackageReport],
     image: &ImageReport,
 ) -> Result<Vec<u8>, serde_json::Error> {
     let init = ImagePath::new("init").unwrap_or_default();
-    let is_own = made.request.manifest.init == InitKind::Native;
+    let is_own = made.asked.request.manifest.init == InitKind::Native;
     let account = Account {
-        kernel: &made.request.kernel,
+        kernel: &made.asked.request.kernel,
         plan: &made.assembly.plan,
         packages,
         own_program: is_own.then_some(&init),

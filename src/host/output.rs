@@ -348,6 +348,43 @@ mod tests {
     }
 
     #[test]
+    fn several_files_stand_together_or_none_of_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let [side, image] = ["side", "image"].map(|name| directory.path().join(name));
+        let draft = |target: &Path, force: bool| {
+            let signals = Signals::uncaught();
+            let mut output = Output::create(target, force, signals).unwrap();
+            output.write_all(b"new").unwrap();
+            output
+        };
+        let outputs = vec![draft(&side, false), draft(&image, false)];
+        fs::write(&image, b"another's").unwrap();
+        let (path, error) = commit_all(outputs).unwrap_err();
+        assert_eq!(
+            (path, error.kind()),
+            (image.clone(), io::ErrorKind::AlreadyExists)
+        );
+        assert!(!side.exists());
+        assert_eq!(fs::read(&image).unwrap(), b"another's");
+        commit_all(vec![draft(&side, false), draft(&image, true)]).unwrap();
+        assert_eq!(
+            [side, image].map(|path| fs::read(path).unwrap()),
+            [b"new", b"new"]
+        );
+    }
+
+    #[test]
+    fn a_file_is_known_by_where_it_lies() {
+        let directory = tempfile::tempdir().unwrap();
+        let top = directory.path();
+        std::os::unix::fs::symlink(top, top.join("link")).unwrap();
+        assert!(is_same(&top.join("a"), &top.join("link/a")));
+        assert!(!is_same(&top.join("a"), &top.join("b")));
+        assert!(!is_same(&top.join("a"), Path::new("/a")));
+        assert!(is_in(&top.join("link/a"), top) && !is_in(&top.join("a"), Path::new("/")));
+    }
+
+    #[test]
     fn a_file_has_no_name_before_it_is_whole_and_is_copied_where_it_can_be_given_none() {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("image");
