@@ -1,6 +1,7 @@
 //! What `build` writes beside its image: a lock file, a depfile, an SBOM; and the lock file it is held against.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,7 @@ use crate::problem::Problem;
 use crate::record::depfile;
 use crate::record::differences::{self, Difference, What};
 use crate::record::lock::{
-    self, Lock, LockedImage, LockedLayer, LockedManifest, Role, SCHEMA_VERSION, Setting,
+    self, Lock, LockFault, LockedImage, LockedLayer, LockedManifest, Role, SCHEMA_VERSION, Setting,
 };
 use crate::record::spdx::{self, Account};
 use crate::report::{GENERATOR, ImageReport, PackageReport};
@@ -57,7 +58,10 @@ impl<'a> Records<'a> {
             obstacles.add(distinct(records, output));
         }
         for (option, path) in named(records).filter(|_| !args.dry_run) {
-            let tried = probe(path, args.force);
+            let tried = match is_stdout(path) {
+                true => Err(no_stream()),
+                false => probe(path, args.force),
+            };
             obstacles.keep(tried.map_err(|source| cannot_record(option, path, source)));
         }
         let locked = records.locked.as_deref();
@@ -70,6 +74,11 @@ impl<'a> Records<'a> {
             locked,
         }
     }
+}
+
+/// That standard output is the image's, or the report's.
+fn no_stream() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "standard output")
 }
 
 /// The files that are to be written, each with its option.
@@ -306,11 +315,10 @@ impl Settled<'_> {
             let path = path.to_owned();
             match text(option) {
                 Ok(text) => Ok(SideFile { option, path, text }),
-                Err(error) => Err(Error::Refused(vec![cannot_record(
-                    option,
-                    &path,
-                    error.into(),
-                )])),
+                Err(error) => {
+                    let problem = cannot_record(option, &path, error);
+                    Err(Error::Refused(vec![problem]))
+                }
             }
         };
         named(self.args).map(file).collect()
@@ -326,12 +334,17 @@ impl Settled<'_> {
         }
     }
 
-    fn lock_text(&self, image: &ImageReport) -> Result<Vec<u8>, serde_json::Error> {
+    /// A lock that could not be read again is none.
+    fn lock_text(&self, image: &ImageReport) -> io::Result<Vec<u8>> {
         let Some(now) = self.now.clone() else {
             return Ok(Vec::new());
         };
         let image = Some(locked_image(image));
-        Lock { image, ..now }.text().map(String::into_bytes)
+        let text = Lock { image, ..now }.text()?.into_bytes();
+        match text.len() as u64 > lock::LIMIT {
+            true => Err(io::Error::other(LockFault::TooLarge)),
+            false => Ok(text),
+        }
     }
 }
 
@@ -342,11 +355,7 @@ fn locked_image(image: &ImageReport) -> LockedImage {
     }
 }
 
-fn sbom_text(
-    made: &Made,
-    packages: &[PackageReport],
-    image: &ImageReport,
-) -> Result<Vec<u8>, serde_json::Error> {
+fn sbom_text(made: &Made, packages: &[PackageReport], image: &ImageReport) -> io::Result<Vec<u8>> {
     let init = ImagePath::new("init").unwrap_or_default();
     let is_own = made.asked.request.manifest.init == InitKind::Native;
     let account = Account {
@@ -357,5 +366,5 @@ fn sbom_text(
         image,
         created: made.writing.mtime,
     };
-    spdx::text(&account).map(String::into_bytes)
+    Ok(spdx::text(&account)?.into_bytes())
 }

@@ -2,6 +2,7 @@
 //! on has changed, and only then.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
@@ -192,6 +193,25 @@ fn make_makes_again_what_a_change_reaches_and_nothing_else() {
     assert_eq!(workshop.makes(), [""; 0]);
     fs::remove_file(workshop.scene.path("root/etc/modprobe.conf")).unwrap();
     assert_eq!(workshop.makes(), both);
+}
+
+#[test]
+fn a_link_that_leads_to_another_file_is_a_change_however_old_the_file_is() {
+    let recipe = "os.rename('root/bins', 'bins'); os.rename('bins/nash', 'bins/nash-1')\n\
+        put('bins/nash-2', open('bins/nash-1', 'rb').read() + b'2'); os.utime('bins/nash-2', (1, 1))\n\
+        os.symlink('nash-1', 'bins/nash')";
+    let command = build("--root root --manifest ext3.toml --depfile out/d -o $out");
+    let rules = format!(
+        "rule image\n  command = {command} $out >> made\n  depfile = out/d\n  deps = gcc\nbuild out/i.img: image\n"
+    );
+    let workshop = Workshop::new(NINJA, recipe, "build.ninja", &rules);
+    assert_eq!(workshop.makes(), ["out/i.img"]);
+    let before = fs::read(workshop.scene.path("out/i.img")).unwrap();
+    let link = workshop.scene.path("bins/nash");
+    fs::remove_file(&link).unwrap();
+    symlink("nash-2", link).unwrap();
+    assert_eq!(workshop.makes(), ["out/i.img"]);
+    assert!(before != fs::read(workshop.scene.path("out/i.img")).unwrap());
 }
 
 /// Every character that both read, in one name.

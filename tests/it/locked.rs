@@ -407,6 +407,13 @@ fn all_files_that_cannot_be_written_are_told_at_once_and_none_stands() {
             words(&refused)
         );
     }
+    let stream = run(&mut scene.build(&["--lock", "-"]));
+    let want = [
+        "-",
+        "standard output",
+        "a regular file, or a name that nothing has yet",
+    ];
+    assert_eq!(told(&stream), [want.map(str::to_owned)]);
     assert_eq!(scene.left(), [""; 0]);
     assert_eq!(fs::read(scene.path("there")).unwrap(), b"kept");
     let done = run(&mut scene.build(&["--lock", "link", "-f", "--dry-run"]));
