@@ -432,6 +432,9 @@ pub struct BuildArgs {
     /// Compress as well as can be done in reasonable time
     #[arg(long)]
     pub best: bool,
+    /// What is written of it.
+    #[command(flatten)]
+    pub records: RecordArgs,
     /// Decide on everything, and write nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -444,6 +447,24 @@ pub struct BuildArgs {
     /// Print every entry too
     #[arg(short, long)]
     pub verbose: bool,
+}
+
+/// What is written of an image beside it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Records")]
+pub struct RecordArgs {
+    /// Write what the image was made of: each input with its digest, the options, the image's own digest
+    #[arg(long, value_name = "FILE", conflicts_with = "locked")]
+    pub lock: Option<PathBuf>,
+    /// Refuse, and tell every difference, where anything is not as --lock has written it
+    #[arg(long, value_name = "FILE")]
+    pub locked: Option<PathBuf>,
+    /// Write a rule for make and ninja with every file and directory that the image depends on
+    #[arg(long, value_name = "FILE")]
+    pub depfile: Option<PathBuf>,
+    /// Write what is in the image, and of which packages, as SPDX 2.3 JSON
+    #[arg(long, value_name = "FILE")]
+    pub sbom: Option<PathBuf>,
 }
 
 /// The arguments of `resolve`.

@@ -14,6 +14,9 @@ use crate::kernel_version::NotAVersion;
 use crate::manifest::{NoneServes, SHIPPED};
 use crate::package::PackageError;
 use crate::problem::{Explain, Fault, Problem, as_advice, did_you_mean, medium_advice};
+use crate::record::depfile::Unwritable;
+use crate::record::differences::Difference;
+use crate::record::lock::{self, LockFault};
 use crate::report::{ProblemReport, RefusalReport};
 use crate::root::LookupError;
 
@@ -135,6 +138,31 @@ pub enum Obstacle {
     LimitMet(LimitMet),
     /// The image's file cannot be written.
     Output(io::Error),
+    /// A file beside the image cannot be written.
+    Record {
+        /// The option that names it.
+        option: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file is to be two at once.
+    OutputTwice {
+        /// The other option that names it.
+        other: &'static str,
+    },
+    /// A depfile is asked for, and there is no file that it could be of.
+    NoTarget,
+    /// A path cannot stand in a depfile.
+    Depfile(Unwritable),
+    /// A lock file is none.
+    Lock(LockFault),
+    /// Something is not as a lock file has it.
+    Locked {
+        /// How a person names the lock file.
+        lock: String,
+        /// What is not.
+        difference: Box<Difference>,
+    },
     /// The image cannot be written to standard output.
     Stream(io::Error),
     /// A result cannot be printed.
@@ -274,6 +302,8 @@ impl Explain for Obstacle {
             | Obstacle::BadPath(_)
             | Obstacle::UnknownType(_)
             | Obstacle::More(_)
+            | Obstacle::Lock(_)
+            | Obstacle::Locked { .. }
             | Obstacle::NothingMatches => true,
             _ => false,
         }
@@ -309,7 +339,12 @@ impl Explain for Obstacle {
             Obstacle::NoneServes(none) => none.to_string(),
             Obstacle::NotUtf8 => "bytes that are not UTF-8".to_owned(),
             Obstacle::Level(bad) => bad.to_string(),
-            Obstacle::Output(source) => match source.kind() {
+            Obstacle::OutputTwice { other } => format!("the file that {other} names"),
+            Obstacle::NoTarget => "-o -".to_owned(),
+            Obstacle::Depfile(bad) => bad.to_string(),
+            Obstacle::Lock(fault) => fault.to_string(),
+            Obstacle::Locked { difference, .. } => difference.found.clone(),
+            Obstacle::Output(source) | Obstacle::Record { source, .. } => match source.kind() {
                 io::ErrorKind::AlreadyExists => "it is there already".to_owned(),
                 io::ErrorKind::IsADirectory => "a directory".to_owned(),
                 _ => plain(source),
@@ -365,7 +400,21 @@ impl Explain for Obstacle {
                 format!("a level from {} to {}", levels.start(), levels.end())
             }
             Obstacle::SourceDate(_) => "seconds since 1970, below 2^32".to_owned(),
-            Obstacle::Output(source) => output_expected(source.kind()).to_owned(),
+            Obstacle::OutputTwice { .. } => "a file of its own".to_owned(),
+            Obstacle::NoTarget => "an image in a file, which depends on others".to_owned(),
+            Obstacle::Depfile(_) => {
+                "letters, digits, spaces and !#$()+,-./:@\\_{}~ in the paths".to_owned()
+            }
+            Obstacle::Lock(LockFault::Schema { .. }) => {
+                format!("one of form {}", lock::SCHEMA_VERSION)
+            }
+            Obstacle::Lock(_) => "a file that --lock wrote, whole".to_owned(),
+            Obstacle::Locked { lock, difference } => {
+                format!("{}, as {lock} has it", difference.expected)
+            }
+            Obstacle::Output(source) | Obstacle::Record { source, .. } => {
+                output_expected(source.kind()).to_owned()
+            }
             Obstacle::Stream(_) => "to take the whole image".to_owned(),
             Obstacle::Print(_) => "to take all that is printed".to_owned(),
             Obstacle::ReportLost { .. } => "a place to print it".to_owned(),
@@ -420,7 +469,18 @@ impl Explain for Obstacle {
             Obstacle::NotUtf8 => "save the file as UTF-8".to_owned(),
             Obstacle::Level(_) => "leave --level out: the default is a good one".to_owned(),
             Obstacle::SourceDate(_) => "unset it, or set it to such a number".to_owned(),
-            Obstacle::Output(source) => output_advice(source.kind()).to_owned(),
+            Obstacle::OutputTwice { .. } => "name another file".to_owned(),
+            Obstacle::NoTarget => "name the image's file with -o".to_owned(),
+            Obstacle::Depfile(_) => "call it otherwise, or lay it elsewhere".to_owned(),
+            Obstacle::Lock(LockFault::Schema { .. }) => {
+                "take the version of xinitrd that wrote it, or lock anew with --lock".to_owned()
+            }
+            Obstacle::Lock(_) => {
+                "take it from where it is kept, or lock anew with --lock".to_owned()
+            }
+            Obstacle::Locked { difference, .. } => difference.advice().to_owned(),
+            Obstacle::Output(source) => output_advice(source.kind(), "-o"),
+            Obstacle::Record { option, source } => output_advice(source.kind(), option),
             Obstacle::Stream(source) | Obstacle::Print(source) => {
                 room_advice(source.kind()).to_owned()
             }
@@ -452,13 +512,20 @@ fn output_expected(kind: io::ErrorKind) -> &'static str {
     }
 }
 
-fn output_advice(kind: io::ErrorKind) -> &'static str {
+fn output_advice(kind: io::ErrorKind, option: &str) -> String {
     match kind {
-        io::ErrorKind::AlreadyExists => "say -f to replace it, or name another file with -o",
-        io::ErrorKind::IsADirectory => "add the file's name to it, as DIR/initrd.img",
-        io::ErrorKind::Unsupported => "name a file; or say -o - and lead standard output there",
-        io::ErrorKind::NotFound => "make its directory first, or name another place with -o",
-        kind => room_advice(kind),
+        io::ErrorKind::AlreadyExists => {
+            format!("say -f to replace it, or name another file with {option}")
+        }
+        io::ErrorKind::IsADirectory => "add the file's name to it, as DIR/initrd.img".to_owned(),
+        io::ErrorKind::Unsupported if option == "-o" => {
+            "name a file; or say -o - and lead standard output there".to_owned()
+        }
+        io::ErrorKind::Unsupported => "name a file".to_owned(),
+        io::ErrorKind::NotFound => {
+            format!("make its directory first, or name another place with {option}")
+        }
+        kind => room_advice(kind).to_owned(),
     }
 }
 

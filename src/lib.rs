@@ -11,7 +11,7 @@
 //! [`root`] is a foreign system, [`kmod`] its modules and [`manifest`] the kind of image;
 //! [`assemble`] decides and yields a [`plan`], or every [`problem`]; [`image`] writes it, by way of
 //! [`cpio`], [`rope`] and [`compress`]. [`archive`] reads any image, [`inspect`] judges it, and
-//! [`unpacker`] tells what kernels make of it. Only [`host`], [`commands`] and [`cli`] touch the machine.
+//! [`unpacker`] tells what kernels make of it. [`record`] writes down what an image was made of. Only [`host`], [`commands`] and [`cli`] touch the machine.
 
 pub mod arch;
 pub mod archive;
@@ -20,6 +20,7 @@ pub mod cli;
 pub mod commands;
 pub mod compress;
 pub mod cpio;
+pub mod date;
 pub mod digest;
 pub mod elf;
 pub mod error;
@@ -39,6 +40,7 @@ pub mod package;
 pub mod parallel;
 pub mod plan;
 pub mod problem;
+pub mod record;
 pub mod report;
 pub mod root;
 pub mod rope;

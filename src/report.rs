@@ -176,6 +176,7 @@ impl Report {
         request: &Request,
         assembly: &Assembly,
         manifest_reason: Option<String>,
+        packages: Vec<PackageReport>,
     ) -> Report {
         Report {
             schema_version: SCHEMA_VERSION,
@@ -185,7 +186,7 @@ impl Report {
             arch: assembly.arch.to_string(),
             manifest: request.manifest.name.clone(),
             manifest_reason,
-            packages: Vec::new(),
+            packages,
             modules: assembly.modules.clone(),
             builtin: assembly.builtin.clone(),
             binaries: assembly.binaries.clone(),

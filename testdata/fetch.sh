@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fetches real inputs for the tests from Debian's archive, unpacks them into a cache and prints
-# each one's directory. Nothing is installed, no root is needed, and the machine's own apt state
+# Fetches real inputs for the tests from Debian's archive, and a validator from PyPI, unpacks them
+# into a cache and prints each one's directory. Nothing is installed, no root is needed, and the machine's own apt state
 # is neither read nor changed: only its mirror, proxy and keyring are taken over.
 #
 #   testdata/fetch.sh NAME...       (the names: testdata/README.md)
@@ -197,6 +197,16 @@ builders() {
     mkdir -p "$1/usr/lib/modules" "$1/usr/lib/firmware"
 }
 
+# spdx_tools VERSION DIRECTORY: a validator of SPDX documents and what it needs, from PyPI, to be found by PYTHONPATH.
+spdx_tools() {
+    need pip3 python3-pip
+    python3 -m pip install -q --disable-pip-version-check --root-user-action ignore \
+        --no-deps --target "$2" "spdx-tools==$1" \
+        beartype==0.23.1 boolean.py==5.0 click==8.5.1 license-expression==30.4.4 ply==3.11 \
+        pyparsing==3.3.3 PyYAML==6.0.4 rdflib==7.6.0 semantic-version==2.10.0 uritools==7.0.0 \
+        xmltodict==1.0.4 >&2 || die "PyPI has no spdx-tools $1, or not what it needs"
+}
+
 # fetch NAME: into the cache, which holds a name either whole or not at all.
 fetch() {
     [ ! -d "$cache/$1" ] || return 0
@@ -218,6 +228,7 @@ fetch() {
     busybox-amd64 | busybox-arm64 | busybox-i386) busybox_static "${1#busybox-}" "$directory" ;;
     builders-amd64) builders "$directory" ;;
     rust-hosts) rust_hosts "$directory" ;;
+    spdx-tools-0.8.5) spdx_tools 0.8.5 "$directory" ;;
     xen-4.17-amd64) xen bookworm 4.17 "$directory" ;;
     xen-4.20-amd64) xen trixie 4.20 "$directory" ;;
     *) die "no input is called $1; testdata/README.md lists them" ;;

@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 
 use super::guest::{Guest, Kernel};
 use super::layers::{OpenedPackage, open_root};
+use super::observer::Observer;
 use super::obstacles::Obstacles;
+use super::records::{self, Records};
 use super::writing::{Writing, cannot_write, is_stdout, mtime, write};
 use super::{json, manifests, output_error, shown, threads, write_out};
 use crate::assemble::{Assembly, Request, assemble};
 use crate::cli::BuildArgs;
 use crate::compress::Encoding;
+use crate::digest::Digest;
 use crate::error::{Error, Obstacle};
 use crate::host::output::probe;
 use crate::host::text;
@@ -20,7 +23,8 @@ use crate::kernel_version::KernelVersion;
 use crate::kmod::config::ModprobeConfig;
 use crate::manifest::{self, Manifest};
 use crate::problem::Problem;
-use crate::report::Report;
+use crate::record::lock::Role;
+use crate::report::{PackageReport, Report};
 use crate::root::Root;
 
 /// Builds the image `args` ask for, and prints its report.
@@ -29,31 +33,70 @@ use crate::root::Root;
 /// Everything that stands in the way: of what the image is to be made of, and of writing it.
 pub fn run(args: &BuildArgs) -> Result<(), Error> {
     let mut obstacles = Obstacles::default();
+    let observer = records::observer(&args.records);
     let Guest {
         root,
         packages,
         kernel,
         config,
-    } = Guest::open(&args.kernel, &mut obstacles);
-    let bins = open_bins(args, &mut obstacles);
-    let writing = writing(args, kernel.as_ref(), &mut obstacles);
-    let request = request(args, kernel, config, &packages, &mut obstacles);
+    } = Guest::open(&args.kernel, &observer, &mut obstacles);
+    let bins = open_bins(args, &observer, &mut obstacles);
+    let output = named_output(args, kernel.as_ref());
+    let writing = writing(args, output.as_deref(), &mut obstacles);
+    let records = Records::open(args, output.as_deref(), &observer, &mut obstacles);
+    let asked = asked(args, kernel, config, &packages, &observer, &mut obstacles);
 
-    let assembled = root.zip(request).and_then(|(root, (request, reason))| {
-        let assembly = obstacles.keep_all(assemble(&request, &root, bins.as_deref()))?;
-        let mut report = Report::planned(&request, &assembly, reason);
-        let packages = packages.into_iter();
-        let reported = packages.map(|package| obstacles.keep(package.report()));
-        report.packages = reported.flatten().collect();
-        let guest = obstacles.keep(guest(&request, &assembly, &root))?;
-        Some((assembly, report, guest))
+    let decided = root.zip(asked).and_then(|(root, asked)| {
+        let assembled = assemble(&asked.request, &root, bins.as_deref());
+        let assembly = obstacles.keep_all(assembled)?;
+        let guest = obstacles.keep(guest(&asked.request, &assembly, &root))?;
+        Some((asked, assembly, guest))
     });
-    let ((assembly, mut report, guest), writing) = obstacles.none_before(assembled.zip(writing))?;
+    let packages = reports(packages, &mut obstacles);
+    let made = decided.zip(writing).map(Made::from);
+    let sources = observer.into_sources();
+    let records = records.settle(made.as_ref(), &sources, &packages, &mut obstacles);
+    let made = obstacles.none_before(made)?;
 
+    let Made {
+        asked, assembly, ..
+    } = &made;
+    let mut report = Report::planned(&asked.request, assembly, asked.reason.clone(), packages);
     if !args.dry_run {
-        report.image = Some(write(&assembly.plan, &writing, &guest)?);
+        let beside = |image: &_| records.files(&made, &report.packages, image);
+        let written = write(&assembly.plan, &made.writing, &made.guest, &beside);
+        report.image = Some(written?);
     }
-    show(args, &report, &writing.output)
+    show(args, &report, &made.writing.output)
+}
+
+/// An image, decided, and how it is to be written.
+pub(super) struct Made {
+    pub(super) asked: Asked,
+    pub(super) assembly: Assembly,
+    guest: inspect::Guest,
+    pub(super) writing: Writing,
+}
+
+impl From<((Asked, Assembly, inspect::Guest), Writing)> for Made {
+    fn from(
+        ((asked, assembly, guest), writing): ((Asked, Assembly, inspect::Guest), Writing),
+    ) -> Self {
+        Made {
+            asked,
+            assembly,
+            guest,
+            writing,
+        }
+    }
+}
+
+/// What is reported of the packages, but for those that cannot be read to their end.
+fn reports(packages: Vec<OpenedPackage>, obstacles: &mut Obstacles) -> Vec<PackageReport> {
+    let reports = packages.into_iter().map(OpenedPackage::report);
+    reports
+        .filter_map(|report| obstacles.keep(report))
+        .collect()
 }
 
 /// Whom the image is judged for: by what its modules say of the kernel, as the guest will. Where the kernel may have
@@ -80,21 +123,21 @@ fn guest(
 }
 
 /// The directories with the guest's programs; or, where one cannot be had, none at all.
-fn open_bins(args: &BuildArgs, obstacles: &mut Obstacles) -> Option<Vec<Root>> {
-    let open = |path: &PathBuf| open_root("--bins", "the guest's programs", path);
+fn open_bins(
+    args: &BuildArgs,
+    observer: &Observer,
+    obstacles: &mut Obstacles,
+) -> Option<Vec<Root>> {
+    let open = |path: &PathBuf| open_root(Role::Bins, "the guest's programs", path, observer);
     let opened = args.bins.iter().map(|path| obstacles.keep(open(path)));
     // Gathered before they are taken together, so that each is tried.
     opened.collect::<Vec<_>>().into_iter().collect()
 }
 
 /// How the image is to be written, if that can be told.
-fn writing(
-    args: &BuildArgs,
-    kernel: Option<&Kernel>,
-    obstacles: &mut Obstacles,
-) -> Option<Writing> {
+fn writing(args: &BuildArgs, output: Option<&Path>, obstacles: &mut Obstacles) -> Option<Writing> {
     let encoding = obstacles.keep(encoding(args));
-    let output = output(args, kernel, obstacles);
+    let output = output.and_then(|output| obstacles.keep(writable(args, output)));
     let mtime = obstacles.keep(mtime());
     Some(Writing {
         output: output?,
@@ -116,35 +159,48 @@ fn encoding(args: &BuildArgs) -> Result<Encoding, Problem<Obstacle>> {
         .map_err(|bad| Problem::new(format!("--level {level}"), Obstacle::Level(bad)))
 }
 
-/// Where the image goes, if that can be told and written to.
-fn output(args: &BuildArgs, kernel: Option<&Kernel>, obstacles: &mut Obstacles) -> Option<PathBuf> {
+/// Where the image goes, if that can be told.
+fn named_output(args: &BuildArgs, kernel: Option<&Kernel>) -> Option<PathBuf> {
     let default = || kernel.map(|kernel| format!("initrd-{}.img", kernel.name).into());
-    let output = args.output.clone().or_else(default)?;
-    if !args.dry_run && !is_stdout(&output) {
-        let tried = probe(&output, args.force);
-        obstacles.keep(tried.map_err(|error| cannot_write(&output, error)))?;
-    }
-    Some(output)
+    args.output.clone().or_else(default)
 }
 
-/// What was typed, as what it means, and why its manifest was chosen; if that can be told.
-fn request(
+/// The same, when it can be written to.
+fn writable(args: &BuildArgs, output: &Path) -> Result<PathBuf, Problem<Obstacle>> {
+    if !args.dry_run && !is_stdout(output) {
+        probe(output, args.force).map_err(|error| cannot_write(output, error))?;
+    }
+    Ok(output.to_owned())
+}
+
+/// What was typed, as what it means.
+pub(super) struct Asked {
+    pub(super) request: Request,
+    /// The digest of the manifest's text.
+    pub(super) manifest: Digest,
+    /// Why the manifest was chosen, where nobody named it.
+    reason: Option<String>,
+}
+
+/// What was typed, as what it means; if that can be told.
+fn asked(
     args: &BuildArgs,
     kernel: Option<Kernel>,
     config: ModprobeConfig,
     packages: &[OpenedPackage],
+    observer: &Observer,
     obstacles: &mut Obstacles,
-) -> Option<(Request, Option<String>)> {
+) -> Option<Asked> {
     let version = kernel.as_ref().map(|kernel| version_of(&kernel.name));
     let version = version.and_then(|version| obstacles.keep(version));
-    let chosen = obstacles.keep_all(choose_manifest(&args.manifest, version));
-    let (kernel, version, Chosen { manifest, reason }) = (kernel?, version?, chosen??);
+    let chosen = obstacles.keep_all(choose_manifest(&args.manifest, version, observer));
+    let (kernel, version, chosen) = (kernel?, version?, chosen??);
     let request = Request {
         kernel: kernel.name,
         modules: kernel.modules,
         version,
         packages: packages.iter().map(OpenedPackage::claim).collect(),
-        manifest,
+        manifest: chosen.manifest,
         arch: args.arch,
         preload: args.preload.clone(),
         with: args.with.clone(),
@@ -160,7 +216,11 @@ fn request(
         config,
         threads: threads(&args.kernel),
     };
-    Some((request, reason))
+    Some(Asked {
+        request,
+        manifest: chosen.digest,
+        reason: chosen.reason,
+    })
 }
 
 fn version_of(kernel: &str) -> Result<KernelVersion, Problem<Obstacle>> {
@@ -168,9 +228,10 @@ fn version_of(kernel: &str) -> Result<KernelVersion, Problem<Obstacle>> {
     kernel.parse().map_err(unknown)
 }
 
-/// A manifest, and why it was taken where nobody named it.
+/// A manifest, the digest of its text, and why it was taken where nobody named it.
 struct Chosen {
     manifest: Manifest,
+    digest: Digest,
     reason: Option<String>,
 }
 
@@ -178,12 +239,18 @@ struct Chosen {
 fn choose_manifest(
     name: &str,
     version: Option<KernelVersion>,
+    observer: &Observer,
 ) -> Result<Option<Chosen>, Vec<Problem<Obstacle>>> {
     let place = || format!("--manifest {}", shown(Path::new(name)));
     if name == "auto" {
         let choice = version.map(manifest::choose).transpose();
         let choice = choice.map_err(|none| one(place(), Obstacle::NoneServes(none)))?;
         return Ok(choice.map(|choice| Chosen {
+            digest: Digest::of(
+                manifest::find(choice.name)
+                    .map_or("", |it| it.text)
+                    .as_bytes(),
+            ),
             manifest: choice.manifest,
             reason: Some(choice.reason),
         }));
@@ -191,7 +258,7 @@ fn choose_manifest(
     let text = match manifest::find(name) {
         Some(shipped) => shipped.text.to_owned(),
         None if name.contains(['/', '.']) => {
-            read_manifest(Path::new(name)).map_err(|obstacle| one(place(), obstacle))?
+            read_manifest(Path::new(name), observer).map_err(|obstacle| one(place(), obstacle))?
         }
         None => return Err(one(place(), manifests::unknown(name))),
     };
@@ -199,17 +266,21 @@ fn choose_manifest(
         let problem = |fault| Problem::of_manifest(name, fault).into();
         faults.into_iter().map(problem).collect::<Vec<_>>()
     })?;
-    let reason = None;
-    Ok(Some(Chosen { manifest, reason }))
+    Ok(Some(Chosen {
+        manifest,
+        digest: Digest::of(text.as_bytes()),
+        reason: None,
+    }))
 }
 
 fn one(place: String, obstacle: Obstacle) -> Vec<Problem<Obstacle>> {
     vec![Problem::new(place, obstacle)]
 }
 
-fn read_manifest(path: &Path) -> Result<String, Obstacle> {
+fn read_manifest(path: &Path, observer: &Observer) -> Result<String, Obstacle> {
     let expected = "a manifest";
     let bytes = text::read(path).map_err(|source| Obstacle::Text { expected, source })?;
+    observer.text(None, path, &bytes);
     String::from_utf8(bytes).map_err(|_| Obstacle::NotUtf8)
 }
 

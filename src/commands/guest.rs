@@ -2,6 +2,7 @@
 
 use super::layers::{OpenedPackage, open_layers};
 use super::modprobe_conf::texts;
+use super::observer::Observer;
 use super::obstacles::Obstacles;
 use super::threads;
 use crate::cli::KernelArgs;
@@ -35,16 +36,16 @@ pub(super) struct Kernel {
 }
 
 impl Guest {
-    /// The guest that `args` mean.
-    pub(super) fn open(args: &KernelArgs, obstacles: &mut Obstacles) -> Guest {
-        let opened = open_layers(&args.layers, threads(args), obstacles);
+    /// The guest that `args` mean; `observer` is told what is read of it.
+    pub(super) fn open(args: &KernelArgs, observer: &Observer, obstacles: &mut Obstacles) -> Guest {
+        let opened = open_layers(&args.layers, threads(args), observer, obstacles);
         let (root, packages) = opened.map(|opened| (opened.root, opened.packages)).unzip();
         let kernel = root.as_ref().and_then(|root| {
             let kernel = choose_kernel(args.kernel.as_deref(), root);
             obstacles.keep(kernel)
         });
         let mut config = ModprobeConfig::default();
-        for text in texts(&args.modprobe_conf, root.as_ref()) {
+        for text in texts(&args.modprobe_conf, root.as_ref(), observer) {
             if let Some(text) = obstacles.keep(text) {
                 config.add(&text);
             }
@@ -60,6 +61,10 @@ impl Guest {
 
 /// The kernel that is meant: the one named, or the only one there is.
 pub(super) fn choose_kernel(named: Option<&str>, root: &Root) -> Result<Kernel, Problem<Obstacle>> {
+    // Without a look at the others: they are nothing that this one depends on.
+    if let Some(kernel) = named.and_then(|name| kernel_named(name, root)) {
+        return Ok(kernel);
+    }
     let kernels = kernels(root)?;
     let place = match kernels.first().and_then(|kernel| kernel.modules.parent()) {
         Some(modules) => root.shown(&modules),
@@ -89,6 +94,25 @@ pub(super) fn choose_kernel(named: Option<&str>, root: &Root) -> Result<Kernel, 
 
 fn place_of(place: &str) -> ImagePath {
     ImagePath::new(place).unwrap_or_default()
+}
+
+/// The kernel of that name, in the strongest place that has it, where this can be told.
+fn kernel_named(name: &str, root: &Root) -> Option<Kernel> {
+    if name.contains('/') || matches!(name, "" | "." | "..") {
+        return None;
+    }
+    for place in MODULE_PLACES.map(place_of) {
+        let modules = place.join(name.as_bytes()).ok()?;
+        match root.resolve(&modules) {
+            Ok((_, FileKind::Directory)) => {
+                let name = name.to_owned();
+                return Some(Kernel { name, modules });
+            }
+            Err(LookupError::Missing) => {}
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// Every kernel of the root, by name: one in two places counts in the stronger.

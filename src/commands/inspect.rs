@@ -9,6 +9,7 @@ use super::explain;
 use super::guest::choose_kernel;
 use super::image::{Flaws, broken_off, name, once};
 use super::layers::open_root;
+use super::observer::Observer;
 use super::obstacles::Obstacles;
 use super::{json_line, output_error, print, processors};
 use crate::cli::InspectArgs;
@@ -21,6 +22,7 @@ use crate::inspect::verdict::Policy;
 use crate::inspect::{Guest, inspect, inspect_for_own_kernel};
 use crate::parallel;
 use crate::problem::Problem;
+use crate::record::lock::Role;
 use crate::report::RefusalReport;
 
 /// What stands for every rule, where rules are denied.
@@ -165,7 +167,12 @@ fn named(names: &[String], obstacles: &mut Obstacles) -> (HashSet<&'static str>,
 /// What the guest's root says of its kernel: of the one that is named, or the only one there is.
 fn guest_kernel(args: &InspectArgs, obstacles: &mut Obstacles) -> Option<GuestKernel> {
     let path = args.root.as_deref()?;
-    let root = obstacles.keep(open_root("--root", "the guest's root", path))?;
+    let root = obstacles.keep(open_root(
+        Role::Root,
+        "the guest's root",
+        path,
+        &Observer::idle(),
+    ))?;
     let kernel = obstacles.keep(choose_kernel(args.kernel.as_deref(), &root))?;
     let shown = root.shown(&kernel.modules);
     let read = GuestKernel::read(&root, &kernel.name).and_then(|read| read.with_modules(root));

@@ -4,6 +4,7 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use super::observer::Observer;
 use super::obstacles::Obstacles;
 use super::shown;
 use crate::cli::{Layer, LayerArgs};
@@ -18,6 +19,7 @@ use crate::kmod::name::is_module_file;
 use crate::package::files::{Interest, Keep, PackageFiles};
 use crate::package::{self, Facts};
 use crate::problem::Problem;
+use crate::record::lock::Role;
 use crate::report::PackageReport;
 use crate::root::layers::Layers;
 use crate::root::{Files, Root};
@@ -59,6 +61,7 @@ impl OpenedPackage {
 pub(super) fn open_layers(
     LayerArgs(layers): &LayerArgs,
     threads: NonZeroUsize,
+    observer: &Observer,
     obstacles: &mut Obstacles,
 ) -> Option<Opened> {
     let mut packages = Vec::new();
@@ -69,9 +72,11 @@ pub(super) fn open_layers(
     };
     let opened = layers.iter().map(|layer| match layer {
         Layer::Directory(path) => {
-            obstacles.keep(open_directory("--root", "the guest's root", path))
+            let opened = open_directory(Role::Root, "the guest's root", path, observer);
+            obstacles.keep(opened)
         }
         Layer::Package(path) => {
+            observer.package(path);
             let (files, package) = obstacles.keep(open_package(path, threads))?;
             packages.push(package);
             Some(files)
@@ -141,24 +146,26 @@ fn keep(path: &ImagePath, size: u64) -> Keep {
     }
 }
 
-/// The host's directory that `option` names as a root.
+/// The host's directory that an option names as a root.
 pub(super) fn open_root(
-    option: &str,
+    role: Role,
     holds: &'static str,
     directory: &Path,
+    observer: &Observer,
 ) -> Result<Root, Problem<Obstacle>> {
-    open_directory(option, holds, directory).map(Root::new)
+    open_directory(role, holds, directory, observer).map(Root::new)
 }
 
 fn open_directory(
-    option: &str,
+    role: Role,
     holds: &'static str,
     directory: &Path,
+    observer: &Observer,
 ) -> Result<Box<dyn Files>, Problem<Obstacle>> {
     match DirectoryFiles::new(directory) {
-        Ok(files) => Ok(Box::new(files)),
+        Ok(files) => Ok(observer.directory(role, directory, files)),
         Err(source) => {
-            let place = format!("{option} {}", shown(directory));
+            let place = format!("{role} {}", shown(directory));
             Err(Problem::new(place, Obstacle::Directory { holds, source }))
         }
     }

@@ -8,6 +8,7 @@ use super::image::Image;
 use super::output_error;
 use crate::archive::{Entry, FileType};
 use crate::cli::ListArgs;
+use crate::date::Moment;
 use crate::error::Error;
 use crate::image_path::Shown;
 
@@ -83,7 +84,7 @@ fn long(
         header.nlink,
         header.uid,
         header.gid,
-        time(header.mtime),
+        Moment::of(header.mtime).to_minute(),
     )?;
     spelling.write(&entry.name, out)?;
     if let Some(target) = target {
@@ -174,54 +175,9 @@ fn mode(kind: FileType, bits: u32) -> String {
     text
 }
 
-/// `1970-01-01 00:00`, in UTC.
-fn time(seconds: u32) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = date(days);
-    let (hour, minute) = (rest / 3600, rest / 60 % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
-}
-
-/// The date `days` after the first of January 1970.
-fn date(mut days: u32) -> (u32, u32, u32) {
-    let is_leap =
-        |year: u32| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
-    let mut year = 1970;
-    while days >= 365 + u32::from(is_leap(year)) {
-        days -= 365 + u32::from(is_leap(year));
-        year += 1;
-    }
-    let february = 28 + u32::from(is_leap(year));
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    (year, month, days + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_time_is_shown_as_date_shows_it() {
-        // date -u -d @SECONDS '+%Y-%m-%d %H:%M'
-        let cases = [
-            (0, "1970-01-01 00:00"),
-            (951_782_399, "2000-02-28 23:59"),
-            (951_782_400, "2000-02-29 00:00"),
-            (1_709_251_199, "2024-02-29 23:59"),
-            (4_107_542_400, "2100-03-01 00:00"),
-            (u32::MAX, "2106-02-07 06:28"),
-        ];
-        for (seconds, shown) in cases {
-            assert_eq!(time(seconds), shown);
-        }
-    }
 
     #[test]
     fn a_mode_is_shown_as_ls_shows_it() {

@@ -15,7 +15,9 @@ mod layers;
 pub mod list;
 pub mod manifests;
 mod modprobe_conf;
+mod observer;
 pub mod obstacles;
+mod records;
 pub mod resolve;
 mod writing;
 

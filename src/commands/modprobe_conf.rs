@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::observer::Observer;
 use super::shown;
 use crate::error::Obstacle;
 use crate::host::text::{self, conf_files};
 use crate::image_path::ImagePath;
 use crate::problem::Problem;
+use crate::record::lock::Role;
+use crate::record::observed::Content;
 use crate::root::{FileKind, LookupError, Root, if_there};
 
 /// A configuration's text, or why there is none.
@@ -30,9 +34,10 @@ const SINGLE_FILE: &str = "etc/modprobe.conf";
 const EXPECTED: &str = "a configuration of modprobe, or a directory of *.conf files";
 
 /// The texts of the files and directories of the host that are named, else of the root's own.
-pub(super) fn texts(named: &[PathBuf], root: Option<&Root>) -> Vec<Text> {
+pub(super) fn texts(named: &[PathBuf], root: Option<&Root>, observer: &Observer) -> Vec<Text> {
+    let of_host = |path: &PathBuf| host_texts(path, observer);
     match root {
-        _ if !named.is_empty() => named.iter().flat_map(|path| host_texts(path)).collect(),
+        _ if !named.is_empty() => named.iter().flat_map(of_host).collect(),
         Some(root) => root_texts(root),
         None => Vec::new(),
     }
@@ -43,16 +48,40 @@ fn not_read(place: String, source: io::Error) -> Problem<Obstacle> {
     Problem::new(place, Obstacle::Text { expected, source })
 }
 
-fn host_texts(path: &Path) -> Vec<Text> {
+fn host_texts(path: &Path, observer: &Observer) -> Vec<Text> {
     let told =
         |path: &Path, read: io::Result<_>| read.map_err(|error| not_read(shown(path), error));
     match conf_files(path) {
         Err(error) => vec![told(path, Err(error))],
-        Ok(None) => vec![told(path, text::read(path))],
-        Ok(Some(files)) => files
-            .iter()
-            .map(|file| told(file, text::read_regular(file)))
-            .collect(),
+        Ok(None) => {
+            let text = told(path, text::read(path));
+            if let Ok(text) = &text {
+                observer.text(Some(Role::ModprobeConf), path, text);
+            }
+            vec![text]
+        }
+        Ok(Some(files)) => {
+            let texts = files
+                .iter()
+                .map(|file| told(file, text::read_regular(file)));
+            let texts: Vec<Text> = texts.collect();
+            observe(path, &files, &texts, observer);
+            texts
+        }
+    }
+}
+
+/// Tells of the files of a directory, and that their names were what decided.
+fn observe(directory: &Path, files: &[PathBuf], texts: &[Text], observer: &Observer) {
+    let Some(journal) = observer.begin(Some(Role::ModprobeConf), directory) else {
+        return;
+    };
+    journal.directory(ImagePath::default());
+    for (file, text) in files.iter().zip(texts) {
+        let name = file.file_name().unwrap_or_default();
+        if let (Ok(path), Ok(text)) = (ImagePath::new(name.as_bytes()), text) {
+            journal.file(path, Content::of(text));
+        }
     }
 }
 

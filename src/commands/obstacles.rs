@@ -25,6 +25,11 @@ impl Obstacles {
             .ok()
     }
 
+    /// Some problems more.
+    pub(super) fn add(&mut self, problems: impl IntoIterator<Item = Problem<Obstacle>>) {
+        self.0.extend(problems);
+    }
+
     /// What was made, when nothing stands in the way.
     ///
     /// # Errors

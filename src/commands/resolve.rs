@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::guest::{Guest, Kernel};
+use super::observer::Observer;
 use super::obstacles::Obstacles;
 use super::{json, output_error, print, threads};
 use crate::cli::ResolveArgs;
@@ -42,7 +43,7 @@ struct ResolvedModule {
 /// When one is not to be found, the order cannot be made, or something cannot be read.
 pub fn run(args: &ResolveArgs) -> Result<(), Error> {
     let mut obstacles = Obstacles::default();
-    let guest = Guest::open(&args.kernel, &mut obstacles);
+    let guest = Guest::open(&args.kernel, &Observer::idle(), &mut obstacles);
     let resolved = guest.root.as_ref().zip(guest.kernel);
     let resolved = resolved.and_then(|(root, kernel)| {
         let tree = open_tree(args, root, &kernel, guest.config);

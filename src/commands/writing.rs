@@ -13,7 +13,7 @@ use super::{is_closed, shown};
 use crate::archive::{Limits, ReadError};
 use crate::compress::Encoding;
 use crate::error::{Error, Obstacle};
-use crate::host::output::{Output, Signals, outlive_size_limit};
+use crate::host::output::{Output, Signals, commit_all, outlive_size_limit};
 use crate::image;
 use crate::image_path::Shown;
 use crate::inspect::finding::{Finding, Severity};
@@ -44,6 +44,25 @@ pub(super) fn cannot_write(output: &Path, source: io::Error) -> Problem<Obstacle
     Problem::new(shown(output), Obstacle::Output(source))
 }
 
+/// A file that is written beside the image.
+pub(super) struct SideFile {
+    /// The option that names it.
+    pub(super) option: &'static str,
+    pub(super) path: PathBuf,
+    pub(super) text: Vec<u8>,
+}
+
+/// What is to be written beside an image, once that is known.
+pub(super) type Beside<'b> = dyn Fn(&ImageReport) -> Result<Vec<SideFile>, Error> + 'b;
+
+pub(super) fn cannot_record(
+    option: &'static str,
+    path: &Path,
+    source: io::Error,
+) -> Problem<Obstacle> {
+    Problem::new(shown(path), Obstacle::Record { option, source })
+}
+
 /// The time every entry gets: `SOURCE_DATE_EPOCH` (reproducible-builds.org), else 0.
 ///
 /// # Errors
@@ -59,21 +78,23 @@ pub(super) fn mtime() -> Result<u32, Problem<Obstacle>> {
     })
 }
 
-/// Writes the image to its file, or to standard output, when it has been judged good for `guest`.
+/// Writes the image to its file, or to standard output, when it has been judged good for `guest`; and what
+/// belongs `beside` it. None of the files stands before all are written; the image's comes last.
 ///
 /// # Errors
-/// When it cannot be written, is judged bad, or a signal comes.
-pub(super) fn write(plan: &Plan, how: &Writing, guest: &Guest) -> Result<ImageReport, Error> {
+/// When it cannot be written, is judged bad, or a signal comes; and those of `beside`.
+pub(super) fn write(
+    plan: &Plan,
+    how: &Writing,
+    guest: &Guest,
+    beside: &Beside<'_>,
+) -> Result<ImageReport, Error> {
     let output = how.output.as_path();
     outlive_size_limit().map_err(|source| refused(output, source))?;
-    let image = match is_stdout(output) {
-        true => write_stream(plan, how, guest)?,
-        false => write_file(plan, how, guest)?,
-    };
-    Ok(ImageReport {
-        path: shown(output),
-        ..image
-    })
+    match is_stdout(output) {
+        true => write_stream(plan, how, guest, beside),
+        false => write_file(plan, how, guest, beside),
+    }
 }
 
 fn refused(output: &Path, source: io::Error) -> Error {
@@ -86,19 +107,31 @@ fn refused(output: &Path, source: io::Error) -> Error {
 
 /// Writes the image to standard output. Nothing has to be taken away: a signal ends the process as it
 /// ends any other.
-fn write_stream(plan: &Plan, how: &Writing, guest: &Guest) -> Result<ImageReport, Error> {
+fn write_stream(
+    plan: &Plan,
+    how: &Writing,
+    guest: &Guest,
+    beside: &Beside<'_>,
+) -> Result<ImageReport, Error> {
     let told = |source| refused(&how.output, source);
     let (held, image, heard) = serialise(plan, how, guest, Held::default()).map_err(told)?;
     let again = || findings(Box::new(held.reader()), guest);
     judge(heard.unwrap_or_else(again), &how.output)?;
+    let drafts = Drafts::of(beside(&image)?, how, &Signals::uncaught())?;
     let mut out = io::stdout().lock();
     let written = held.write_to(&mut out).and_then(|()| out.flush());
     written.map_err(told)?;
+    drafts.commit(None)?;
     Ok(image)
 }
 
 /// Writes the image to its file.
-fn write_file(plan: &Plan, how: &Writing, guest: &Guest) -> Result<ImageReport, Error> {
+fn write_file(
+    plan: &Plan,
+    how: &Writing,
+    guest: &Guest,
+    beside: &Beside<'_>,
+) -> Result<ImageReport, Error> {
     let output = how.output.as_path();
     let signals = Signals::catch().map_err(|source| refused(output, source))?;
     let told = |source| match signals.caught() {
@@ -110,8 +143,60 @@ fn write_file(plan: &Plan, how: &Writing, guest: &Guest) -> Result<ImageReport, 
     let again = |file: &Output| Ok(findings(file.reader()?, guest));
     let found = heard.map_or_else(|| again(&file), Ok).map_err(told)?;
     judge(found, output)?;
-    file.commit().map_err(told)?;
+    let drafts = Drafts::of(beside(&image)?, how, &signals)?;
+    drafts.commit(Some((output, file)))?;
     Ok(image)
+}
+
+/// What is written beside an image, and has not its names yet.
+struct Drafts {
+    files: Vec<(SideFile, Output)>,
+    signals: Signals,
+}
+
+impl Drafts {
+    fn of(files: Vec<SideFile>, how: &Writing, signals: &Signals) -> Result<Drafts, Error> {
+        let draft = |file: SideFile| {
+            let output = Output::create(&file.path, how.force, signals.clone());
+            let written = output.and_then(|mut output| {
+                output.write_all(&file.text)?;
+                Ok(output)
+            });
+            match written {
+                Ok(output) => Ok((file, output)),
+                Err(error) => Err(told_of(
+                    signals,
+                    cannot_record(file.option, &file.path, error),
+                )),
+            }
+        };
+        let files = files.into_iter().map(draft).collect::<Result<_, _>>()?;
+        let signals = signals.clone();
+        Ok(Drafts { files, signals })
+    }
+
+    /// Has them all stand at their paths, and the image after them.
+    fn commit(self, image: Option<(&Path, Output)>) -> Result<(), Error> {
+        let (sides, mut outputs): (Vec<_>, Vec<_>) = self.files.into_iter().unzip();
+        let (image, file) = image.unzip();
+        outputs.extend(file);
+        commit_all(outputs).map_err(|(path, error)| {
+            let side = sides.iter().find(|side| side.path == path);
+            let problem = match (side, image) {
+                (Some(side), _) => cannot_record(side.option, &path, error),
+                (None, image) => cannot_write(image.unwrap_or(&path), error),
+            };
+            told_of(&self.signals, problem)
+        })
+    }
+}
+
+/// A signal is the reason, where one came.
+fn told_of(signals: &Signals, problem: Problem<Obstacle>) -> Error {
+    match signals.caught() {
+        Some(signal) => Error::Interrupted { signal },
+        None => Error::Refused(vec![problem]),
+    }
 }
 
 /// What any image would be told of.
@@ -193,7 +278,7 @@ fn write_measured<W: Write>(
     let (out, size, digest) = measured.finish()?;
     progress.finish_and_clear();
     let report = ImageReport {
-        path: String::new(),
+        path: shown(&how.output),
         compression: how.encoding.compression().name().to_owned(),
         level: how.encoding.level(),
         archive_size: archive.len(),

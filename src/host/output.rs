@@ -1,9 +1,9 @@
 //! Writing a file so that it is there whole, or not at all.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,6 +25,12 @@ pub struct Output {
 pub struct Signals(Arc<AtomicUsize>);
 
 impl Signals {
+    /// None: each does what it does to any program.
+    #[must_use]
+    pub fn uncaught() -> Signals {
+        Signals(Arc::default())
+    }
+
     /// Catches SIGINT, SIGTERM, SIGHUP and SIGQUIT from now on. Whoever writes an [`Output`] hears
     /// of them; any other write goes on, so where no such file is made nothing should be caught.
     ///
@@ -98,20 +104,70 @@ impl Output {
     /// # Errors
     /// When it cannot be written, or a file has appeared there and `force` was not given.
     pub fn commit(self) -> io::Result<()> {
+        self.settle()?;
+        self.signals.check()?;
+        self.stand()
+    }
+
+    /// Has what was written be on the medium, whatever it will be called.
+    fn settle(&self) -> io::Result<()> {
+        self.draft.file().sync_all()
+    }
+
+    /// Gives it its name.
+    fn stand(self) -> io::Result<()> {
         let Output {
             draft,
             target,
             force,
-            signals,
+            ..
         } = self;
-        draft.file().sync_all()?;
-        signals.check()?;
         draft.become_file(&target, force)?;
         // The rename itself is on the medium when its directory is. Where a file system cannot do
         // that the image is there all the same.
         let _ = File::open(directory_of(&target)).and_then(|directory| directory.sync_all());
         Ok(())
     }
+}
+
+/// Has several files stand at their paths, in this order: none does before all are on the medium, and where one
+/// then cannot, those before it that replaced nothing are taken away again.
+///
+/// # Errors
+/// As [`Output::commit`], with the target's path.
+pub fn commit_all(outputs: Vec<Output>) -> Result<(), (PathBuf, io::Error)> {
+    for output in &outputs {
+        let settled = output.settle().and_then(|()| output.signals.check());
+        settled.map_err(|error| (output.target.clone(), error))?;
+    }
+    let mut standing = Vec::new();
+    for output in outputs {
+        let (target, is_new) = (output.target.clone(), !output.force);
+        if let Err(error) = output.stand() {
+            // What cannot be taken away is whole.
+            standing.iter().for_each(|path| drop(fs::remove_file(path)));
+            return Err((target, error));
+        }
+        standing.extend(is_new.then_some(target));
+    }
+    Ok(())
+}
+
+/// Whether two paths are those of one file, which need not be there.
+#[must_use]
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    one == other || (one.file_name() == other.file_name() && is_in(other, directory_of(one)))
+}
+
+/// Whether the file at `target` lies in `directory` itself, whatever leads to it.
+#[must_use]
+pub fn is_in(target: &Path, directory: &Path) -> bool {
+    let place = |path: &Path| {
+        let metadata = fs::metadata(path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    let there = place(directory_of(target));
+    there.is_some() && there == place(directory)
 }
 
 impl Write for Output {
@@ -175,7 +231,7 @@ fn nameless_in(directory: &Path) -> Option<File> {
 fn named_in(directory: &Path) -> io::Result<NamedTempFile> {
     tempfile::Builder::new()
         .prefix(PREFIX)
-        .permissions(std::fs::Permissions::from_mode(0o666))
+        .permissions(fs::Permissions::from_mode(0o666))
         .tempfile_in(directory)
 }
 
@@ -232,7 +288,7 @@ pub fn probe(target: &Path, force: bool) -> io::Result<()> {
 /// where a device's name was is nothing that its readers expect.
 fn check_target(target: &Path, force: bool) -> io::Result<()> {
     let special = || io::Error::new(io::ErrorKind::Unsupported, "a device, socket or pipe");
-    match std::fs::metadata(target) {
+    match fs::metadata(target) {
         Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
         Ok(metadata) if !metadata.is_file() => Err(special()),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -289,6 +345,43 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(std::fs::read(&target).unwrap(), b"another's");
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn several_files_stand_together_or_none_of_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let [side, image] = ["side", "image"].map(|name| directory.path().join(name));
+        let draft = |target: &Path, force: bool| {
+            let signals = Signals::uncaught();
+            let mut output = Output::create(target, force, signals).unwrap();
+            output.write_all(b"new").unwrap();
+            output
+        };
+        let outputs = vec![draft(&side, false), draft(&image, false)];
+        fs::write(&image, b"another's").unwrap();
+        let (path, error) = commit_all(outputs).unwrap_err();
+        assert_eq!(
+            (path, error.kind()),
+            (image.clone(), io::ErrorKind::AlreadyExists)
+        );
+        assert!(!side.exists());
+        assert_eq!(fs::read(&image).unwrap(), b"another's");
+        commit_all(vec![draft(&side, false), draft(&image, true)]).unwrap();
+        assert_eq!(
+            [side, image].map(|path| fs::read(path).unwrap()),
+            [b"new", b"new"]
+        );
+    }
+
+    #[test]
+    fn a_file_is_known_by_where_it_lies() {
+        let directory = tempfile::tempdir().unwrap();
+        let top = directory.path();
+        std::os::unix::fs::symlink(top, top.join("link")).unwrap();
+        assert!(is_same(&top.join("a"), &top.join("link/a")));
+        assert!(!is_same(&top.join("a"), &top.join("b")));
+        assert!(!is_same(&top.join("a"), Path::new("/a")));
+        assert!(is_in(&top.join("link/a"), top) && !is_in(&top.join("a"), Path::new("/")));
     }
 
     #[test]

@@ -15,18 +15,27 @@ pub fn too_large() -> io::Error {
     io::Error::other("it is larger than 1 MiB")
 }
 
-/// Reads the text at `path`. The reading itself is bounded, for a device's size says nothing of how
-/// much can be read from it.
+/// Reads the text at `path`.
 ///
 /// # Errors
 /// When it is larger than [`LIMIT`], or cannot be read.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    let mut file = File::open(path)?.take(LIMIT + 1);
-    file.read_to_end(&mut text)?;
-    if file.limit() == 0 {
-        return Err(too_large());
+    let text = read_start(path, LIMIT)?;
+    match text.len() as u64 > LIMIT {
+        true => Err(too_large()),
+        false => Ok(text),
     }
+}
+
+/// Reads the first `limit` bytes of the text at `path`, and one more where there are more. The reading itself is
+/// bounded, for a device's size says nothing of how much can be read from it.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_start(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let mut file = File::open(path)?.take(limit + 1);
+    file.read_to_end(&mut text)?;
     Ok(text)
 }
 

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,9 +11,10 @@ use crate::compress::texture;
 use crate::guest::{EL4_KERNEL, Guest};
 use crate::init_readers;
 use crate::judged;
+use crate::layers::recipe;
 use crate::readers;
-use crate::scene::{Scene, words};
-use crate::support::{Tool, fetched, kernel_of, testdata, text};
+use crate::scene::{Scene, run, words};
+use crate::support::{Tool, XINITRD, fetched, kernel_of, testdata, text};
 use crate::unpacker;
 use crate::written;
 use xinitrd::compress::Compression;
@@ -302,6 +304,27 @@ fn spoilt_index_files_and_configurations_are_read() {
 fn spoilt_manifests_are_read_or_every_fault_is_placed() {
     let seeds = SHIPPED.map(|shipped| (shipped.name.to_owned(), shipped.text.into()));
     try_out("manifest", readers::manifest, 4000, &seeds);
+}
+
+#[test]
+fn spoilt_lock_files_are_read_or_refused() {
+    let scene = Scene::new(&recipe("deb('kernel', 'root')"));
+    let seeds = ["--root=root", "--package=kernel.deb"].map(|layer| {
+        let mut build = Command::new(XINITRD);
+        build.args(["build", "-q", layer, "--bins", "root/bins", "-o", "-"]);
+        build.args([
+            "--omit-scsi-modules",
+            "--preload",
+            "xenblk",
+            "--lock",
+            "out/lock",
+            "-f",
+        ]);
+        let done = run(build.current_dir(&scene.0));
+        assert!(done.status.success(), "{}", words(&done));
+        (layer.to_owned(), fs::read(scene.path("out/lock")).unwrap())
+    });
+    try_out("lock", readers::lock, 4000, &seeds);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod build_judged; // bad images that are built, and refused
 mod busybox_init; // the busybox init, function by function, in a real ash
 mod compress; // encoders and decoders against gzip, xz, zstd, lz4 and python's zlib
 mod decode; // one compressed member at a time, cut, damaged, and followed by others
+mod depfile; // depfiles, as ninja and make act on them
 mod diff_cli; // `diff` as a user meets it
 mod extract; // entries put onto disk below one directory: never outside, and as cpio and bsdtar do
 mod extract_cli; // `extract` as a user meets it
@@ -38,6 +39,7 @@ mod interrupted; // writing that cannot go on, through the command
 mod judged; // archives made field by field, and what they are judged to be
 mod layers; // roots of several directories and packages, and what is built of them
 mod list_cli; // `list` and `cat` as a user meets them
+mod locked; // lock files, and what no longer is as they have it
 mod media; // file systems that are full, or read-only
 mod module_symbols; // what modules need and export, as binutils and kmod see it
 mod nash; // the scripts of EL4 and EL5, against what their interpreters read
@@ -48,6 +50,7 @@ mod read_back; // the reader of images: what was written, damaged, cut, and made
 mod readers; // the readers of foreign bytes, and what must hold of their answers
 mod refusals; // everything that stands in the way at once, as text and as a document
 mod resolve; // the load order of every module of real kernels, against modprobe
+mod sbom; // SPDX documents, before a validator and against the image
 mod scene; // a guest of 2008 to spoil, and the command let loose on it
 mod shelf; // images in a directory, and the command let loose on them
 mod support; // what the tests through the command share

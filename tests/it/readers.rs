@@ -35,6 +35,8 @@ use xinitrd::kmod::order::{LoadOrder, Resolver};
 use xinitrd::kmod::tree::{ModuleId, ModuleTree};
 use xinitrd::libraries::Libraries;
 use xinitrd::manifest;
+use xinitrd::record::differences::{self, What};
+use xinitrd::record::lock::Lock;
 use xinitrd::root::{FileKind, Files, Names, OpenFile, Root};
 use xinitrd::rope::Rope;
 use xinitrd::unpacker::{Kind, Object, ObjectId, Outcome, Unpacker};
@@ -194,6 +196,36 @@ pub fn manifest(bytes: &[u8]) {
                 assert!(fault.column >= 1, "{fault}");
             }
         }
+    }
+}
+
+/// A lock file: what is written of it is read the same again, and differs in nothing from itself; from what has
+/// nothing of it, it differs in something.
+pub fn lock(bytes: &[u8]) {
+    let Ok(lock) = Lock::read(bytes) else {
+        return;
+    };
+    let text = lock.text().unwrap();
+    assert_eq!(Lock::read(text.as_bytes()), Ok(lock.clone()));
+    assert_eq!(differences::all(&lock, &lock), []);
+    assert_eq!(
+        differences::image(&lock, lock.image.as_ref().unwrap()),
+        None
+    );
+    let empty = Lock {
+        generator: format!("not {}", lock.generator),
+        layers: Vec::new(),
+        ..lock.clone()
+    };
+    for found in [
+        differences::all(&lock, &empty),
+        differences::all(&empty, &lock),
+    ] {
+        assert!(found.len() <= 2 && found[0].what == What::Tool, "{found:?}");
+        assert_eq!(found.len() == 2, !lock.layers.is_empty());
+    }
+    for difference in differences::so_far(&lock, &empty.generator, &lock.layers) {
+        assert_eq!(difference.what, What::Tool);
     }
 }
 
