@@ -78,13 +78,21 @@ CONF
     updated=$state
 }
 
+# download DIRECTORY PACKAGE..., with the state of the last apt_setup
+download() {
+    to=$1
+    shift
+    mkdir -p "$to"
+    (cd "$to" && apt-get -c "$state/apt.conf" -q download "$@" >&2) ||
+        die "no package, or one of several: $*"
+}
+
 # unpack DIRECTORY PACKAGE..., with the state of the last apt_setup
 unpack() {
     into=$1
     shift
-    mkdir -p "$into" "$temporary/packages"
-    (cd "$temporary/packages" && apt-get -c "$state/apt.conf" -q download "$@" >&2) ||
-        die "no package, or one of several: $*"
+    mkdir -p "$into"
+    download "$temporary/packages" "$@"
     for file in "$temporary"/packages/*.deb; do
         dpkg-deb --fsys-tarfile "$file" | tar -xp --keep-directory-symlink -C "$into"
     done
@@ -103,6 +111,20 @@ kernel() {
     package=$(newest_kernel "linux-image-$3")
     [ -n "$package" ] || die "linux-image-$3 of $1 names no kernel"
     unpack "$4" "$package"
+}
+
+# kernel_package SUITE ARCHITECTURE FLAVOUR DIRECTORY: the package itself, as it comes.
+kernel_package() {
+    apt_setup "$1" "$2"
+    package=$(newest_kernel "linux-image-$3")
+    [ -n "$package" ] || die "linux-image-$3 of $1 names no kernel"
+    download "$4" "$package"
+}
+
+# busybox_package ARCHITECTURE DIRECTORY
+busybox_package() {
+    apt_setup bookworm "$1"
+    download "$2" busybox-static
 }
 
 # with_depmod KERNEL-NAME DIRECTORY: hard links, for depmod writes its files anew and a kernel's
@@ -184,6 +206,12 @@ fetch() {
     kernel-6.1-i386) kernel bookworm i386 686-pae "$directory" ;;
     kernel-6.12-amd64) kernel trixie amd64 amd64 "$directory" ;;
     kernel-*-depmod) with_depmod "${1%-depmod}" "$temporary/$1" ;;
+    package-kernel-6.1-amd64) kernel_package bookworm amd64 amd64 "$directory" ;;
+    package-kernel-6.1-arm64) kernel_package bookworm arm64 arm64 "$directory" ;;
+    package-kernel-6.1-i386) kernel_package bookworm i386 686-pae "$directory" ;;
+    package-kernel-6.12-amd64) kernel_package trixie amd64 amd64 "$directory" ;;
+    package-kernel-6.12-arm64) kernel_package trixie arm64 arm64 "$directory" ;;
+    package-busybox-*) busybox_package "${1#package-busybox-}" "$directory" ;;
     busybox-amd64 | busybox-arm64 | busybox-i386) busybox_static "${1#busybox-}" "$directory" ;;
     builders-amd64) builders "$directory" ;;
     rust-core) rust_core "$directory" ;;
