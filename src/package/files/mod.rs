@@ -25,12 +25,12 @@ use index::{FileId, Index};
 
 /// The most bytes of whole files that are kept: those of the programs and the likely modules of a minimal
 /// image, some times over.
-const WHOLE_KEPT: usize = 24 << 20;
+const WHOLE_KEPT: usize = 16 << 20;
 /// The most bytes of extracts that are kept: what all modules of a distribution's kernel say of themselves
 /// takes a quarter of it.
 const EXTRACTS_KEPT: usize = 16 << 20;
 /// The largest file that an extract is made of on another thread, which takes it whole.
-const APART: u64 = 4 << 20;
+const APART: u64 = 2 << 20;
 /// What is set aside for a file before its bytes are seen, at most; it is not touched before.
 const AT_ONCE: u64 = 64 << 20;
 
