@@ -17,6 +17,9 @@ const HEADER: usize = 60;
 /// The largest `control` file that is read, in bytes; real ones have some kilobytes.
 const CONTROL_LIMIT: u64 = 1 << 20;
 
+/// What the member with the files is called.
+const DATA: &str = "data.tar";
+
 /// A member of the `ar` archive.
 struct Member {
     name: Vec<u8>,
@@ -125,7 +128,12 @@ fn control<R: Read>(content: Source<R>, limits: &Limits) -> Result<Facts, Packag
         facts.take_fields(&text, b':', [b"Package", b"Version", b"Architecture"]);
         Ok(ControlFlow::Break(()))
     };
-    tar::read(&mut Unpacked::new(content, *limits), limits, &mut take)?;
+    files(
+        "control.tar",
+        Unpacked::new(content, *limits),
+        limits,
+        &mut take,
+    )?;
     Ok(facts)
 }
 
@@ -139,20 +147,23 @@ fn data<R: Read>(
 ) -> Result<(), PackageError> {
     let blocks = from.and_then(|(from, start)| Some((from, XzBlocks::find(from, start, size)?)));
     let Some((from, blocks)) = blocks else {
-        return files(Unpacked::new(content, *limits), limits, visitor);
+        return files(DATA, Unpacked::new(content, *limits), limits, visitor);
     };
     limits.hold_size(size, blocks.content())?;
     blocks.read(from, limits.memory, |apart| match apart {
         Some(apart) => files(
+            DATA,
             Unpacked::of_content(Source::new(apart), *limits),
             limits,
             visitor,
         ),
-        None => files(Unpacked::new(content, *limits), limits, visitor),
+        None => files(DATA, Unpacked::new(content, *limits), limits, visitor),
     })
 }
 
+/// The files of a member, which is a tar archive.
 fn files<R: Read>(
+    member: &str,
     mut unpacked: Unpacked<R>,
     limits: &Limits,
     visitor: &mut Visitor<'_>,
@@ -161,7 +172,7 @@ fn files<R: Read>(
     if !tar::is_tar(start) {
         return Err(match PackageError::unknown(start) {
             encrypted @ PackageError::Encrypted(_) => encrypted,
-            _ => misplaced("its data.tar is no tar archive"),
+            _ => misplaced(&format!("its {member} is no tar archive")),
         });
     }
     tar::read(&mut unpacked, limits, visitor).map(drop)
