@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,10 +11,11 @@ use super::{alike, shown};
 use crate::cli::ImportArgs;
 use crate::error::{Error, Obstacle};
 use crate::host::destination::{
-    Destination, LinkKey, Meta, PlaceError, PlacedFile, Special, Staged, Wishes,
+    Destination, LinkKey, Meta, PlaceError, PlaceFault, PlacedFile, Special, Staged, Wishes,
 };
 use crate::host::package::Package;
 use crate::image_path::ImagePath;
+use crate::package::files::{Interest, Keep, PackageFiles};
 use crate::package::{self, Entry, Kind, PackageError};
 use crate::problem::Problem;
 
@@ -41,9 +43,7 @@ pub fn run(args: &ImportArgs) -> Result<(), Error> {
     let staged = Staged::new(directory).map_err(no_directory)?;
     if !staged.is_new() {
         // What is there already is not to be mixed with half a package.
-        let judged = packages
-            .iter()
-            .map(|(path, package)| read(path, package, &mut |_, _| Ok(ControlFlow::Continue(()))));
+        let judged = packages.iter().map(|(path, package)| judge(path, package));
         refuse(judged.filter_map(Result::err).collect())?;
     }
     let destination = Destination::open(staged.path(), wishes).map_err(no_directory)?;
@@ -98,6 +98,18 @@ fn read(
     let source = package.again()(0).map_err(|error| trouble(path)(error.into()))?;
     let read = package::read(source, &package::LIMITS, visitor);
     read.map(drop).map_err(trouble(path))
+}
+
+/// Reads a package, and sees that its paths go together.
+fn judge(path: &Path, package: &Arc<Package>) -> Result<(), Problem<Obstacle>> {
+    let nothing = Interest {
+        keep: &|_, _| Keep::Nothing,
+        extract: &|_| None,
+        threads: NonZeroUsize::MIN,
+    };
+    PackageFiles::open(shown(path), package.again(), package::LIMITS, &nothing)
+        .map(drop)
+        .map_err(trouble(path))
 }
 
 /// Files on their way to the disk.
@@ -223,5 +235,13 @@ impl Import {
 }
 
 fn obstacle(error: PlaceError) -> (Vec<u8>, Obstacle) {
-    (error.path.as_bytes().to_vec(), Obstacle::Place(error.fault))
+    let PlaceError { path, fault } = error;
+    let obstacle = match fault {
+        // Of a package all is extracted.
+        PlaceFault::LinkSource { existing } => {
+            Obstacle::Package(PackageError::no_link_source(&path, &existing))
+        }
+        fault => Obstacle::Place(fault),
+    };
+    (path.as_bytes().to_vec(), obstacle)
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::explain;
 use super::guest::choose_kernel;
 use super::image::{Flaws, broken_off, name, once};
-use super::layers::open_root;
+use super::layers::{Opened, open_layers};
 use super::obstacles::Obstacles;
 use super::{json_line, output_error, print, processors};
 use crate::cli::InspectArgs;
@@ -164,9 +164,12 @@ fn named(names: &[String], obstacles: &mut Obstacles) -> (HashSet<&'static str>,
 
 /// What the guest's root says of its kernel: of the one that is named, or the only one there is.
 fn guest_kernel(args: &InspectArgs, obstacles: &mut Obstacles) -> Option<GuestKernel> {
-    let path = args.root.as_deref()?;
-    let root = obstacles.keep(open_root("--root", "the guest's root", path))?;
-    let kernel = obstacles.keep(choose_kernel(args.kernel.as_deref(), &root))?;
+    if args.layers.0.is_empty() {
+        return None;
+    }
+    let Opened { root, packages } = open_layers(&args.layers, processors(args.threads), obstacles)?;
+    let chosen = choose_kernel(args.kernel.as_deref(), &root, &packages);
+    let kernel = obstacles.keep(chosen)?;
     let shown = root.shown(&kernel.modules);
     let read = GuestKernel::read(&root, &kernel.name).and_then(|read| read.with_modules(root));
     let unusable = |error| {

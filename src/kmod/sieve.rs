@@ -76,9 +76,7 @@ impl Sieve {
         let has_words = |piece: Option<&Vec<u8>>| {
             piece.is_some_and(|piece| WORDS.iter().any(|word| word.find(piece).is_some()))
         };
-        let first = self
-            .first
-            .unwrap_or_else(|| has_words(self.window.front()));
+        let first = self.first.unwrap_or_else(|| has_words(self.window.front()));
         let next = has_words(self.window.get(1));
         let is_wanted = self.passed == 0 || self.is_near || first || next;
         let mut piece = self.window.pop_front().unwrap_or_default();
@@ -135,9 +133,7 @@ mod tests {
 
     /// Bytes without a word, different at each place.
     fn noise(length: usize) -> Vec<u8> {
-        (0..length)
-            .map(|at| (at / 3 * 7 % 251) as u8 | 1)
-            .collect()
+        (0..length).map(|at| (at / 3 * 7 % 251) as u8 | 1).collect()
     }
 
     #[test]
@@ -182,6 +178,10 @@ mod tests {
         let piece = b"\0alias=x".repeat(10_000);
         (0..200).for_each(|_| sieve.take(&piece));
         assert_eq!(sieve.kept.len(), KEPT);
-        assert!(sieve.read_exact_at(&mut [0; 9], 100 * PIECE as u64).is_err());
+        assert!(
+            sieve
+                .read_exact_at(&mut [0; 9], 100 * PIECE as u64)
+                .is_err()
+        );
     }
 }

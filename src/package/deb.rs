@@ -46,7 +46,11 @@ pub(super) fn read<R: Read>(
         } else if is_tar_called(name, b"data.tar") {
             let facts = facts.ok_or_else(|| misplaced("data.tar stands before control.tar"))?;
             let from = from.map(|from| (from, end - member.size));
-            return data(content, from, member.size, limits, visitor).map(|()| facts);
+            data(content, from, member.size, limits, visitor)?;
+            return match source.offset() < end && source.peek(1)?.is_empty() {
+                true => Err(PackageError::Truncated),
+                false => Ok(facts),
+            };
         } else if !name.starts_with(b"_") {
             let name = String::from_utf8_lossy(name);
             return Err(misplaced(&format!(
@@ -126,6 +130,9 @@ fn control<R: Read>(content: Source<R>, limits: &Limits) -> Result<Facts, Packag
         let mut text = Vec::new();
         data.take(CONTROL_LIMIT).read_to_end(&mut text)?;
         facts.take_fields(&text, b':', [b"Package", b"Version", b"Architecture"]);
+        let needs = text.split(|&byte| byte == b'\n');
+        let needs = needs.filter_map(|line| line.strip_prefix(b"Depends:"));
+        facts.take_needs(needs.flat_map(needed));
         Ok(ControlFlow::Break(()))
     };
     files(
@@ -135,6 +142,16 @@ fn control<R: Read>(content: Source<R>, limits: &Limits) -> Result<Facts, Packag
         &mut take,
     )?;
     Ok(facts)
+}
+
+/// The names in a line of packages that are needed (`deb-control(5)`): `a (>= 1) [amd64] | b:any, c`.
+fn needed(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let names = line.split(|byte| b",|".contains(byte));
+    names.filter_map(|name| {
+        name.trim_ascii()
+            .split(|byte| b" (:[".contains(byte))
+            .next()
+    })
 }
 
 /// The package's files; unpacked apart where `from` gives their bytes from an offset on.

@@ -2,7 +2,7 @@
 //! headers and data as they stand; what extends a header is read here, within bounds: the crate takes as much
 //! memory for a name as an archive says that it is long.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::ControlFlow;
 
 use ::tar::{Archive, EntryType, Header, PaxExtensions};
@@ -111,13 +111,15 @@ impl Walk<'_, '_> {
     /// Keeps what extends the next header; `false` for any other entry.
     fn extends(&mut self, header: &Header, data: &mut dyn Read) -> Result<bool, PackageError> {
         let read = |data: &mut dyn Read| {
+            let size = header.entry_size()?;
+            if size > EXTENSION_LIMIT {
+                return Err(unsupported("an extended header of more than 1 MiB"));
+            }
             let mut bytes = Vec::new();
-            data.take(EXTENSION_LIMIT + 1).read_to_end(&mut bytes)?;
-            match bytes.len() as u64 > EXTENSION_LIMIT {
-                true => Err(PackageError::Unsupported(
-                    "an extended header of more than 1 MiB".to_owned(),
-                )),
-                false => Ok(bytes),
+            data.read_to_end(&mut bytes)?;
+            match bytes.len() as u64 == size {
+                true => Ok(bytes),
+                false => Err(PackageError::Truncated),
             }
         };
         let c_string = |bytes: Vec<u8>| bytes.split(|&b| b == 0).next().map(<[u8]>::to_vec);
@@ -156,7 +158,13 @@ impl Walk<'_, '_> {
             gid: header.gid()?.try_into().unwrap_or_default(),
             mtime: header.mtime()?.try_into().unwrap_or_default(),
         };
-        (self.visitor)(entry, data)
+        // A header of another type may have a size, and no data.
+        let mut data = data.take(entry.size());
+        let flow = (self.visitor)(entry, &mut data)?;
+        if flow.is_continue() && io::copy(&mut data, &mut io::sink())? < data.limit() {
+            return Err(PackageError::Truncated);
+        }
+        Ok(flow)
     }
 
     /// A file about the package, which is none of the system's.

@@ -228,14 +228,14 @@ PKGINFO = "# made by hand\npkgname = {name}\npkgver = 1.2-3\npkgdesc = {name}\na
 
 def pacman(path, tree, kind="zst", arch="x86_64"):
     copy = "pacman-tree"
-    shutil.copytree(tree, copy, symlinks=True)
+    run("cp", "-a", tree, copy)
     write(f"{copy}/.PKGINFO", PKGINFO.format(name="pacman", arch=arch).encode())
     write(f"{copy}/.BUILDINFO", b"format = 2\n")
     top = sorted(os.listdir(tree))
     mtree = run("bsdtar", "-czf", "-", "--format=mtree", "--options=!all,use-set,type,uid,gid,mode,time,size,sha256,link",
                 ".PKGINFO", ".BUILDINFO", *top, cwd=copy)
     write(f"{copy}/.MTREE", mtree)
-    plain = run("bsdtar", "--no-fflags", "-cnf", "-", ".BUILDINFO", ".MTREE", ".PKGINFO", *top, cwd=copy)
+    plain = run("bsdtar", "--no-fflags", "-cf", "-", ".BUILDINFO", ".MTREE", ".PKGINFO", *top, cwd=copy)
     write(path, compressed(plain, kind))
     shutil.rmtree(copy)
 

@@ -21,6 +21,7 @@ pub(super) mod tag {
     pub const FILE_MODES: u32 = 1030;
     pub const FILE_RDEVS: u32 = 1033;
     pub const FILE_MTIMES: u32 = 1034;
+    pub const REQUIRES: u32 = 1049;
     pub const FILE_DEVICES: u32 = 1095;
     pub const FILE_INODES: u32 = 1096;
     pub const DIR_INDEXES: u32 = 1116;
@@ -124,7 +125,9 @@ impl Header {
 
     /// How many values a tag has, as it says.
     pub(super) fn count(&self, tag: u32) -> u64 {
-        self.index.get(&tag).map_or(0, |&(_, _, count)| count as u64)
+        self.index
+            .get(&tag)
+            .map_or(0, |&(_, _, count)| count as u64)
     }
 
     /// The number in a place of a tag's array, whatever its width.

@@ -86,10 +86,12 @@ fn facts(header: &Header) -> Facts {
             release.unwrap_or_default()
         )
     });
-    Facts {
-        format: Format::Rpm,
+    let mut facts = Facts {
         name: header.string(tag::NAME),
         version,
         arch: header.string(tag::ARCH),
-    }
+        ..Facts::none(Format::Rpm)
+    };
+    facts.take_needs(header.strings(tag::REQUIRES));
+    facts
 }
