@@ -91,7 +91,7 @@ impl XzBlocks {
         let (senders, receivers): (Vec<_>, VecDeque<_>) =
             self.blocks.iter().map(|_| channel()).unzip();
         let jobs = Mutex::new(self.blocks.iter().zip(senders).enumerate());
-        let pool = Pool::default();
+        let pool = Pool::new();
         let next = || lock(&jobs).next();
         let serve = || {
             while let Some((number, (block, sender))) = next() {
@@ -143,15 +143,12 @@ impl XzBlocks {
 }
 
 /// Pieces that nobody has.
-#[derive(Default)]
 struct Pool {
     state: Mutex<Lent>,
     moved: Condvar,
 }
 
-#[derive(Default)]
 struct Lent {
-    /// Those that came back.
     free: Vec<Vec<u8>>,
     /// How many are away.
     away: usize,
@@ -161,6 +158,22 @@ struct Lent {
 }
 
 impl Pool {
+    /// All pieces. None is touched before it is used; but had threads room made for them between that for their
+    /// dictionaries, the next dictionaries would not fit in where the last ones were.
+    fn new() -> Pool {
+        let piece = |_| Vec::with_capacity(PIECE);
+        let lent = Lent {
+            free: (0..PIECES).map(piece).collect(),
+            away: 0,
+            front: 0,
+            is_closed: false,
+        };
+        Pool {
+            state: Mutex::new(lent),
+            moved: Condvar::new(),
+        }
+    }
+
     /// A piece for the content of the block of that number, when there is one; nothing where none is wanted any
     /// more. Of what the reader waits for some are always there, for it gives each back before it wants the next.
     fn lend(&self, number: usize) -> Option<Vec<u8>> {

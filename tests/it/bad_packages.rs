@@ -221,7 +221,7 @@ fn no_path_leads_out_of_a_package() {
             ("hard.tar", "the path ../../etc/passwd: it climbs with `..`"),
             (
                 "hard-away.tar",
-                "a is a link to etc/passwd, which is no file before it",
+                "a is a link to /etc/passwd, which is no file before it",
             ),
             ("under-file.tar", "no directory"),
             ("loop.tar", "links"),
