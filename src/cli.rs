@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::num::{NonZeroU64, NonZeroUsize, ParseIntError};
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand, value_parser};
+use clap::{
+    Arg, ArgAction, ArgGroup, ArgMatches, Args, FromArgMatches, Parser, Subcommand, value_parser,
+};
 
 use crate::arch::Arch;
 use crate::archive::Limits;
@@ -25,7 +27,8 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Build an image for the guest's kernel, or say everything that stands in the way
-    #[command(after_help = BUILD_EXAMPLE)]
+    // It has no arguments without a name: what a shell makes of one pattern are packages, all of it.
+    #[command(after_help = BUILD_EXAMPLE, mut_arg("package", |arg| arg.num_args(1..)))]
     Build(Box<BuildArgs>),
     /// Print the modules that loading some takes, in load order, one path a line
     #[command(after_help = RESOLVE_EXAMPLE)]
@@ -37,7 +40,7 @@ pub enum Command {
         name: Option<String>,
     },
     /// Judge images: what is in them, what is wrong with them, and what to do about it
-    #[command(after_help = INSPECT_EXAMPLE)]
+    #[command(after_help = INSPECT_EXAMPLE, mut_arg("root", |arg| arg.help(INSPECT_ROOT)))]
     Inspect(Box<InspectArgs>),
     /// Print what images are judged by: every rule in a line, or all about one
     #[command(after_help = "Example:\n  xinitrd explain missing-parent")]
@@ -63,7 +66,8 @@ const BUILD_EXAMPLE: &str = "Examples:
   xinitrd build --kernel 6.1.0-43-amd64 --root ./guest
   xinitrd build --kernel 6.1.0-43-amd64 --root ./guest --manifest busybox --bins ./bins -o initrd.img
   xinitrd build --kernel 2.6.9-67.0.1.ELxenU-x86_64 --root ./guest --bins ./bins \\
-      --preload xenblk --preload xennet --omit-scsi-modules";
+      --preload xenblk --preload xennet --omit-scsi-modules
+  xinitrd build --package linux-image-6.1.0-*-amd64_*.deb";
 const RESOLVE_EXAMPLE: &str = "Example:
   xinitrd resolve --kernel 6.1.0-43-amd64 --root ./guest xenblk xennet ext4";
 
@@ -74,6 +78,8 @@ Examples:
   xinitrd inspect initrd.img
   xinitrd inspect --xen 4.17 --kernel-version 2.6.18 --deny warnings *.img
   xinitrd inspect --root ./guest --kernel 6.1.0-43-amd64 --json initrd.img";
+const INSPECT_ROOT: &str =
+    "A root with the guest's kernel in it: which drivers are built in, which symbols it has";
 const EXTRACT_EXAMPLE: &str = "Examples:
   xinitrd extract initrd.img -C tree
   xinitrd extract initrd.img -C tree init 'lib/modules/*/modules.*'";
@@ -170,11 +176,11 @@ pub struct InspectArgs {
     /// The guest's architecture: x86_64, i386 or aarch64 [default: read from the modules]
     #[arg(long)]
     pub arch: Option<Arch>,
-    /// A root with the guest's kernel in it: which drivers are built in, which symbols it has
-    #[arg(long, value_name = "DIR")]
-    pub root: Option<PathBuf>,
+    /// The guest's root, or its kernel's package.
+    #[command(flatten)]
+    pub layers: LayerArgs,
     /// The directory of the kernel's modules in that root; may be left out where there is just one
-    #[arg(long, value_name = "KVER", requires = "root")]
+    #[arg(long, value_name = "KVER", requires = "layers")]
     pub kernel: Option<String>,
     /// A device of the guest, by its modalias (xen:vbd, virtio:d00000002v00001AF4) or its driver's name: an
     /// image without a driver for it is bad
@@ -325,6 +331,11 @@ impl Args for LayerArgs {
         command
             .arg(layer("root", "DIR").help(root))
             .arg(layer("package", "FILE").help(package))
+            .group(
+                ArgGroup::new("layers")
+                    .args(["root", "package"])
+                    .multiple(true),
+            )
     }
 
     fn augment_args_for_update(command: clap::Command) -> clap::Command {

@@ -68,7 +68,19 @@ pub enum Obstacle {
     /// A package cannot be read, or is bad.
     Package(PackageError),
     /// There is no kernel in the root.
-    NoKernel,
+    NoKernel {
+        /// The packages that were given.
+        given: Vec<String>,
+        /// Those that go with them and were not.
+        lacking: Vec<String>,
+    },
+    /// There is a kernel without a part of it.
+    PartMissing {
+        /// The part: `modules`.
+        part: &'static str,
+        /// The packages that go with those that were given.
+        lacking: Vec<String>,
+    },
     /// No kernel of the root has that name.
     KernelUnknown {
         /// The kernels there are.
@@ -331,7 +343,9 @@ impl Explain for Obstacle {
             Obstacle::Unreadable(source) => plain(source),
             Obstacle::SourceDate(text) => format!("`{text}`"),
             Obstacle::Directory { source, .. } | Obstacle::Text { source, .. } => plain(source),
-            Obstacle::NoKernel => "no kernel".to_owned(),
+            Obstacle::NoKernel { given, .. } if given.is_empty() => "no kernel".to_owned(),
+            Obstacle::NoKernel { given, .. } => format!("no kernel; given are {}", some_of(given)),
+            Obstacle::PartMissing { part, .. } => format!("a kernel without {part}"),
             Obstacle::KernelUnknown { .. } => "no kernel of that name".to_owned(),
             Obstacle::KernelNotSaid { .. } => "several kernels".to_owned(),
             Obstacle::KernelVersion(error) => error.to_string(),
@@ -381,9 +395,10 @@ impl Explain for Obstacle {
             Obstacle::Unreadable(_) => "an image that can be read".to_owned(),
             Obstacle::CommandLine(_) => "arguments as --help has them".to_owned(),
             Obstacle::Directory { holds, .. } => format!("a directory: {holds}"),
-            Obstacle::NoKernel => {
+            Obstacle::NoKernel { .. } => {
                 "a directory called as the kernel's release, here or in usr/lib/modules".to_owned()
             }
+            Obstacle::PartMissing { .. } => "all of it there".to_owned(),
             Obstacle::KernelUnknown { there, .. } | Obstacle::KernelNotSaid { there } => {
                 format!("one of {}", some_of(there))
             }
@@ -454,7 +469,12 @@ impl Explain for Obstacle {
             Obstacle::Directory { source, .. } | Obstacle::Text { source, .. } => {
                 medium_advice(source).to_owned()
             }
-            Obstacle::NoKernel => "unpack the kernel's package there, or check --root".to_owned(),
+            Obstacle::NoKernel { given, lacking } if given.is_empty() && lacking.is_empty() => {
+                "unpack the kernel's package there, or check --root".to_owned()
+            }
+            Obstacle::NoKernel { lacking, .. } | Obstacle::PartMissing { lacking, .. } => {
+                add_packages(lacking)
+            }
             Obstacle::KernelUnknown { nearest, .. } => {
                 did_you_mean(nearest, || "take one of these, or check --root".to_owned())
             }
@@ -491,7 +511,18 @@ impl Explain for Obstacle {
     }
 }
 
-/// The most kernels that are told by name.
+/// What to do where a part of the kernel was not given.
+fn add_packages(lacking: &[String]) -> String {
+    match lacking {
+        [] => "add the package with the kernel's modules, with --package".to_owned(),
+        lacking => format!(
+            "add what belongs to it, with --package: {}",
+            some_of(lacking)
+        ),
+    }
+}
+
+/// The most kernels or packages that are told by name.
 const TOLD: usize = 20;
 
 /// Names one after the other, and how many more there are than are told.

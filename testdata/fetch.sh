@@ -46,7 +46,7 @@ sources() {
     main=$(repository main) security=$(repository security) options="target=Packages $(signed_by)"
     [ -n "$main" ] || die "apt has no archive configured: see sources.list(5)"
     printf 'deb [%s] %s %s main\n' "$options" "$main" "$1"
-    [ -z "$security" ] || printf 'deb [%s] %s %s-security main\n' "$options" "$security" "$1"
+    [ -z "$security" ] || [ "$1" = sid ] || printf 'deb [%s] %s %s-security main\n' "$options" "$security" "$1"
 }
 
 # apt_setup SUITE ARCHITECTURE: a private apt state for them, brought up to date once a run, or in half an hour.
@@ -111,7 +111,7 @@ unpack() {
 # newest_kernel METAPACKAGE: the kernel that it stands for, the newest signed one.
 newest_kernel() {
     apt-cache -c "$state/apt.conf" show --no-all-versions "$1" |
-        sed -n 's/^Depends: *\(linux-image-[^ ,]*\).*/\1/p' | head -n 1
+        sed -n 's/^Depends:.*[ ,]\(linux-image-[0-9][^ ,]*\).*/\1/p' | head -n 1
 }
 
 # kernel SUITE ARCHITECTURE FLAVOUR DIRECTORY
@@ -128,6 +128,24 @@ kernel_package() {
     package=$(newest_kernel "linux-image-$3")
     [ -n "$package" ] || die "linux-image-$3 of $1 names no kernel"
     download "$4" "$package"
+}
+
+# split_kernel SUITE ARCHITECTURE FLAVOUR DIRECTORY: the packages themselves that make one kernel.
+split_kernel() {
+    apt_setup "$1" "$2"
+    package=$(newest_kernel "linux-image-$3")
+    [ -n "$package" ] || die "linux-image-$3 of $1 names no kernel"
+    version=${package#linux-image-}
+    download "$4" "$package" "linux-base-$version" "linux-binary-$version" "linux-modules-$version"
+}
+
+# unpacked KERNEL-NAME DIRECTORY: what is in its packages.
+unpacked() {
+    fetch "package-$1"
+    mkdir "$2"
+    for file in "$cache/package-$1"/*.deb; do
+        dpkg-deb --fsys-tarfile "$file" | tar -xp --keep-directory-symlink -C "$2"
+    done
 }
 
 # busybox_package ARCHITECTURE DIRECTORY
@@ -224,6 +242,8 @@ fetch() {
     package-kernel-6.1-i386) kernel_package bookworm i386 686-pae "$directory" ;;
     package-kernel-6.12-amd64) kernel_package trixie amd64 amd64 "$directory" ;;
     package-kernel-6.12-arm64) kernel_package trixie arm64 arm64 "$directory" ;;
+    package-kernel-newest-cloud-amd64) split_kernel sid amd64 cloud-amd64 "$directory" ;;
+    unpacked-*) unpacked "${1#unpacked-}" "$temporary/$1" ;;
     package-busybox-*) busybox_package "${1#package-busybox-}" "$directory" ;;
     busybox-amd64 | busybox-arm64 | busybox-i386) busybox_static "${1#busybox-}" "$directory" ;;
     builders-amd64) builders "$directory" ;;

@@ -10,6 +10,7 @@ use crate::error::Obstacle;
 use crate::image_path::{ImagePath, Shown};
 use crate::kmod::MODULE_PLACES;
 use crate::kmod::config::ModprobeConfig;
+use crate::kmod::name::is_module_file;
 use crate::nearest::nearest;
 use crate::problem::Problem;
 use crate::root::{FileKind, LookupError, Root, if_there};
@@ -40,9 +41,11 @@ impl Guest {
     pub(super) fn open(args: &KernelArgs, observer: &Observer, obstacles: &mut Obstacles) -> Guest {
         let opened = open_layers(&args.layers, threads(args), observer, obstacles);
         let (root, packages) = opened.map(|opened| (opened.root, opened.packages)).unzip();
+        let packages = packages.unwrap_or_default();
         let kernel = root.as_ref().and_then(|root| {
-            let kernel = choose_kernel(args.kernel.as_deref(), root);
-            obstacles.keep(kernel)
+            let kernel = choose_kernel(args.kernel.as_deref(), root, &packages);
+            let kernel = obstacles.keep(kernel)?;
+            obstacles.keep(with_modules(kernel, root, &packages))
         });
         let mut config = ModprobeConfig::default();
         for text in texts(&args.modprobe_conf, root.as_ref(), observer) {
@@ -52,7 +55,7 @@ impl Guest {
         }
         Guest {
             root,
-            packages: packages.unwrap_or_default(),
+            packages,
             kernel,
             config,
         }
@@ -60,7 +63,11 @@ impl Guest {
 }
 
 /// The kernel that is meant: the one named, or the only one there is.
-pub(super) fn choose_kernel(named: Option<&str>, root: &Root) -> Result<Kernel, Problem<Obstacle>> {
+pub(super) fn choose_kernel(
+    named: Option<&str>,
+    root: &Root,
+    packages: &[OpenedPackage],
+) -> Result<Kernel, Problem<Obstacle>> {
     // Without a look at the others: they are nothing that this one depends on.
     if let Some(kernel) = named.and_then(|name| kernel_named(name, root)) {
         return Ok(kernel);
@@ -73,9 +80,13 @@ pub(super) fn choose_kernel(named: Option<&str>, root: &Root) -> Result<Kernel, 
     let there = || kernels.iter().map(|kernel| kernel.name.clone());
     match (named, kernels.as_slice()) {
         (None, [only]) => Ok(only.clone()),
-        (_, []) => Err(Problem::new(place, Obstacle::NoKernel)),
-        (None, _) => {
-            let there = there().collect();
+        (_, []) => {
+            let given = packages.iter().map(|package| package.facts.to_string());
+            let (given, lacking) = (given.collect(), lacking(packages));
+            Err(Problem::new(place, Obstacle::NoKernel { given, lacking }))
+        }
+        (None, kernels) => {
+            let there = kernels.iter().map(|kernel| kernel.told(root)).collect();
             Err(Problem::new(place, Obstacle::KernelNotSaid { there }))
         }
         (Some(named), _) => match kernels.iter().find(|kernel| kernel.name == named) {
@@ -90,6 +101,73 @@ pub(super) fn choose_kernel(named: Option<&str>, root: &Root) -> Result<Kernel, 
             }
         },
     }
+}
+
+impl Kernel {
+    /// Its name, and the package that it comes from.
+    fn told(&self, root: &Root) -> String {
+        match root.shown(&self.modules).split_once(": /") {
+            Some((package, _)) => format!("{} ({package})", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
+/// The packages with parts of a kernel that go with `packages`, and are none of them.
+fn lacking(packages: &[OpenedPackage]) -> Vec<String> {
+    let is_there = |name: &String| {
+        let names = packages.iter().map(|package| &package.facts.name);
+        names.flatten().any(|there| there == name)
+    };
+    let parts = packages
+        .iter()
+        .flat_map(|package| package.facts.parts_of_kernel());
+    let mut lacking: Vec<String> = parts.filter(|name| !is_there(name)).collect();
+    lacking.sort();
+    lacking.dedup();
+    lacking
+}
+
+/// The kernel, if there is more of it than itself: its modules, and with Debian's the list of what is built in, each in
+/// a package of its own.
+fn with_modules(
+    kernel: Kernel,
+    root: &Root,
+    packages: &[OpenedPackage],
+) -> Result<Kernel, Problem<Obstacle>> {
+    let place = || root.shown(&kernel.modules);
+    let missing = missing_part(&kernel, root, &lacking(packages));
+    match missing.map_err(|error| Problem::of_lookup(place(), error))? {
+        None => Ok(kernel),
+        Some(part) => {
+            let lacking = lacking(packages);
+            Err(Problem::new(
+                place(),
+                Obstacle::PartMissing { part, lacking },
+            ))
+        }
+    }
+}
+
+/// What is not there of a kernel. One that has all built in has a list of that, and none of modules, or an empty one.
+fn missing_part(
+    kernel: &Kernel,
+    root: &Root,
+    lacking: &[String],
+) -> Result<Option<&'static str>, LookupError> {
+    let (_, names) = root.list(&kernel.modules)?;
+    let is_called = |wanted: &[u8]| names.iter().any(|(name, _)| name == wanted);
+    let holds_some = |(name, kind): &(Vec<u8>, FileKind)| {
+        matches!(kind, FileKind::Directory | FileKind::Symlink(_)) || is_module_file(name)
+    };
+    let has_list = is_called(b"modules.builtin");
+    if names.iter().any(holds_some) || is_called(b"modules.dep") {
+        let has_base = !lacking.iter().any(|name| name.starts_with("linux-base-"));
+        return Ok((!has_list && !has_base).then_some("the list of what is built into it"));
+    }
+    let order = root.read_if_there(&kernel.modules.join(b"modules.order")?)?;
+    let is_whole = has_list && order.is_none_or(|list| list.is_empty());
+    Ok((!is_whole).then_some("modules"))
 }
 
 fn place_of(place: &str) -> ImagePath {

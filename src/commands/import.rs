@@ -1,21 +1,26 @@
 //! `xinitrd import`: the files of packages, put below one directory that can be given as a root.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::io::{self, Read, Write};
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{alike, shown};
 use crate::cli::ImportArgs;
 use crate::error::{Error, Obstacle};
-use crate::host;
 use crate::host::destination::{
-    Destination, LinkKey, Meta, PlaceError, PlacedFile, Special, Staged, Wishes,
+    Destination, LinkKey, Meta, PlaceError, PlaceFault, PlacedFile, Special, Staged, Wishes,
 };
+use crate::host::package::Package;
 use crate::image_path::ImagePath;
+use crate::package::files::{Interest, Keep, PackageFiles};
 use crate::package::{self, Entry, Kind, PackageError};
 use crate::problem::Problem;
 
+/// So many problems are enough to give up a package: a hostile one has a million.
+const ENOUGH: usize = 1000;
 /// What is copied at once.
 const PIECE: usize = 256 << 10;
 
@@ -34,25 +39,23 @@ pub fn run(args: &ImportArgs) -> Result<(), Error> {
         owners: args.owners,
         nodes: args.nodes,
     };
+    let packages = open(&args.packages)?;
     let staged = Staged::new(directory).map_err(no_directory)?;
     if !staged.is_new() {
         // What is there already is not to be mixed with half a package.
-        let judged = args
-            .packages
-            .iter()
-            .map(|path| read(path, &mut |_, _| Ok(ControlFlow::Continue(()))));
+        let judged = packages.iter().map(|(path, package)| judge(path, package));
         refuse(judged.filter_map(Result::err).collect())?;
     }
     let destination = Destination::open(staged.path(), wishes).map_err(no_directory)?;
     let mut import = Import {
         destination,
-        links: HashMap::new(),
+        links: HashSet::new(),
         problems: Vec::new(),
         buffer: vec![0; PIECE],
     };
     let mut problems: Vec<Problem<Obstacle>> = Vec::new();
-    for path in &args.packages {
-        let done = read(path, &mut |entry, data| import.take(entry, data));
+    for (path, package) in &packages {
+        let done = read(path, package, &mut |entry, data| import.take(entry, data));
         problems.extend(import.end_of_package(path));
         problems.extend(done.err());
     }
@@ -68,19 +71,52 @@ fn refuse(problems: Vec<Problem<Obstacle>>) -> Result<(), Error> {
     }
 }
 
-fn read(path: &Path, visitor: &mut package::Visitor<'_>) -> Result<(), Problem<Obstacle>> {
-    let trouble = |error| Problem::new(shown(path), Obstacle::Package(error));
-    let source = host::image::open(path).map_err(|error| trouble(error.into()))?;
-    package::read(source, &package::LIMITS, visitor)
+type Opened<'p> = (&'p Path, Arc<Package>);
+
+/// All packages, each of which can be read more than once.
+fn open(paths: &[PathBuf]) -> Result<Vec<Opened<'_>>, Error> {
+    let mut problems = Vec::new();
+    let mut opened: Vec<Opened<'_>> = Vec::new();
+    for path in paths {
+        match Package::open(path) {
+            Ok(package) => opened.push((path, package)),
+            Err(error) => problems.push(trouble(path)(error.into())),
+        }
+    }
+    refuse(problems).map(|()| opened)
+}
+
+fn trouble(path: &Path) -> impl Fn(PackageError) -> Problem<Obstacle> {
+    move |error| Problem::new(shown(path), Obstacle::Package(error))
+}
+
+fn read(
+    path: &Path,
+    package: &Arc<Package>,
+    visitor: &mut package::Visitor<'_>,
+) -> Result<(), Problem<Obstacle>> {
+    let source = package.again()(0).map_err(|error| trouble(path)(error.into()))?;
+    let read = package::read(source, &package::LIMITS, visitor);
+    read.map(drop).map_err(trouble(path))
+}
+
+/// Reads a package, and sees that its paths go together.
+fn judge(path: &Path, package: &Arc<Package>) -> Result<(), Problem<Obstacle>> {
+    let nothing = Interest {
+        keep: &|_, _| Keep::Nothing,
+        extract: &|_| None,
+        threads: NonZeroUsize::MIN,
+    };
+    PackageFiles::open(shown(path), package.again(), package::LIMITS, &nothing)
         .map(drop)
-        .map_err(trouble)
+        .map_err(trouble(path))
 }
 
 /// Files on their way to the disk.
 struct Import {
     destination: Destination,
-    /// Links that were made, and their targets.
-    links: HashMap<ImagePath, Vec<u8>>,
+    /// Links that were made.
+    links: HashSet<ImagePath>,
     problems: Vec<(Vec<u8>, Obstacle)>,
     buffer: Vec<u8>,
 }
@@ -112,11 +148,14 @@ impl Import {
                 self.fill(file, data, *size)?
             }
             // Where an older package has a directory that is a link by now, the link stays.
-            Kind::Directory if self.links.contains_key(path) => Ok(()),
+            Kind::Directory if self.links.contains(path) => Ok(()),
             Kind::Directory => self.destination.directory(path, meta),
             Kind::Symlink(target) => {
-                self.links.insert(path.clone(), target.clone());
-                self.destination.symlink(path, target, meta)
+                let made = self.destination.symlink(path, target, meta);
+                if made.is_ok() {
+                    self.links.insert(path.clone());
+                }
+                made
             }
             Kind::HardLink(existing) => self.destination.hard_link(path, existing),
             Kind::Char(major, minor) => {
@@ -131,7 +170,10 @@ impl Import {
             Kind::Socket => self.destination.node(path, Special::Socket, meta),
         };
         self.problems.extend(placed.err().map(obstacle));
-        Ok(ControlFlow::Continue(()))
+        Ok(match self.problems.len() < ENOUGH {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        })
     }
 
     /// Gives a file its data; within, what the system says of it.
@@ -193,5 +235,13 @@ impl Import {
 }
 
 fn obstacle(error: PlaceError) -> (Vec<u8>, Obstacle) {
-    (error.path.as_bytes().to_vec(), Obstacle::Place(error.fault))
+    let PlaceError { path, fault } = error;
+    let obstacle = match fault {
+        // Of a package all is extracted.
+        PlaceFault::LinkSource { existing } => {
+            Obstacle::Package(PackageError::no_link_source(&path, &existing))
+        }
+        fault => Obstacle::Place(fault),
+    };
+    (path.as_bytes().to_vec(), obstacle)
 }

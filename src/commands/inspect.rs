@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::explain;
 use super::guest::choose_kernel;
 use super::image::{Flaws, broken_off, name, once};
-use super::layers::open_root;
+use super::layers::{Opened, open_layers};
 use super::observer::Observer;
 use super::obstacles::Obstacles;
 use super::{json_line, output_error, print, processors};
@@ -22,7 +22,6 @@ use crate::inspect::verdict::Policy;
 use crate::inspect::{Guest, inspect, inspect_for_own_kernel};
 use crate::parallel;
 use crate::problem::Problem;
-use crate::record::lock::Role;
 use crate::report::RefusalReport;
 
 /// What stands for every rule, where rules are denied.
@@ -166,14 +165,17 @@ fn named(names: &[String], obstacles: &mut Obstacles) -> (HashSet<&'static str>,
 
 /// What the guest's root says of its kernel: of the one that is named, or the only one there is.
 fn guest_kernel(args: &InspectArgs, obstacles: &mut Obstacles) -> Option<GuestKernel> {
-    let path = args.root.as_deref()?;
-    let root = obstacles.keep(open_root(
-        Role::Root,
-        "the guest's root",
-        path,
+    if args.layers.0.is_empty() {
+        return None;
+    }
+    let Opened { root, packages } = open_layers(
+        &args.layers,
+        processors(args.threads),
         &Observer::idle(),
-    ))?;
-    let kernel = obstacles.keep(choose_kernel(args.kernel.as_deref(), &root))?;
+        obstacles,
+    )?;
+    let chosen = choose_kernel(args.kernel.as_deref(), &root, &packages);
+    let kernel = obstacles.keep(chosen)?;
     let shown = root.shown(&kernel.modules);
     let read = GuestKernel::read(&root, &kernel.name).and_then(|read| read.with_modules(root));
     let unusable = |error| {

@@ -126,14 +126,17 @@ fn open_package(
 /// The largest file that is kept from the first reading of a package: programs, libraries and index files of
 /// modules are smaller.
 const KEPT: u64 = 4 << 20;
-/// Where what a guest's image needs never lies.
-const NOT_NEEDED: [&str; 6] = [
-    "boot",
-    "usr/share/doc",
-    "usr/share/man",
-    "usr/share/locale",
-    "usr/include",
-    "usr/src",
+/// Where what a guest's image needs never lies; Debian has the boards' descriptions of a kernel by its package's name.
+const NOT_NEEDED: [&str; 9] = [
+    "boot/",
+    "lib/firmware/",
+    "usr/include/",
+    "usr/lib/firmware/",
+    "usr/lib/linux-image-",
+    "usr/share/doc/",
+    "usr/share/locale/",
+    "usr/share/man/",
+    "usr/src/",
 ];
 
 /// How much of a package's file is kept from its first reading.

@@ -33,7 +33,7 @@ use crate::rope::Rope;
 
 pub use encode::encode;
 pub use format::{Format, detect};
-pub use unpack::{UnpackError, unpack, unpack_with_facts};
+pub use unpack::{UnpackError, unpack, unpack_pieces, unpack_with_facts};
 
 /// A compression an image can be written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Compressed files read whole, within a bound: modules `.ko.gz`, `.ko.xz`, `.ko.zst`.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 
 use thiserror::Error;
 
@@ -8,6 +8,8 @@ use super::decode::{DecodeError, Decoder, Facts, Member};
 use super::format::{Format, detect};
 use super::source::Source;
 
+/// How many bytes tell a format.
+const TELLING: usize = 8;
 /// What is decoded at once.
 const PIECE: usize = 256 << 10;
 
@@ -56,7 +58,29 @@ pub fn unpack(bytes: &[u8], limit: usize) -> Result<Vec<u8>, UnpackError> {
 /// # Errors
 /// See [`UnpackError`].
 pub fn unpack_with_facts(bytes: &[u8], limit: usize) -> Result<(Vec<u8>, Facts), UnpackError> {
-    let format = detect(bytes).ok_or(UnpackError::Unknown)?;
+    let mut content = Vec::new();
+    let facts = unpack_pieces(Source::new(bytes), limit, &mut |piece| {
+        // A host may have less room than the limit, and must not end for it.
+        let more = content.try_reserve(piece.len());
+        more.map_err(|_| io::ErrorKind::OutOfMemory)?;
+        content.extend_from_slice(piece);
+        Ok(())
+    })?;
+    Ok((content, facts))
+}
+
+/// As [`unpack_with_facts`], of what `source` stands at, with the content handed to `take` piece by piece: memory is
+/// that of the decoder's window.
+///
+/// # Errors
+/// See [`UnpackError`]; what `take` says is told as that.
+pub fn unpack_pieces<R: Read>(
+    mut source: Source<R>,
+    limit: usize,
+    take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+) -> Result<Facts, UnpackError> {
+    let start = source.peek(TELLING).unwrap_or_default();
+    let format = detect(start).ok_or(UnpackError::Unknown)?;
     if !matches!(format, Format::Gzip | Format::Xz | Format::Zstd) {
         return Err(UnpackError::Unsupported(format));
     }
@@ -68,42 +92,34 @@ pub fn unpack_with_facts(bytes: &[u8], limit: usize) -> Result<(Vec<u8>, Facts),
             reason: other.to_string(),
         },
     };
-    let mut content = Vec::new();
-    let mut source = Source::new(bytes);
+    let mut piece = vec![0; PIECE];
+    let mut left = limit;
     let mut first = None;
     loop {
         let mut decoder = Decoder::new(format, source);
-        while member_goes_on(&mut decoder, &mut content, limit).map_err(fault)? {
-            if content.len() > limit {
-                return Err(UnpackError::TooLarge { limit });
+        loop {
+            // One byte past the limit is read to know of it.
+            let room = left.saturating_add(1).min(PIECE);
+            let read = decoder.read(piece.get_mut(..room).unwrap_or_default());
+            let count = read.map_err(fault)?;
+            if count == 0 {
+                break;
             }
+            left = left
+                .checked_sub(count)
+                .ok_or(UnpackError::TooLarge { limit })?;
+            let taken = take(piece.get(..count).unwrap_or_default());
+            taken.map_err(|error| fault(error.into()))?;
         }
         let member;
         (source, member) = decoder.finish();
         agree(&member).map_err(fault)?;
         let facts = first.take().unwrap_or(member.facts);
         if is_last(&mut source, format).map_err(fault)? {
-            return Ok((content, facts));
+            return Ok(facts);
         }
         first = Some(facts);
     }
-}
-
-/// Appends the next content; one byte past the limit is read to know of it.
-fn member_goes_on(
-    member: &mut Decoder<&[u8]>,
-    content: &mut Vec<u8>,
-    limit: usize,
-) -> Result<bool, DecodeError> {
-    let before = content.len();
-    let room = (limit - before).saturating_add(1).min(PIECE);
-    // A host may have less room than the limit, and must not end for it.
-    let more = content.try_reserve(room);
-    more.map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-    content.resize(before + room, 0);
-    let read = member.read(content.get_mut(before..).unwrap_or_default());
-    content.truncate(before + *read.as_ref().unwrap_or(&0));
-    Ok(read? > 0)
 }
 
 /// Whether the content is what the member says; the other formats' decoders see to it themselves.
@@ -118,7 +134,7 @@ fn agree(member: &Member) -> Result<(), DecodeError> {
 }
 
 /// Passes over padding, where the format has any, and tells whether nothing follows.
-fn is_last(source: &mut Source<&[u8]>, format: Format) -> Result<bool, DecodeError> {
+fn is_last<R: Read>(source: &mut Source<R>, format: Format) -> Result<bool, DecodeError> {
     loop {
         let ahead = source.fill_buf()?;
         let zeros = match format {

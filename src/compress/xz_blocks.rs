@@ -3,12 +3,12 @@
 //! `dpkg-deb`, make such streams.
 //!
 //! In: bytes that can be had from any offset on. Out: the content in order, as a reader. Memory is that of two
-//! decoders and of what one has unpacked while the other's content is read.
+//! decoders and of [`PIECES`] pieces, which go round between them and the reader.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::decode::{DecodeError, Decoder};
 use super::format::Format;
@@ -26,9 +26,11 @@ const INDEX_LIMIT: u64 = 1 << 20;
 const BLOCK_LIMIT: usize = 1 << 14;
 /// What is unpacked at once, in bytes.
 const PIECE: usize = 256 << 10;
-/// How many pieces wait for their reader, of a block that is unpacked beside the one that is read: half of a
-/// block as `xz -6` makes them, for while the other half is read there is time for the rest.
-const PIECES: usize = 48;
+/// How many pieces there are: half of a block as `xz -6` makes them, of the one that is unpacked beside the one that
+/// is read, for while the other half is read there is time for the rest.
+const PIECES: usize = 48 + RESERVED;
+/// How many of them are for the block that is read alone.
+const RESERVED: usize = 4;
 /// How many threads unpack: more would take more memory than a small host has.
 const THREADS: usize = 2;
 
@@ -86,13 +88,14 @@ impl XzBlocks {
         window: u64,
         read: impl FnOnce(Option<&mut dyn Read>) -> T,
     ) -> T {
-        let channels = self.blocks.iter().map(|_| sync_channel(PIECES));
-        let (senders, receivers): (Vec<_>, VecDeque<_>) = channels.unzip();
-        let jobs = Mutex::new(self.blocks.iter().zip(senders));
-        let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let (senders, receivers): (Vec<_>, VecDeque<_>) =
+            self.blocks.iter().map(|_| channel()).unzip();
+        let jobs = Mutex::new(self.blocks.iter().zip(senders).enumerate());
+        let pool = Pool::new();
+        let next = || lock(&jobs).next();
         let serve = || {
-            while let Some((block, sender)) = next() {
-                self.unpack(block, from, window, &sender);
+            while let Some((number, (block, sender))) = next() {
+                self.unpack(block, from, window, || pool.lend(number), &sender);
             }
         };
         std::thread::scope(|scope| {
@@ -101,6 +104,7 @@ impl XzBlocks {
                 blocks: receivers,
                 piece: Vec::new(),
                 at: 0,
+                pool: &pool,
             };
             match parallel::start(scope, THREADS, serve) {
                 0 => read(None),
@@ -109,8 +113,15 @@ impl XzBlocks {
         })
     }
 
-    /// Sends a block's content piece by piece, as long as it is wanted.
-    fn unpack(&self, block: &Block, from: &From<'_>, window: u64, sender: &SyncSender<Piece>) {
+    /// Sends a block's content piece by piece, as long as it is wanted and there are pieces to be had of `lend`.
+    fn unpack(
+        &self,
+        block: &Block,
+        from: &From<'_>,
+        window: u64,
+        lend: impl Fn() -> Option<Vec<u8>>,
+        sender: &Sender<Piece>,
+    ) {
         let packed = match from(block.offset) {
             Ok(packed) => packed.take(block.packed),
             Err(error) => {
@@ -121,8 +132,8 @@ impl XzBlocks {
         let stream = self.header.as_slice().chain(packed);
         let mut decoder = Decoder::with_window(Format::Xz, Source::new(stream), window);
         let mut left = block.content;
-        loop {
-            let piece = next_piece(&mut decoder, &mut left);
+        while let Some(piece) = lend() {
+            let piece = next_piece(&mut decoder, piece, &mut left);
             let is_last = !matches!(&piece, Ok(piece) if !piece.is_empty());
             if sender.send(piece).is_err() || is_last {
                 return;
@@ -131,9 +142,80 @@ impl XzBlocks {
     }
 }
 
-/// The next content of a block, of which `left` bytes are to come; nothing at its end.
-fn next_piece<R: Read>(decoder: &mut Decoder<R>, left: &mut u64) -> Piece {
-    let mut piece = vec![0; PIECE];
+/// Pieces that nobody has.
+struct Pool {
+    state: Mutex<Lent>,
+    moved: Condvar,
+}
+
+struct Lent {
+    free: Vec<Vec<u8>>,
+    /// How many are away.
+    away: usize,
+    /// The number of the block that is read.
+    front: usize,
+    is_closed: bool,
+}
+
+impl Pool {
+    /// All pieces. None is touched before it is used; but had threads room made for them between that for their
+    /// dictionaries, the next dictionaries would not fit in where the last ones were.
+    fn new() -> Pool {
+        let piece = |_| Vec::with_capacity(PIECE);
+        let lent = Lent {
+            free: (0..PIECES).map(piece).collect(),
+            away: 0,
+            front: 0,
+            is_closed: false,
+        };
+        Pool {
+            state: Mutex::new(lent),
+            moved: Condvar::new(),
+        }
+    }
+
+    /// A piece for the content of the block of that number, when there is one; nothing where none is wanted any
+    /// more. Of what the reader waits for some are always there, for it gives each back before it wants the next.
+    fn lend(&self, number: usize) -> Option<Vec<u8>> {
+        let has_to_wait = |lent: &mut Lent| {
+            let bound = match number == lent.front {
+                true => PIECES,
+                false => PIECES - RESERVED,
+            };
+            !lent.is_closed && lent.away >= bound
+        };
+        let lent = self.moved.wait_while(lock(&self.state), has_to_wait);
+        let mut lent = lent.unwrap_or_else(PoisonError::into_inner);
+        lent.away += 1;
+        (!lent.is_closed).then(|| lent.free.pop().unwrap_or_default())
+    }
+
+    fn give_back(&self, piece: Vec<u8>) {
+        let mut lent = lock(&self.state);
+        lent.away = lent.away.saturating_sub(1);
+        lent.free.push(piece);
+        self.moved.notify_all();
+    }
+
+    /// The reader goes on to the next block.
+    fn go_on(&self) {
+        lock(&self.state).front += 1;
+        self.moved.notify_all();
+    }
+
+    fn close(&self) {
+        lock(&self.state).is_closed = true;
+        self.moved.notify_all();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The next content of a block, of which `left` bytes are to come, in `piece`; nothing at its end.
+fn next_piece<R: Read>(decoder: &mut Decoder<R>, mut piece: Vec<u8>, left: &mut u64) -> Piece {
+    piece.resize(PIECE, 0);
     let count = match decoder.read(&mut piece) {
         // Behind the block, whose check was right, the decoder misses the next one.
         Err(DecodeError::Truncated) if *left == 0 => 0,
@@ -151,28 +233,50 @@ fn next_piece<R: Read>(decoder: &mut Decoder<R>, left: &mut u64) -> Piece {
 type Piece = Result<Vec<u8>, DecodeError>;
 
 /// The content of all blocks in order.
-struct Content {
+struct Content<'p> {
     blocks: VecDeque<Receiver<Piece>>,
+    /// What came last, given back when it is read.
     piece: Vec<u8>,
     at: usize,
+    pool: &'p Pool,
 }
 
-impl Read for Content {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.piece.len() {
-            let Some(block) = self.blocks.front() else {
-                return Ok(0);
-            };
-            let lost = |_| io::Error::other("a thread that unpacks ended early");
-            match block.recv().map_err(lost)? {
-                Ok(piece) if piece.is_empty() => drop(self.blocks.pop_front()),
-                Ok(piece) => (self.piece, self.at) = (piece, 0),
-                Err(error) => return Err(io::Error::other(error)),
-            }
+impl Content<'_> {
+    /// Takes the next piece, which may be empty; `false` where there is no more.
+    fn refill(&mut self) -> io::Result<bool> {
+        let Some(block) = self.blocks.front() else {
+            return Ok(false);
+        };
+        let old = std::mem::take(&mut self.piece);
+        if old.capacity() > 0 {
+            self.pool.give_back(old);
         }
+        self.at = 0;
+        let lost = |_| io::Error::other("a thread that unpacks ended early");
+        self.piece = block
+            .recv()
+            .map_err(lost)?
+            .map_err(|error| io::Error::other(error))?;
+        if self.piece.is_empty() {
+            self.blocks.pop_front();
+            self.pool.go_on();
+        }
+        Ok(true)
+    }
+}
+
+impl Read for Content<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.piece.len() && self.refill()? {}
         let count = self.piece.get(self.at..).unwrap_or_default().read(out)?;
         self.at += count;
         Ok(count)
+    }
+}
+
+impl Drop for Content<'_> {
+    fn drop(&mut self) {
+        self.pool.close();
     }
 }
 

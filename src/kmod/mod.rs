@@ -16,6 +16,7 @@ pub mod module_file;
 pub mod name;
 pub mod note;
 pub mod order;
+mod sieve;
 pub mod tree;
 
 /// Where kernels have their modules, the strongest first. What a usr-merged system's package holds

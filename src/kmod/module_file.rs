@@ -1,12 +1,13 @@
 //! A module's file: read, unpacked where it is compressed, and what it says of itself.
 
-use std::borrow::Cow;
-use std::io;
+use std::io::{self, BufRead, Read};
 use std::num::NonZeroUsize;
 
 use super::modinfo::Modinfo;
+use super::sieve::Sieve;
 use crate::arch::ElfKind;
-use crate::compress::{UnpackError, detect, unpack};
+use crate::compress::source::Source;
+use crate::compress::{UnpackError, detect, unpack, unpack_pieces};
 use crate::elf::module::{ModuleError, ModuleFacts};
 use crate::image_path::{BadPath, ImagePath};
 use crate::root::{Budget, FILE_LIMIT, LookupError, OpenFile, Root, read_each, read_whole};
@@ -54,6 +55,8 @@ pub enum ModuleFault {
 const NAME_LIMIT: usize = 1024;
 /// The largest module that is unpacked, in bytes: several are at a time. Real ones stay under 64 MiB.
 const UNPACKED_LIMIT: usize = 128 << 20;
+/// How many bytes tell whether a module is compressed.
+const TELLING: usize = 8;
 
 /// How much of a module's file is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,16 +95,32 @@ pub fn scan(
     })
 }
 
-/// What will be asked of the module `bytes` before the whole of it is; nothing where it cannot be used, which is
-/// told when it is asked for. A store whose files take long to be had keeps this of each that passes by, and
-/// gives it as [`OpenFile::extract`].
+/// What will be asked of the module that `data` gives before the whole of it is; nothing where it cannot be used,
+/// which is told when it is asked for. A store whose files take long to be had keeps this of each that passes by, and
+/// gives it as [`OpenFile::extract`]. Whatever the size of the module, this takes some megabytes.
 #[must_use]
-pub fn extract(bytes: &[u8]) -> Option<Vec<u8>> {
-    let unpacked = match detect(bytes) {
-        Some(_) => Cow::Owned(unpack(bytes, UNPACKED_LIMIT).ok()?),
-        None => Cow::Borrowed(bytes),
-    };
-    let facts = ModuleFacts::read(&&*unpacked).ok()?;
+pub fn extract(data: &mut dyn Read) -> Option<Vec<u8>> {
+    let mut sieve = Sieve::default();
+    let mut source = Source::new(data);
+    match detect(source.peek(TELLING).ok()?) {
+        Some(_) => {
+            unpack_pieces(source, UNPACKED_LIMIT, &mut |piece| {
+                sieve.take(piece);
+                Ok(())
+            })
+            .ok()?;
+        }
+        None => loop {
+            let ahead = source.fill_buf().ok()?;
+            if ahead.is_empty() {
+                break;
+            }
+            sieve.take(ahead);
+            let count = ahead.len();
+            source.consume(count);
+        },
+    }
+    let facts = ModuleFacts::read(&sieve).ok()?;
     let ElfKind {
         class,
         data,

@@ -17,6 +17,9 @@ const HEADER: usize = 60;
 /// The largest `control` file that is read, in bytes; real ones have some kilobytes.
 const CONTROL_LIMIT: u64 = 1 << 20;
 
+/// What the member with the files is called.
+const DATA: &str = "data.tar";
+
 /// A member of the `ar` archive.
 struct Member {
     name: Vec<u8>,
@@ -43,7 +46,11 @@ pub(super) fn read<R: Read>(
         } else if is_tar_called(name, b"data.tar") {
             let facts = facts.ok_or_else(|| misplaced("data.tar stands before control.tar"))?;
             let from = from.map(|from| (from, end - member.size));
-            return data(content, from, member.size, limits, visitor).map(|()| facts);
+            data(content, from, member.size, limits, visitor)?;
+            return match source.offset() < end && source.peek(1)?.is_empty() {
+                true => Err(PackageError::Truncated),
+                false => Ok(facts),
+            };
         } else if !name.starts_with(b"_") {
             let name = String::from_utf8_lossy(name);
             return Err(misplaced(&format!(
@@ -123,10 +130,28 @@ fn control<R: Read>(content: Source<R>, limits: &Limits) -> Result<Facts, Packag
         let mut text = Vec::new();
         data.take(CONTROL_LIMIT).read_to_end(&mut text)?;
         facts.take_fields(&text, b':', [b"Package", b"Version", b"Architecture"]);
+        let needs = text.split(|&byte| byte == b'\n');
+        let needs = needs.filter_map(|line| line.strip_prefix(b"Depends:"));
+        facts.take_needs(needs.flat_map(needed));
         Ok(ControlFlow::Break(()))
     };
-    tar::read(&mut Unpacked::new(content, *limits), limits, &mut take)?;
+    files(
+        "control.tar",
+        Unpacked::new(content, *limits),
+        limits,
+        &mut take,
+    )?;
     Ok(facts)
+}
+
+/// The names in a line of packages that are needed (`deb-control(5)`): `a (>= 1) [amd64] | b:any, c`.
+fn needed(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let names = line.split(|byte| b",|".contains(byte));
+    names.filter_map(|name| {
+        name.trim_ascii()
+            .split(|byte| b" (:[".contains(byte))
+            .next()
+    })
 }
 
 /// The package's files; unpacked apart where `from` gives their bytes from an offset on.
@@ -139,20 +164,23 @@ fn data<R: Read>(
 ) -> Result<(), PackageError> {
     let blocks = from.and_then(|(from, start)| Some((from, XzBlocks::find(from, start, size)?)));
     let Some((from, blocks)) = blocks else {
-        return files(Unpacked::new(content, *limits), limits, visitor);
+        return files(DATA, Unpacked::new(content, *limits), limits, visitor);
     };
     limits.hold_size(size, blocks.content())?;
     blocks.read(from, limits.memory, |apart| match apart {
         Some(apart) => files(
+            DATA,
             Unpacked::of_content(Source::new(apart), *limits),
             limits,
             visitor,
         ),
-        None => files(Unpacked::new(content, *limits), limits, visitor),
+        None => files(DATA, Unpacked::new(content, *limits), limits, visitor),
     })
 }
 
+/// The files of a member, which is a tar archive.
 fn files<R: Read>(
+    member: &str,
     mut unpacked: Unpacked<R>,
     limits: &Limits,
     visitor: &mut Visitor<'_>,
@@ -161,7 +189,7 @@ fn files<R: Read>(
     if !tar::is_tar(start) {
         return Err(match PackageError::unknown(start) {
             encrypted @ PackageError::Encrypted(_) => encrypted,
-            _ => misplaced("its data.tar is no tar archive"),
+            _ => misplaced(&format!("its {member} is no tar archive")),
         });
     }
     tar::read(&mut unpacked, limits, visitor).map(drop)

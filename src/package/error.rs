@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::archive::{Foreign, LimitMet};
-use crate::image_path::{BadPath, Shown};
+use crate::image_path::{BadPath, ImagePath, Shown};
 
 /// Why a package could not be read to its end.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +63,13 @@ impl PackageError {
             }
             foreign => PackageError::Foreign(foreign),
         }
+    }
+
+    /// A hard link whose other name is not there.
+    pub(crate) fn no_link_source(path: &ImagePath, existing: &ImagePath) -> PackageError {
+        PackageError::Damaged(format!(
+            "{path} is a link to {existing}, which is no file before it"
+        ))
     }
 
     /// What a reader of a format, which is not to blame for the medium, says of the content.

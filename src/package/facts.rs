@@ -42,7 +42,21 @@ pub struct Facts {
     pub version: Option<String>,
     /// The architecture it is for, in the words of its distribution.
     pub arch: Option<String>,
+    /// The names of packages that it needs, those that would do instead among them; of some formats alone.
+    pub needs: Vec<String>,
 }
+
+/// The most names of needed packages that are kept: a kernel's have some dozens.
+const NEEDS_LIMIT: usize = 1000;
+/// What the names of packages with parts of a kernel begin with, by Debian and by Fedora.
+const PARTS: [&str; 6] = [
+    "linux-base-",
+    "linux-image-",
+    "linux-binary-",
+    "linux-modules-",
+    "kernel-core",
+    "kernel-modules",
+];
 
 impl fmt::Display for Facts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,7 +79,27 @@ impl Facts {
             name: None,
             version: None,
             arch: None,
+            needs: Vec::new(),
         }
+    }
+
+    /// Which packages with parts of a kernel go with this one: those that it needs; and with Debian's kernel itself
+    /// its modules, which that does not need.
+    pub fn parts_of_kernel(&self) -> impl Iterator<Item = String> {
+        let is_part = |name: &&String| PARTS.iter().any(|part| name.starts_with(part));
+        let binary = self.name.as_deref().unwrap_or_default();
+        let modules = ["linux-binary-", "linux-base-"]
+            .iter()
+            .find_map(|start| binary.strip_prefix(start));
+        let modules = modules.map(|kernel| format!("linux-modules-{kernel}"));
+        let needs = self.needs.iter().filter(is_part).cloned();
+        needs.chain(modules)
+    }
+
+    /// Keeps the names of packages that are needed.
+    pub(super) fn take_needs<'n>(&mut self, names: impl Iterator<Item = &'n [u8]>) {
+        let names = names.map(|name| String::from_utf8_lossy(name).into_owned());
+        self.needs.extend(names.take(NEEDS_LIMIT));
     }
 
     /// The architecture, as this program has it; `None` where the package says none.

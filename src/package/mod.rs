@@ -49,6 +49,9 @@ pub const LIMITS: Limits = Limits {
     memory: 128 << 20,
 };
 
+/// What Alpine's packages of version 3 begin with, packed or not (`apk-v3(5)`).
+const ADB: [&[u8]; 3] = [b"ADB.", b"ADBd", b"ADBc"];
+
 /// Reads the package that `source` gives from its first byte on, and shows `visitor` its entries.
 ///
 /// # Errors
@@ -92,6 +95,10 @@ fn read_source(
     }
     if start.is_empty() {
         return Err(PackageError::Truncated);
+    }
+    if ADB.iter().any(|magic| start.starts_with(magic)) {
+        let kind = "an apk of version 3, where those of version 2 are read";
+        return Err(PackageError::Unsupported(kind.to_owned()));
     }
     let mut unpacked = Unpacked::new(source, *limits);
     let content = unpacked.peek(TELLING)?;

@@ -2,7 +2,7 @@
 //! headers and data as they stand; what extends a header is read here, within bounds: the crate takes as much
 //! memory for a name as an archive says that it is long.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::ControlFlow;
 
 use ::tar::{Archive, EntryType, Header, PaxExtensions};
@@ -18,6 +18,9 @@ const BLOCK: usize = 512;
 const EXTENSION_LIMIT: u64 = 1 << 20;
 /// The largest `.PKGINFO` that is read, in bytes; real ones have some kilobytes.
 const PKGINFO_LIMIT: u64 = 1 << 20;
+
+/// What the names of Alpine's signatures begin with.
+const SIGNATURE: &[u8] = b".SIGN.";
 
 /// Whether `start` is the beginning of a tar archive: its first header has the right checksum. An archive of
 /// no files begins with the zeros that it ends with.
@@ -49,20 +52,22 @@ pub(super) fn read<R: Read>(
         limits,
         visitor,
         facts: Facts::none(Format::Tar),
+        is_signed: false,
         entries: 0,
         extended: Extended::default(),
     };
     let walked = walk.run(&mut *unpacked);
-    let (facts, is_packaged) = (walk.facts, walk.entries > 0);
+    // Of Alpine's parts only the last may end with the two blocks of zeros that other archives must end with: there
+    // the parts count, each a member of its own: the signature, where there is one, what the package says, its files.
+    let (facts, parts) = (walk.facts, 2 + u64::from(walk.is_signed));
+    let is_whole = match facts.format {
+        Format::Apk => unpacked.members() >= parts,
+        _ => !unpacked.is_at_end(),
+    };
     match walked {
         Err(error) => Err(unpacked.blame(error)),
         Ok(ControlFlow::Break(())) => Ok(facts),
-        // Alpine's archives end without the two blocks of zeros that others must end with.
-        Ok(ControlFlow::Continue(()))
-            if unpacked.is_at_end() && !(is_packaged && facts.format == Format::Apk) =>
-        {
-            Err(PackageError::Truncated)
-        }
+        Ok(ControlFlow::Continue(())) if !is_whole => Err(PackageError::Truncated),
         Ok(ControlFlow::Continue(())) => unpacked.finish().map(|()| facts),
     }
 }
@@ -80,6 +85,7 @@ struct Walk<'w, 'v> {
     limits: &'w Limits,
     visitor: &'w mut Visitor<'v>,
     facts: Facts,
+    is_signed: bool,
     entries: u64,
     extended: Extended,
 }
@@ -105,13 +111,15 @@ impl Walk<'_, '_> {
     /// Keeps what extends the next header; `false` for any other entry.
     fn extends(&mut self, header: &Header, data: &mut dyn Read) -> Result<bool, PackageError> {
         let read = |data: &mut dyn Read| {
+            let size = header.entry_size()?;
+            if size > EXTENSION_LIMIT {
+                return Err(unsupported("an extended header of more than 1 MiB"));
+            }
             let mut bytes = Vec::new();
-            data.take(EXTENSION_LIMIT + 1).read_to_end(&mut bytes)?;
-            match bytes.len() as u64 > EXTENSION_LIMIT {
-                true => Err(PackageError::Unsupported(
-                    "an extended header of more than 1 MiB".to_owned(),
-                )),
-                false => Ok(bytes),
+            data.read_to_end(&mut bytes)?;
+            match bytes.len() as u64 == size {
+                true => Ok(bytes),
+                false => Err(PackageError::Truncated),
             }
         };
         let c_string = |bytes: Vec<u8>| bytes.split(|&b| b == 0).next().map(<[u8]>::to_vec);
@@ -150,7 +158,13 @@ impl Walk<'_, '_> {
             gid: header.gid()?.try_into().unwrap_or_default(),
             mtime: header.mtime()?.try_into().unwrap_or_default(),
         };
-        (self.visitor)(entry, data)
+        // A header of another type may have a size, and no data.
+        let mut data = data.take(entry.size());
+        let flow = (self.visitor)(entry, &mut data)?;
+        if flow.is_continue() && io::copy(&mut data, &mut io::sink())? < data.limit() {
+            return Err(PackageError::Truncated);
+        }
+        Ok(flow)
     }
 
     /// A file about the package, which is none of the system's.
@@ -164,6 +178,7 @@ impl Walk<'_, '_> {
         if self.facts.format != Format::Pacman {
             self.facts.format = format;
         }
+        self.is_signed |= name.starts_with(SIGNATURE);
         if name == b".PKGINFO" {
             let mut text = Vec::new();
             data.take(PKGINFO_LIMIT).read_to_end(&mut text)?;
@@ -234,7 +249,7 @@ fn metadata_of(name: &[u8]) -> Option<Format> {
     match name {
         b".BUILDINFO" | b".MTREE" | b".INSTALL" | b".CHANGELOG" => Some(Format::Pacman),
         b".PKGINFO" | b".trigger" => Some(Format::Apk),
-        _ if [b".SIGN.".as_slice(), b".pre-", b".post-"]
+        _ if [SIGNATURE, b".pre-", b".post-"]
             .iter()
             .any(|start| name.starts_with(start)) =>
         {

@@ -32,7 +32,7 @@ impl<R: Read> Unpacked<R> {
             state,
             limits,
             unpacked: 0,
-            format_is_known: false,
+            members: 0,
             fault: None,
         };
         Unpacked {
@@ -55,6 +55,11 @@ impl<R: Read> Unpacked<R> {
     /// Whether a reader has come to the end of the content.
     pub(super) fn is_at_end(&self) -> bool {
         self.is_at_end
+    }
+
+    /// How many compressed members have begun so far.
+    pub(super) fn members(&mut self) -> u64 {
+        self.content.reader_mut().members
     }
 
     /// What is really to blame for an error that a reader of the content met: the packed data, where these
@@ -104,8 +109,8 @@ struct Members<R> {
     state: State<R>,
     limits: Limits,
     unpacked: u64,
-    /// Whether a member came before.
-    format_is_known: bool,
+    /// How many members have begun.
+    members: u64,
     fault: Option<PackageError>,
 }
 
@@ -136,20 +141,21 @@ impl<R: Read> Members<R> {
 
     /// What stands here: a member, what is not packed, or nothing. Zeros behind a member are padding.
     fn enter(&mut self, mut source: Source<R>) -> Result<State<R>, PackageError> {
-        while self.format_is_known && source.fill_buf()?.first() == Some(&0) {
+        let is_behind = self.members > 0;
+        while is_behind && source.fill_buf()?.first() == Some(&0) {
             source.consume(1);
         }
         let ahead = source.peek(2)?;
         match detect(ahead) {
-            _ if self.format_is_known && ahead.is_empty() => Ok(State::End),
+            _ if is_behind && ahead.is_empty() => Ok(State::End),
             Some(format) => {
-                self.format_is_known = true;
+                self.members += 1;
                 let window = self.limits.memory;
                 Ok(State::Member(Box::new(Decoder::with_window(
                     format, source, window,
                 ))))
             }
-            None if self.format_is_known => Err(PackageError::Damaged(
+            None if is_behind => Err(PackageError::Damaged(
                 "behind the compressed data stands something else".to_owned(),
             )),
             None => Ok(State::Plain(source)),

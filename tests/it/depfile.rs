@@ -95,7 +95,8 @@ fn images(kernels: impl Iterator<Item = usize> + Clone, systems: &[&str]) -> Vec
 }
 
 fn build(more: &str) -> String {
-    format!("{XINITRD} build -q -f --bins bins --omit-scsi-modules --preload xenblk {more} && echo")
+    let program = XINITRD.path();
+    format!("{program} build -q -f --bins bins --omit-scsi-modules --preload xenblk {more} && echo")
 }
 
 fn ninja_file() -> String {

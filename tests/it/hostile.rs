@@ -7,6 +7,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::bad_packages;
 use crate::compress::texture;
 use crate::guest::{EL4_KERNEL, Guest};
 use crate::init_readers;
@@ -481,6 +482,11 @@ fn spoilt_archives_are_read_the_same_in_any_compression() {
     let cut = PYTHON.run(&[text(&maker), "file-of-4-gib"], b"");
     plain.push(("a file of 4 GiB that ends".to_owned(), cut));
     try_out("segments", readers::segments, 400, &plain);
+}
+
+#[test]
+fn spoilt_packages_hold_the_same_in_a_stream_and_as_files_or_are_refused() {
+    try_out("package", readers::package, 300, &bad_packages::seeds());
 }
 
 /// An image with all that is looked into: modules, programs, scripts, links, lists.

@@ -173,7 +173,9 @@ fn packages_of_several_kernels_or_another_architecture_are_answered_by_what_is_t
     let (code, said) = says(&["--package", "flavours.deb"]);
     assert_eq!(code, Some(2), "{said}");
     assert!(
-        said.contains(&format!("expected: one of {KERNEL}, {KERNEL}-other\n")),
+        said.contains(&format!(
+            "expected: one of {KERNEL} (flavours.deb), {KERNEL}-other (flavours.deb)\n"
+        )),
         "{said}"
     );
 }

@@ -9,6 +9,7 @@
 
 mod bad_images; // images made to hurt whoever reads them: exit code, finding, time and memory
 mod bad_input; // files an image cannot be made of, through the command: exit code, words, nothing left
+mod bad_packages; // packages that are damaged, cut, encrypted or made to hurt: refused, and nothing left
 mod build; // images built by the command, read back with cpio, bsdtar and gzip
 mod build_judged; // bad images that are built, and refused
 mod busybox_init; // the busybox init, function by function, in a real ash
@@ -46,6 +47,7 @@ mod nash; // the scripts of EL4 and EL5, against what their interpreters read
 mod native_disks; // what the native init makes of disks, against blkid and sfdisk
 mod native_init; // the native init's images, and the programs that are carried
 mod order; // what is loaded, in which order, and what only goes in
+mod packages; // packages of every kind, against what their own tools make of them
 mod read_back; // the reader of images: what was written, damaged, cut, and made by GNU cpio
 mod readers; // the readers of foreign bytes, and what must hold of their answers
 mod refusals; // everything that stands in the way at once, as text and as a document

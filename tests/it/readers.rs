@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::mem::{self, Discriminant};
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use xinitrd::arch::Arch;
@@ -30,11 +31,14 @@ use xinitrd::kmod::builtin::Builtin;
 use xinitrd::kmod::config::ModprobeConfig;
 use xinitrd::kmod::dep_file::DepFile;
 use xinitrd::kmod::modinfo::Modinfo;
+use xinitrd::kmod::module_file;
 use xinitrd::kmod::name::ModuleName;
 use xinitrd::kmod::order::{LoadOrder, Resolver};
 use xinitrd::kmod::tree::{ModuleId, ModuleTree};
 use xinitrd::libraries::Libraries;
 use xinitrd::manifest;
+use xinitrd::package;
+use xinitrd::package::files::{Interest, Keep, PackageFiles};
 use xinitrd::record::differences::{self, What};
 use xinitrd::record::lock::Lock;
 use xinitrd::root::{FileKind, Files, Names, OpenFile, Root};
@@ -50,6 +54,8 @@ const MEMBER_PIECE: usize = 64 << 10;
 const MEMBER_WINDOW: u64 = 1 << 20;
 /// How many of the names that some bytes hold are looked up.
 const LOOKUPS: usize = 32;
+/// The most that a package may hold here.
+const PACKAGE_LIMIT: u64 = 4 << 20;
 /// The module directory of [`order`]'s trees.
 const MODULES: &str = "lib/modules/1";
 
@@ -226,6 +232,61 @@ pub fn lock(bytes: &[u8]) {
     }
     for difference in differences::so_far(&lock, &empty.generator, &lock.layers) {
         assert_eq!(difference.what, What::Tool);
+    }
+}
+
+/// A package, read as a stream and as a store of files: it holds the same, or the same is wrong with it.
+pub fn package(bytes: &[u8]) {
+    let limits = Limits {
+        entries: 2000,
+        size: PACKAGE_LIMIT,
+        memory: MEMBER_WINDOW,
+        ..package::LIMITS
+    };
+    let (mut entries, mut size) = (0, 0);
+    let streamed = package::read(bytes, &limits, &mut |entry, data| {
+        let read = io::copy(data, &mut io::sink())?;
+        assert!(read <= entry.size());
+        entries += 1;
+        size += read;
+        Ok(ControlFlow::Continue(()))
+    });
+    assert!(entries <= limits.entries && size <= limits.size);
+    let all: Arc<[u8]> = bytes.into();
+    let again = move |offset: u64| -> io::Result<Box<dyn Read + Send>> {
+        let mut rest = io::Cursor::new(Arc::clone(&all));
+        rest.set_position(offset);
+        Ok(Box::new(rest))
+    };
+    let interest = Interest {
+        keep: &|path, size| match (path.as_bytes().ends_with(b".ko"), size % 2) {
+            (true, _) => Keep::Extract,
+            (_, 0) => Keep::Whole,
+            _ => Keep::Nothing,
+        },
+        extract: &module_file::extract,
+        threads: NonZeroUsize::MIN.saturating_add(1),
+    };
+    let opened = PackageFiles::open("package".to_owned(), Box::new(again), limits, &interest);
+    let Ok(files) = opened else { return };
+    assert_eq!(Some(files.facts()), streamed.ok().as_ref());
+    let mut directories = vec![ImagePath::default()];
+    let mut reread = 0;
+    while let Some(directory) = directories.pop() {
+        for (name, kind) in files.list(&directory).unwrap() {
+            let path = directory.join(&name).unwrap();
+            assert_eq!(files.kind(&path).unwrap().as_ref(), Some(&kind));
+            match kind {
+                FileKind::Directory => directories.push(path),
+                FileKind::Regular if reread < LOOKUPS => {
+                    reread += 1;
+                    let file = files.open(&path).unwrap();
+                    let mut content = vec![0; file.size() as usize];
+                    file.read_exact_at(&mut content, 0).unwrap();
+                }
+                _ => {}
+            }
+        }
     }
 }
 

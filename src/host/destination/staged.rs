@@ -63,7 +63,7 @@ impl Staged {
             return Ok(());
         };
         // One that is made in the common way tells the mode.
-        let like = made.path().join(".mode");
+        let like = made.path().with_extension("mode");
         fs::create_dir(&like)?;
         let mode = fs::metadata(&like)?.permissions().mode();
         fs::remove_dir(&like)?;

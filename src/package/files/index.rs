@@ -107,11 +107,7 @@ impl Index {
     }
 
     fn same_as(&mut self, path: &ImagePath, existing: &ImagePath) -> Result<Node, PackageError> {
-        let gone = || {
-            PackageError::Damaged(format!(
-                "{path} is a link to {existing}, which is no file before it"
-            ))
-        };
+        let gone = || PackageError::no_link_source(path, existing);
         let parent = existing.parent().ok_or_else(gone)?;
         let directory = self.directory(0, &parent, &mut 0)?;
         match self

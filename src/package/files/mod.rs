@@ -25,14 +25,14 @@ use index::{FileId, Index};
 
 /// The most bytes of whole files that are kept: those of the programs and the likely modules of a minimal
 /// image, some times over.
-const WHOLE_KEPT: usize = 24 << 20;
+const WHOLE_KEPT: usize = 16 << 20;
 /// The most bytes of extracts that are kept: what all modules of a distribution's kernel say of themselves
 /// takes a quarter of it.
 const EXTRACTS_KEPT: usize = 16 << 20;
-/// The largest file that an extract is made of while it passes by; real modules are smaller.
-const LOOKED_AT: u64 = 64 << 20;
+/// The largest file that an extract is made of on another thread, which takes it whole.
+const APART: u64 = 2 << 20;
 /// What is set aside for a file before its bytes are seen, at most; it is not touched before.
-const AT_ONCE: u64 = LOOKED_AT;
+const AT_ONCE: u64 = 64 << 20;
 
 /// How much of a file is wanted before anybody asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +50,9 @@ pub enum Keep {
 pub struct Interest<'i> {
     /// How much of a file of this path and size is wanted.
     pub keep: &'i dyn Fn(&ImagePath, u64) -> Keep,
-    /// Makes of a file's bytes what will be asked first: it is given as [`OpenFile::extract`]. Nothing is kept
-    /// where that is `None`.
-    pub extract: &'i (dyn Fn(&[u8]) -> Option<Vec<u8>> + Sync),
+    /// Makes of a file's bytes, which it is given once, what will be asked first: it is given as
+    /// [`OpenFile::extract`]. Nothing is kept where that is `None`.
+    pub extract: &'i (dyn Fn(&mut dyn Read) -> Option<Vec<u8>> + Sync),
     /// How many threads read and make extracts.
     pub threads: NonZeroUsize,
 }
@@ -97,7 +97,7 @@ impl PackageFiles {
         let mut wholes = Vec::new();
         let mut room = WHOLE_KEPT;
         let extract = |(id, bytes): (FileId, Vec<u8>)| {
-            extracts.keep(id, (interest.extract)(&bytes));
+            extracts.keep(id, (interest.extract)(&mut bytes.as_slice()));
         };
         let facts = parallel::feed(interest.threads, extract, |feed| {
             super::read_apart(&*again, interest.threads, &limits, &mut |entry, data| {
@@ -105,6 +105,9 @@ impl PackageFiles {
                 let keep = wanted(interest, &entry, room);
                 match (index.add(entry)?, keep) {
                     (None, _) | (_, Keep::Nothing) => {}
+                    (Some(id), Keep::Extract) if size > APART => {
+                        extracts.keep(id, (interest.extract)(data));
+                    }
                     (Some(id), Keep::Extract) => feed((id, whole(data, size)?)),
                     (Some(id), Keep::Whole) => {
                         room -= size as usize;
@@ -278,7 +281,6 @@ fn wanted(interest: &Interest<'_>, entry: &Entry, room: usize) -> Keep {
     let size = entry.size();
     match (interest.keep)(&entry.path, size) {
         Keep::Whole if size > room as u64 => Keep::Nothing,
-        Keep::Extract if size > LOOKED_AT => Keep::Nothing,
         keep => keep,
     }
 }

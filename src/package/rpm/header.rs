@@ -8,6 +8,9 @@ use crate::package::PackageError;
 
 /// The tags that are asked for, by rpm's numbers (`rpmtag.h`).
 pub(super) mod tag {
+    /// In the header of signatures: of the header in hexadecimal digits, of header and payload in bytes.
+    pub const SIGNATURE_SHA256: u32 = 273;
+    pub const SIGNATURE_MD5: u32 = 1004;
     pub const NAME: u32 = 1000;
     pub const VERSION: u32 = 1001;
     pub const RELEASE: u32 = 1002;
@@ -18,6 +21,7 @@ pub(super) mod tag {
     pub const FILE_MODES: u32 = 1030;
     pub const FILE_RDEVS: u32 = 1033;
     pub const FILE_MTIMES: u32 = 1034;
+    pub const REQUIRES: u32 = 1049;
     pub const FILE_DEVICES: u32 = 1095;
     pub const FILE_INODES: u32 = 1096;
     pub const DIR_INDEXES: u32 = 1116;
@@ -25,6 +29,8 @@ pub(super) mod tag {
     pub const DIR_NAMES: u32 = 1118;
     pub const PAYLOAD_FORMAT: u32 = 1124;
     pub const LONG_FILE_SIZES: u32 = 5008;
+    pub const PAYLOAD_DIGEST: u32 = 5092;
+    pub const PAYLOAD_DIGEST_KIND: u32 = 5093;
 }
 
 /// What a header begins with, its version among it.
@@ -42,8 +48,10 @@ const STORE_LIMIT: u32 = 32 << 20;
 pub(super) struct Header {
     /// The type of a tag's values, the offset of the first, and how many there are.
     index: BTreeMap<u32, (u32, usize, usize)>,
+    /// As they stand.
+    intro: Vec<u8>,
+    entries: Vec<u8>,
     store: Vec<u8>,
-    size: usize,
 }
 
 impl Header {
@@ -65,24 +73,37 @@ impl Header {
                 "a header of {entries} tags and {size} bytes"
             )));
         }
-        let index = bytes(source, u64::from(entries) * ENTRY)?;
+        let entries = bytes(source, u64::from(entries) * ENTRY)?;
         let store = bytes(source, u64::from(size))?;
         let entry = |entry: &[u8]| {
             let field = |at| number(entry, at);
             let (offset, count) = (field(8)? as usize, field(12)? as usize);
             Some((field(0)?, (field(4)?, offset, count)))
         };
-        let index = index.chunks_exact(ENTRY as usize).filter_map(entry);
+        let index = entries.chunks_exact(ENTRY as usize).filter_map(entry);
         Ok(Header {
             index: index.collect(),
-            size: INTRO + entries as usize * ENTRY as usize + store.len(),
+            intro,
+            entries,
             store,
         })
     }
 
-    /// Its bytes in the package.
-    pub(super) const fn size(&self) -> usize {
-        self.size
+    /// Its bytes as they stand in the package.
+    pub(super) fn parts(&self) -> [&[u8]; 3] {
+        [&self.intro, &self.entries, &self.store]
+    }
+
+    /// How many bytes these are.
+    pub(super) fn size(&self) -> usize {
+        self.parts().iter().map(|part| part.len()).sum()
+    }
+
+    /// The bytes of a tag that has no other type.
+    pub(super) fn bytes(&self, tag: u32) -> Option<&[u8]> {
+        let &(kind, offset, count) = self.index.get(&tag)?;
+        let bytes = self.store.get(offset..offset.checked_add(count)?)?;
+        (kind == 7).then_some(bytes)
     }
 
     /// The first text of a tag.
@@ -100,6 +121,13 @@ impl Header {
         };
         let store = self.store.get(offset..).unwrap_or_default();
         store.split(|&byte| byte == 0).take(count)
+    }
+
+    /// How many values a tag has, as it says.
+    pub(super) fn count(&self, tag: u32) -> u64 {
+        self.index
+            .get(&tag)
+            .map_or(0, |&(_, _, count)| count as u64)
     }
 
     /// The number in a place of a tag's array, whatever its width.

@@ -5,6 +5,7 @@
 //! The header is read here: the `rpm` crate takes the memory that a header asks for, and wants tags that packages
 //! of version 3 do not have.
 
+mod digest;
 mod header;
 mod payload;
 
@@ -14,6 +15,7 @@ use super::unpacked::Unpacked;
 use super::{Facts, Format, PackageError, Visitor};
 use crate::archive::Limits;
 use crate::compress::source::Source;
+use digest::{Digested, Expected};
 use header::{Header, tag};
 
 /// What a package begins with.
@@ -60,8 +62,13 @@ pub(super) fn read<R: Read>(
             "an rpm with a payload of the format `{format}`"
         )));
     }
-    let mut unpacked = Unpacked::new(Source::new(source), *limits);
-    payload::read(&mut unpacked, &header, limits, visitor)?;
+    let expected = Expected::of(&signatures, &header);
+    let mut payload = Digested::new(source, &header, expected)?;
+    let mut unpacked = Unpacked::new(Source::new(&mut payload), *limits);
+    let flow = payload::read(&mut unpacked, &header, limits, visitor)?;
+    if flow.is_continue() {
+        payload.finish()?;
+    }
     Ok(facts(&header))
 }
 
@@ -79,10 +86,12 @@ fn facts(header: &Header) -> Facts {
             release.unwrap_or_default()
         )
     });
-    Facts {
-        format: Format::Rpm,
+    let mut facts = Facts {
         name: header.string(tag::NAME),
         version,
         arch: header.string(tag::ARCH),
-    }
+        ..Facts::none(Format::Rpm)
+    };
+    facts.take_needs(header.strings(tag::REQUIRES));
+    facts
 }

@@ -27,7 +27,7 @@ pub(super) fn read<R: Read>(
     tags: &Tags,
     limits: &Limits,
     visitor: &mut Visitor<'_>,
-) -> Result<(), PackageError> {
+) -> Result<ControlFlow<()>, PackageError> {
     let start = unpacked.peek(crate::archive::TELLING)?;
     if !start.starts_with(b"07070") {
         return Err(match PackageError::unknown(start) {
@@ -45,8 +45,8 @@ pub(super) fn read<R: Read>(
     };
     match walk.run(&mut *unpacked) {
         Err(error) => Err(unpacked.blame(error)),
-        Ok(ControlFlow::Break(())) => Ok(()),
-        Ok(ControlFlow::Continue(())) => unpacked.finish(),
+        Ok(ControlFlow::Continue(())) => unpacked.finish().map(ControlFlow::Continue),
+        Ok(stopped) => Ok(stopped),
     }
 }
 
@@ -134,6 +134,7 @@ impl Walk<'_, '_> {
     /// What the header says of the file in a place of its arrays.
     fn of_tags(&mut self, place: usize) -> Result<Known, PackageError> {
         let tags = self.tags;
+        self.names.fill(tags, self.limits)?;
         let unknown =
             || PackageError::Damaged(format!("its header has no file of the number {place}"));
         let name = self.names.of(tags, place).ok_or_else(unknown)?;
@@ -141,7 +142,7 @@ impl Walk<'_, '_> {
         let size = number(tag::LONG_FILE_SIZES).or_else(|| number(tag::FILE_SIZES));
         let mode = number(tag::FILE_MODES).ok_or_else(unknown)? as u32;
         let inode = number(tag::FILE_DEVICES).zip(number(tag::FILE_INODES));
-        let links = self.names.links(tags, inode);
+        let links = self.names.links(inode);
         let rdev = number(tag::FILE_RDEVS).unwrap_or_default();
         Ok(Known {
             name,
@@ -213,9 +214,12 @@ struct Names<'t> {
 }
 
 impl<'t> Names<'t> {
-    fn fill(&mut self, tags: &'t Tags) {
+    fn fill(&mut self, tags: &'t Tags, limits: &Limits) -> Result<(), PackageError> {
         if !self.names.is_empty() {
-            return;
+            return Ok(());
+        }
+        for tag in [tag::DIR_NAMES, tag::BASE_NAMES, tag::OLD_FILE_NAMES] {
+            limits.hold_entries(tags.count(tag))?;
         }
         self.directories = tags.strings(tag::DIR_NAMES).collect();
         self.names = tags.strings(tag::BASE_NAMES).collect();
@@ -231,11 +235,11 @@ impl<'t> Names<'t> {
                 self.last.insert(inode, known.then_some(place));
             }
         }
+        Ok(())
     }
 
     /// The name in a place.
-    fn of(&mut self, tags: &'t Tags, place: usize) -> Option<Vec<u8>> {
-        self.fill(tags);
+    fn of(&self, tags: &'t Tags, place: usize) -> Option<Vec<u8>> {
         let name = self.names.get(place)?;
         let Some(directory) = tags.number(tag::DIR_INDEXES, place) else {
             return Some(name.to_vec());
@@ -245,8 +249,7 @@ impl<'t> Names<'t> {
     }
 
     /// The last place of the file with this inode, where it has several.
-    fn links(&mut self, tags: &'t Tags, inode: Option<(u64, u64)>) -> Option<usize> {
-        self.fill(tags);
+    fn links(&self, inode: Option<(u64, u64)>) -> Option<usize> {
         *self.last.get(&inode?)?
     }
 }

@@ -1,0 +1,372 @@
+//! Packages of every kind: what is built of them is what is built of the root that they hold, and what is imported of
+//! them is what their own tools unpack.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+use std::process::Command;
+
+use crate::scene::{KERNEL, Scene, run, words};
+use crate::support::{Tool, XINITRD, fed, fetched, testdata, text};
+
+const BSDTAR: Tool = Tool::of("bsdtar", "libarchive-tools");
+const DPKG_DEB: Tool = Tool::of("dpkg-deb", "dpkg");
+const RPM2ARCHIVE: Tool = Tool::of("rpm2archive", "rpm");
+const RPMBUILD: Tool = Tool::of("rpmbuild", "rpm");
+const TAR: Tool = Tool::of("tar", "tar");
+const TIME: Tool = Tool::of("time", "time");
+
+/// rpm's names of its payloads' compressions.
+const PAYLOADS: [&str; 6] = [
+    "w9.gzdio",
+    "w9.bzdio",
+    "w6.xzdio",
+    "w6.lzdio",
+    "w3.zstdio",
+    "w.ufdio",
+];
+
+/// A recipe for which testdata/packages/pack.py is there as `p`.
+pub fn recipe(more: &str) -> String {
+    let packer = testdata("packages/pack.py");
+    format!(
+        "spec = importlib.util.spec_from_file_location('pack', '{}')\n\
+         p = importlib.util.module_from_spec(spec)\nspec.loader.exec_module(p)\n{more}",
+        text(&packer)
+    )
+}
+
+/// The command in the scene's directory.
+pub fn command(scene: &Scene, args: &[&str]) -> (Option<i32>, String) {
+    let done = run(Command::new(XINITRD).args(args).current_dir(&scene.0));
+    (done.status.code(), words(&done))
+}
+
+/// The image that is built of `layers`, options with their values.
+fn image(scene: &Scene, layers: &[&str]) -> Vec<u8> {
+    let more = ["--omit-scsi-modules", "--preload", "xenblk", "-qf"];
+    let args = [&["build", "-o", "of-layers.img"], layers, &more].concat();
+    let (code, said) = command(scene, &args);
+    assert_eq!(code, Some(0), "{layers:?}: {said}");
+    fs::read(scene.path("of-layers.img")).unwrap()
+}
+
+/// What lies below `top`: type, mode, names, and content or target of each.
+fn tree(top: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in walkdir::WalkDir::new(top).min_depth(1).sort_by_file_name() {
+        let entry = entry.unwrap();
+        let metadata = entry.metadata().unwrap();
+        let kind = metadata.file_type();
+        let content = match (kind.is_file(), kind.is_symlink()) {
+            (true, _) => fs::read(entry.path()).unwrap(),
+            (_, true) => fs::read_link(entry.path())
+                .unwrap()
+                .as_os_str()
+                .as_bytes()
+                .to_vec(),
+            _ => Vec::new(),
+        };
+        let names = if kind.is_dir() { 0 } else { metadata.nlink() };
+        let path = entry.path().strip_prefix(top).unwrap();
+        found.push(format!(
+            "{} {:o} {names} {:?} {}",
+            path.display(),
+            metadata.mode(),
+            kind.is_fifo(),
+            content.escape_ascii()
+        ));
+    }
+    assert!(found.len() > 2);
+    found
+}
+
+#[test]
+fn rpms_of_an_el4_system_make_its_image_whatever_their_payload_is_packed_with() {
+    RPMBUILD.path();
+    let payloads = PAYLOADS.map(|payload| format!("'{payload}'")).join(",");
+    let scene = Scene::new(&recipe(&format!(
+        "p.el4_system('root', 'system')\nfor payload in [{payloads}]: p.rpms('system', payload, payload)"
+    )));
+    // Programs are found where EL4 had them, without --bins.
+    let whole = image(&scene, &["--root", "system"]);
+    for payload in PAYLOADS {
+        let package = |name| format!("{payload}/{name}.rpm");
+        let packages = ["kernel-xenU", "mkinitrd", "module-init-tools", "udev"].map(package);
+        let layers = packages.iter().flat_map(|path| ["--package", path]);
+        assert!(
+            image(&scene, &layers.collect::<Vec<_>>()) == whole,
+            "{payload}"
+        );
+        // A shell makes several of one pattern.
+        let several: Vec<&str> = packages.iter().map(String::as_str).collect();
+        assert!(
+            image(&scene, &[&["--package"], &several[..]].concat()) == whole,
+            "{payload}"
+        );
+    }
+    let (_, said) = command(
+        &scene,
+        &[
+            "build",
+            "--package",
+            "w.ufdio/udev.rpm",
+            "--package",
+            "w.ufdio/mkinitrd.rpm",
+        ],
+    );
+    assert!(said.contains("no kernel"), "{said}");
+}
+
+#[test]
+fn packages_of_every_kind_and_compression_make_the_image_of_their_tree() {
+    let scene = Scene::new(&recipe(
+        "p.el4_system('root', 'system')\n\
+         for kind in ['gz', 'xz', 'zst', 'bz2', 'lzma', '']: p.deb(f'of-{kind}.deb', 'system', kind, control_kind=kind.replace('lzma', 'gz'))\n\
+         p.deb('mixed.deb', 'system', 'xz', control_kind='zst')\n\
+         for kind in ['gz', 'xz', 'zst', 'bz2', '']: p.pacman(f'of-{kind}.pkg.tar.{kind}', 'system', kind)\n\
+         p.apk('signed.apk', 'system'); p.apk('unsigned.apk', 'system', signed=False, parts=2)\n\
+         for kind in ['gz', 'xz', 'zst', 'bz2', 'lzma', '']: p.write(f'of-{kind}.tar', p.compressed(p.run('tar', '-C', 'system', '-c', '.'), kind))\n\
+         for kind in ['gnu', 'posix', 'ustar', 'v7']: p.run('tar', f'--format={kind}', '-C', 'system', '-cf', f'format-{kind}.tar', '.')\n\
+         for kind in ['gz', 'zst', 'lzma', 'xz', 'bz2', '']:\n\
+         \u{20}   for old in [False, True]: p.raw_rpm(f'raw-{kind}{int(old)}.rpm', p.tree_files('system'), payload=kind, old_names=old, stripped=kind=='zst', lead=3+int(old))\n",
+    ));
+    let whole = image(&scene, &["--root", "system"]);
+    let names = fs::read_dir(&scene.0).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let packages: Vec<String> = names
+        .filter(|name| {
+            [".deb", ".tar", ".apk", ".rpm"]
+                .iter()
+                .any(|end| name.contains(end))
+        })
+        .collect();
+    assert_eq!(packages.len(), 36, "{packages:?}");
+    for package in packages {
+        assert!(
+            image(&scene, &["--package", &package]) == whole,
+            "{package}"
+        );
+    }
+}
+
+/// A tree with all that packages hold of files.
+const TREE: &str = "
+os.makedirs('tree/etc'); os.makedirs('tree/lib/' + 'd' * 90 + '/' + 'e' * 90)
+put('tree/etc/one', b'one' * 1000); os.link('tree/etc/one', 'tree/etc/two'); os.link('tree/etc/one', 'tree/lib/three')
+put('tree/etc/empty', b''); os.link('tree/etc/empty', 'tree/etc/void')
+put('tree/lib/' + 'd' * 90 + '/' + 'e' * 90 + '/' + 'f' * 200, b'long')
+os.symlink('one', 'tree/etc/link'); os.symlink('/etc/' + 'g' * 200, 'tree/etc/far'); os.symlink('../etc', 'tree/lib/etc')
+put('tree/etc/su', b'su'); os.chmod('tree/etc/su', 0o755); os.mkfifo('tree/etc/pipe')
+put('tree/etc/r\\xe4tsel', b'name'); put('tree/etc/secret', b'secret'); os.chmod('tree/etc/secret', 0o600)
+os.chmod('tree/etc', 0o750)
+";
+
+#[test]
+fn what_is_imported_is_what_the_tools_of_its_kind_unpack() {
+    let scene = Scene::new(&recipe(&format!(
+        "{TREE}\n\
+         p.deb('tree.deb', 'tree', 'xz'); p.pacman('tree.pkg.tar.zst', 'tree')\n\
+         for kind in ['gnu', 'posix']: p.run('tar', f'--format={{kind}}', '-C', 'tree', '-cf', f'{{kind}}.tar', '.')\n\
+         os.remove('tree/etc/pipe')\n\
+         p.rpmbuild(p.SPEC.format(name='built', version=1, release=1, files='/'), 'tree', '.', 'w3.zstdio')\n\
+         files = [('/etc', 0o40750, b''), ('/etc/one', 0o100644, b'1' * 999, 7), ('/lib', 0o40755, b''), ('/lib/two', 0o100644, b'1' * 999, 7),\n\
+         \u{20}   ('/etc/link', 0o120777, b'one'), ('/lib/last', 0o100755, b'12')]\n\
+         for kind, options in dict(v3=dict(old_names=True), v4=dict(), large=dict(stripped=True)).items(): p.raw_rpm(f'{{kind}}.rpm', files, **options)\n",
+    )));
+    let into = |package: &str| scene.path(&format!("{package}.by-others"));
+    for package in ["gnu.tar", "posix.tar", "tree.pkg.tar.zst", "tree.deb"] {
+        fs::create_dir(into(package)).unwrap();
+        let [file, to] = [scene.path(package), into(package)];
+        let [file, to] = [text(&file), text(&to)];
+        match package {
+            "tree.deb" => DPKG_DEB.run(&["-x", file, to], b""),
+            "tree.pkg.tar.zst" => {
+                BSDTAR.run(&["-xpf", file, "-C", to, "--exclude", ".[A-Z]*"], b"")
+            }
+            _ => TAR.run(&["-xpf", file, "-C", to], b""),
+        };
+    }
+    for package in ["built.rpm", "v3.rpm", "v4.rpm", "large.rpm"] {
+        fs::create_dir(into(package)).unwrap();
+        let unpacked = fed(
+            Command::new(RPM2ARCHIVE.path()).args(["-n", "-"]),
+            &fs::read(scene.path(package)).unwrap(),
+        );
+        TAR.run(&["-xpf", "-", "-C", text(&into(package))], &unpacked.stdout);
+    }
+    for package in [
+        "gnu.tar",
+        "posix.tar",
+        "tree.pkg.tar.zst",
+        "tree.deb",
+        "built.rpm",
+        "v3.rpm",
+        "v4.rpm",
+        "large.rpm",
+    ] {
+        let to = format!("{package}.imported");
+        let (code, said) = command(&scene, &["import", "--nodes", package, "-C", &to]);
+        assert_eq!((code, said.as_str()), (Some(0), ""), "{package}");
+        assert_eq!(tree(&scene.path(&to)), tree(&into(package)), "{package}");
+    }
+    assert_eq!(tree(&scene.path("tree.deb.imported")).len(), 17);
+}
+
+#[test]
+fn nothing_but_files_of_a_package_is_imported_and_devices_are_counted() {
+    let scene = Scene::new(&recipe(
+        "os.makedirs('tree/dev'); put('tree/a', b'a')\n\
+         p.rpmbuild(p.SPEC.format(name='nodes', version=1, release=1, files='/a\\n%dev(c, 5, 1) /dev/console\\n%dev(b, 8, 1) /dev/disk'), 'tree', '.', 'w9.gzdio')\n\
+         p.apk('all.apk', 'root'); p.pacman('all.pkg.tar.zst', 'root')\n",
+    ));
+    let imported = |package: &str| {
+        let (code, said) = command(&scene, &["import", package, "-C", &format!("{package}.d")]);
+        assert_eq!(code, Some(0), "{said}");
+        said
+    };
+    assert_eq!(
+        imported("nodes.rpm"),
+        "xinitrd: devices, pipes and sockets not made: 2; --nodes makes them\n"
+    );
+    for package in ["all.apk", "all.pkg.tar.zst"] {
+        assert_eq!(imported(package), "");
+        let names = fs::read_dir(scene.path(&format!("{package}.d"))).unwrap();
+        let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["bins", "etc", "lib"], "{package}");
+        let kernel = scene.path(&format!("{package}.d/lib/modules/{KERNEL}"));
+        assert!(kernel.is_dir());
+    }
+}
+
+#[test]
+fn a_pipe_is_a_package_too() {
+    let scene = Scene::new(&recipe(
+        "p.deb('all.deb', 'root'); os.mkdir('there'); put('there/own', b'own')",
+    ));
+    let package = fs::read(scene.path("all.deb")).unwrap();
+    for (args, to) in [
+        (&["import", "-", "-C", "new"][..], "new/etc/modprobe.conf"),
+        // Into what is there already a package is read twice.
+        (&["import", "-", "-C", "there"], "there/etc/modprobe.conf"),
+        (
+            &[
+                "build",
+                "--package",
+                "-",
+                "--bins",
+                "root/bins",
+                "--omit-scsi-modules",
+                "-o",
+                "of-pipe.img",
+            ],
+            "of-pipe.img",
+        ),
+    ] {
+        let done = fed(
+            Command::new(XINITRD).args(args).current_dir(&scene.0),
+            &package,
+        );
+        assert!(done.status.success(), "{args:?}: {}", words(&done));
+        assert!(scene.path(to).exists(), "{args:?}");
+    }
+}
+
+/// The packages of an input that was fetched.
+fn packages_of(name: &str) -> Vec<String> {
+    let entries = fetched(name).read_dir().unwrap();
+    let mut packages: Vec<String> = entries
+        .map(|entry| text(&entry.unwrap().path()).to_owned())
+        .collect();
+    packages.sort();
+    packages
+}
+
+/// Builds of real packages, and of the same unpacked, by the manifest `busybox` where one is named.
+fn assert_same_of_packages(kernel: &str, busybox: Option<&str>) {
+    let directory = tempfile::tempdir().unwrap();
+    let image = directory.path().join("initrd.img");
+    let built = |layers: &[String]| {
+        let mut build = Command::new(TIME.path());
+        build.args(["-f", "%M", XINITRD.path(), "build", "-qf", "--threads", "2"]);
+        build.args(["-o", text(&image)]).args(layers);
+        if busybox.is_some() {
+            build.args(["--manifest", "busybox"]);
+        }
+        let done = run(&mut build);
+        assert!(done.status.success(), "{layers:?}: {}", words(&done));
+        let peak: u64 = words(&done).trim().parse().unwrap();
+        (fs::read(&image).unwrap(), peak)
+    };
+    let option = |name: &str, value: &str| [format!("--{name}"), value.to_owned()];
+    let mut packages = packages_of(&format!("package-{kernel}"));
+    let mut unpacked = option("root", text(&fetched(&format!("unpacked-{kernel}")))).to_vec();
+    if let Some(busybox) = busybox {
+        let tree = fetched(busybox);
+        packages.extend(packages_of(&format!("package-{busybox}")));
+        unpacked.extend(option("bins", text(&tree.join("bin"))));
+    }
+    packages.insert(0, "--package".to_owned());
+    let (of_packages, peak) = built(&packages);
+    // As much as a 32-bit dom0 has to spare.
+    assert!(peak < 64 << 10, "{kernel}: {peak} KiB");
+    assert!(of_packages == built(&unpacked).0, "{kernel}");
+}
+
+#[test]
+fn debians_kernels_make_the_same_images_from_their_packages_as_unpacked() {
+    for (kernel, busybox) in [
+        ("kernel-6.1-amd64", None),
+        ("kernel-6.1-amd64", Some("busybox-amd64")),
+        ("kernel-6.1-i386", Some("busybox-i386")),
+        ("kernel-6.12-amd64", None),
+        ("kernel-6.12-arm64", Some("busybox-arm64")),
+    ] {
+        assert_same_of_packages(kernel, busybox);
+    }
+}
+
+#[test]
+fn the_packages_that_debians_newest_kernel_is_split_into_make_one() {
+    const KERNEL: &str = "kernel-newest-cloud-amd64";
+    assert_same_of_packages(KERNEL, None);
+    // What is lacking is told by name.
+    let all = packages_of(&format!("package-{KERNEL}"));
+    let of = |part: &str| {
+        let is_called = |path: &&String| path.contains(&format!("/linux-{part}-"));
+        all.iter().find(is_called).unwrap().as_str()
+    };
+    for (given, found, lacking) in [
+        (
+            &["image"][..],
+            "no kernel; given are linux-image-",
+            "linux-modules-",
+        ),
+        (&["binary"], "a kernel without modules", "linux-modules-"),
+        (
+            &["base", "image"],
+            "a kernel without modules",
+            "linux-modules-",
+        ),
+        (
+            &["modules"],
+            "a kernel without the list of what is built into it",
+            "linux-base-",
+        ),
+    ] {
+        let packages = given.iter().flat_map(|part| ["--package", of(part)]);
+        let args: Vec<&str> = ["build", "--dry-run"].into_iter().chain(packages).collect();
+        let done = run(Command::new(XINITRD).args(&args));
+        let said = words(&done);
+        assert_eq!(done.status.code(), Some(2), "{said}");
+        assert!(said.contains(&format!("found:    {found}")), "{said}");
+        let cure = said.lines().find(|line| line.contains("do: ")).unwrap();
+        assert!(
+            cure.contains("add what belongs to it, with --package: ") && cure.contains(lacking),
+            "{said}"
+        );
+        assert_eq!(said.matches("do: ").count(), 1, "{said}");
+    }
+}
