@@ -365,7 +365,7 @@ table() {
     cat <<HEAD
 # Digests by host
 
-The first half of the SHA-256 of the image that the program of each host makes, of one input: \`tests/hosts/run.sh
+The first sixteen digits of the SHA-256 of the image that the program of each host makes, of one input: \`tests/hosts/run.sh
 --all --document docs/digests.md\` makes this file. Of el4 and el5 the input is what testdata/el/make-tree.py makes,
 of native and busybox Debian's kernel $version and busybox-static; what they are of other versions has other digests.
 
@@ -375,7 +375,7 @@ HEAD
     local files=("${hosts[@]/#/$work/images.}")
     paste -d " " "${files[@]}" | awk '{
         row = "| " $1 " | " $2 " | " $3 " | " $4 " |"
-        for (field = 5; field <= NF; field += 5) row = row " `" substr($field, 1, 32) "` |"
+        for (field = 5; field <= NF; field += 5) row = row " `" substr($field, 1, 16) "` |"
         print row
     }'
 }
