@@ -142,13 +142,13 @@ levels_of() {
     printf 'lz4 1\n'
 }
 
-# images HOST: a line an image, MANIFEST COMPRESSION LEVEL BYTES DIGEST. That of busybox is larger and says no more
-# of the levels, so it takes the file system that is small.
+# images HOST: a line an image, MANIFEST COMPRESSION LEVEL BYTES DIGEST. Those of today take the file system that is small:
+# busybox is large enough for more than one piece of gzip's and one block of zstd's.
 images() {
     local manifest compression level rootfs
     for manifest in el4 el5 native busybox; do
         rootfs=()
-        [ "$manifest" != busybox ] || rootfs=(--rootfs squashfs)
+        [ "${manifest#el}" != "$manifest" ] || rootfs=(--rootfs squashfs)
         while read -r compression level; do
             build "$1" "$manifest" --compress "$compression" --level "$level" "${rootfs[@]}" >"$work/image.$1"
             echo "$manifest $compression $level $(stat -c %s "$work/image.$1") $(digest <"$work/image.$1")"
@@ -365,7 +365,7 @@ table() {
     cat <<HEAD
 # Digests by host
 
-The first half of the SHA-256 of the image that the program of each host makes, of one input: \`tests/hosts/run.sh
+The first sixteen digits of the SHA-256 of the image that the program of each host makes, of one input: \`tests/hosts/run.sh
 --all --document docs/digests.md\` makes this file. Of el4 and el5 the input is what testdata/el/make-tree.py makes,
 of native and busybox Debian's kernel $version and busybox-static; what they are of other versions has other digests.
 
@@ -375,7 +375,7 @@ HEAD
     local files=("${hosts[@]/#/$work/images.}")
     paste -d " " "${files[@]}" | awk '{
         row = "| " $1 " | " $2 " | " $3 " | " $4 " |"
-        for (field = 5; field <= NF; field += 5) row = row " `" substr($field, 1, 32) "` |"
+        for (field = 5; field <= NF; field += 5) row = row " `" substr($field, 1, 16) "` |"
         print row
     }'
 }
