@@ -19,7 +19,7 @@ use crate::image_path::{ImagePath, Shown};
 use crate::manifest::InitKind;
 use crate::problem::Problem;
 use crate::record::depfile;
-use crate::record::differences::{self, Difference, What};
+use crate::record::differences::{self, Difference, What, brief};
 use crate::record::lock::{
     self, Lock, LockFault, LockedImage, LockedLayer, LockedManifest, Role, SCHEMA_VERSION, Setting,
 };
@@ -28,6 +28,9 @@ use crate::report::{GENERATOR, ImageReport, PackageReport};
 
 /// The most files of a lock that are told of: another kernel has thousands.
 const TOLD: usize = 100;
+
+/// The most bytes that a place is told in: no path is longer.
+const PLACE: usize = 4096;
 
 /// Whoever is to be told what a build reads.
 pub(super) fn observer(args: &RecordArgs) -> Observer {
@@ -92,11 +95,12 @@ fn named(args: &RecordArgs) -> impl Iterator<Item = (&'static str, &Path)> {
     named.filter_map(|(option, path)| Some((option, path.as_deref()?)))
 }
 
-/// That each file is another one, and that there is one that a depfile could be of.
+/// That each file is another one, none the lock that is read, and that there is one that a depfile could be of.
 fn distinct(args: &RecordArgs, output: &Path) -> Vec<Problem<Obstacle>> {
-    let mut files = vec![("-o", output)];
+    let read = args.locked.as_deref().map(|path| ("--locked", path));
+    let mut files: Vec<_> = read.into_iter().collect();
     let mut problems = Vec::new();
-    for (option, path) in named(args) {
+    for (option, path) in [("-o", output)].into_iter().chain(named(args)) {
         let same = files.iter().find(|(_, other)| is_same(path, other));
         if let Some((other, _)) = same {
             problems.push(Problem::new(
@@ -227,10 +231,8 @@ fn problems(
     let more = differences.len().saturating_sub(TOLD);
     let differs = |difference: Difference| {
         let (lock, difference) = (shown(path), Box::new(difference));
-        Problem::new(
-            place(&difference.what, &layers),
-            Obstacle::Locked { lock, difference },
-        )
+        let place = brief(place(&difference.what, &layers), PLACE);
+        Problem::new(place, Obstacle::Locked { lock, difference })
     };
     let told = differences.into_iter().take(TOLD).map(differs);
     let more = (more > 0).then(|| Problem::new(shown(path), Obstacle::More(more)));

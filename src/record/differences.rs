@@ -62,9 +62,25 @@ impl Difference {
 fn between<T: PartialEq + fmt::Display>(what: What, locked: &T, now: &T) -> Option<Difference> {
     (locked != now).then(|| Difference {
         what,
-        found: now.to_string(),
-        expected: locked.to_string(),
+        found: brief(now.to_string(), WORDS),
+        expected: brief(locked.to_string(), WORDS),
     })
+}
+
+/// The most bytes that are told of one value: a lock file may say anything.
+const WORDS: usize = 1000;
+
+/// A text as far as it can be told.
+#[must_use]
+pub fn brief(mut text: String, limit: usize) -> String {
+    if text.len() > limit {
+        let length = text.len();
+        let mut ends = (0..=limit).rev();
+        let end = ends.find(|&at| text.is_char_boundary(at));
+        text.truncate(end.unwrap_or_default());
+        text += &format!(" ... ({length} bytes)");
+    }
+    text
 }
 
 /// Everything but the image in which `now` differs from `locked`.

@@ -18,8 +18,9 @@ use crate::report::PackageReport;
 /// The version of the document's form: it grows when a field comes, goes or changes its meaning, for whoever reads it
 /// must know all of them.
 pub const SCHEMA_VERSION: u32 = 1;
-/// The largest lock file that is read, in bytes: one that names every module of a distribution's kernel has 1 MiB.
-pub const LIMIT: u64 = 4 << 20;
+/// The largest lock file that is read, in bytes: one that names every module of a distribution's kernel has a third
+/// of it.
+pub const LIMIT: u64 = 2 << 20;
 
 /// What went into an image, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

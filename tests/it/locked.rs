@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Output};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::layers::recipe;
 use crate::scene::{KERNEL, Scene, XENBLK, run, words};
@@ -338,7 +338,7 @@ fn what_is_no_lock_file_is_told_what_is_wrong_with_it() {
     let imageless = lock.replace("\"image\": {", "\"image\": null, \"x\": {");
     let image = &lock[lock.find("\"image\"").unwrap()..];
     let none = lock.replace(image, "\"image\": null}");
-    let large = " ".repeat(5 << 20);
+    let large = " ".repeat(3 << 20);
     for (bad, says) in [
         (cut, "EOF while parsing"),
         ("", "EOF while parsing"),
@@ -350,7 +350,7 @@ fn what_is_no_lock_file_is_told_what_is_wrong_with_it() {
         (&size, "a SHA-256 and a size are expected"),
         (&imageless, "unknown field `x`"),
         (&none, "no image in it"),
-        (&large, "more than the 4194304 bytes"),
+        (&large, "more than the 2097152 bytes"),
     ] {
         write(&scene, "out/lock", bad);
         let refused = again(&scene, &[]);
@@ -368,6 +368,43 @@ fn what_is_no_lock_file_is_told_what_is_wrong_with_it() {
     assert_eq!(again(&scene, &[]).status.code(), Some(2));
     let both = again(&scene, &["--lock", "out/other"]);
     assert_eq!(both.status.code(), Some(2));
+}
+
+#[test]
+fn a_lock_file_that_says_too_much_is_told_of_in_brief() {
+    let scene = locked_scene("");
+    let lock = lock_of(&scene);
+    let long = "long".repeat(100_000);
+    let with = |part: &str, value: Value| {
+        let mut lock = lock.clone();
+        *lock.pointer_mut(part).unwrap() = value;
+        lock.to_string()
+    };
+    let files: serde_json::Map<String, Value> = (0..5000)
+        .map(|number| (number.to_string(), "- 1".into()))
+        .collect();
+    let layers = vec![json!({"role": "root"}); 50_000];
+    for (spoilt, says) in [
+        (with("/generator", long.clone().into()), "longlong"),
+        (with("/options/with", vec![""; 400_000].into()), "--with"),
+        (with("/options", json!({&long: true})), "--longlong"),
+        (with("/layers", layers.into()), "--root --root"),
+        (
+            with("/layers/0/files", json!({&long: "- 1"})),
+            "root/longlong",
+        ),
+        (
+            with("/layers/0/files", files.into()),
+            "more, which are not told one by one",
+        ),
+    ] {
+        write(&scene, "out/lock", &spoilt);
+        let refused = again(&scene, &[]);
+        assert_eq!(refused.status.code(), Some(1));
+        let said = words(&refused);
+        assert!(said.contains(says), "no {says} in {said}");
+        assert!(said.len() < 40_000, "{} bytes", said.len());
+    }
 }
 
 #[test]
@@ -398,9 +435,13 @@ fn all_files_that_cannot_be_written_are_told_at_once_and_none_stands() {
         ["--lock", "out/initrd.img", "--sbom", "out/s"],
         ["--lock", "out/l", "--sbom", "out/../out/l"],
         ["--depfile", "./out/initrd.img", "--lock", "out/l"],
+        ["--locked", "there", "--sbom", "./there"],
+        ["--locked", "there", "-o", "there"],
     ] {
         let refused = run(&mut scene.build(&[&args[..], &["-f"]].concat()));
-        assert_eq!(refused.status.code(), Some(2), "{args:?}");
+        // What is read for a lock is judged too, and is none.
+        let code = if args.contains(&"--locked") { 1 } else { 2 };
+        assert_eq!(refused.status.code(), Some(code), "{args:?}");
         assert!(
             words(&refused).contains("expected: a file of its own"),
             "{}",
