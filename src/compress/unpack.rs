@@ -97,17 +97,9 @@ pub fn unpack_pieces<R: Read>(
     let mut first = None;
     loop {
         let mut decoder = Decoder::new(format, source);
-        loop {
-            // One byte past the limit is read to know of it.
-            let room = left.saturating_add(1).min(PIECE);
-            let read = decoder.read(piece.get_mut(..room).unwrap_or_default());
-            let count = read.map_err(fault)?;
-            if count == 0 {
-                break;
-            }
-            left = left
-                .checked_sub(count)
-                .ok_or(UnpackError::TooLarge { limit })?;
+        while let Some(count) = next_piece(&mut decoder, &mut piece, left).map_err(fault)? {
+            let rest = left.checked_sub(count);
+            left = rest.ok_or(UnpackError::TooLarge { limit })?;
             let taken = take(piece.get(..count).unwrap_or_default());
             taken.map_err(|error| fault(error.into()))?;
         }
@@ -120,6 +112,17 @@ pub fn unpack_pieces<R: Read>(
         }
         first = Some(facts);
     }
+}
+
+/// How much comes next, where `left` bytes may; one byte past these is read to know of it.
+fn next_piece<R: Read>(
+    decoder: &mut Decoder<R>,
+    piece: &mut [u8],
+    left: usize,
+) -> Result<Option<usize>, DecodeError> {
+    let room = left.saturating_add(1).min(piece.len());
+    let count = decoder.read(piece.get_mut(..room).unwrap_or_default())?;
+    Ok((count > 0).then_some(count))
 }
 
 /// Whether the content is what the member says; the other formats' decoders see to it themselves.

@@ -253,10 +253,7 @@ impl Content<'_> {
         }
         self.at = 0;
         let lost = |_| io::Error::other("a thread that unpacks ended early");
-        self.piece = block
-            .recv()
-            .map_err(lost)?
-            .map_err(|error| io::Error::other(error))?;
+        self.piece = block.recv().map_err(lost)?.map_err(io::Error::other)?;
         if self.piece.is_empty() {
             self.blocks.pop_front();
             self.pool.go_on();

@@ -181,6 +181,29 @@ fn packages_of_several_kernels_or_another_architecture_are_answered_by_what_is_t
 }
 
 #[test]
+fn load_orders_and_verdicts_are_those_of_the_tree_in_the_package() {
+    let scene = assert_built(&recipe("deb('kernel', 'root')"), &[]);
+    let says = |args: &[&str]| {
+        let done = run(Command::new(XINITRD).args(args).current_dir(&scene.0));
+        assert_eq!(done.status.code(), Some(0), "{args:?}: {}", words(&done));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let of_tree = says(&["resolve", "--root", "root", "xenblk", "ext3"]);
+    let of_package = says(&["resolve", "--package", "kernel.deb", "xenblk", "ext3"]);
+    assert!(of_tree.lines().count() == 3 && of_tree.contains("root/lib"));
+    assert_eq!(of_package, of_tree.replace("root/lib", "kernel.deb: /lib"));
+    let image = "out/initrd.img";
+    assert_eq!(
+        says(&["inspect", "--package", "kernel.deb", image]),
+        says(&["inspect", "--root", "root", image])
+    );
+    let kernel = run(Command::new(XINITRD)
+        .args(["inspect", "--kernel", KERNEL, image])
+        .current_dir(&scene.0));
+    assert_eq!(kernel.status.code(), Some(2), "{}", words(&kernel));
+}
+
+#[test]
 fn imported_packages_are_a_root_and_a_bad_one_leaves_nothing() {
     let scene = assert_built(
         &recipe(

@@ -29,24 +29,7 @@ pub(super) fn read<R: Read>(
     limits: &Limits,
     visitor: &mut Visitor<'_>,
 ) -> Result<Facts, PackageError> {
-    let lead = source.peek(LEAD)?;
-    let (Some(&[major, _]), Some(kind)) = (
-        lead.get(4..6),
-        lead.get(6..8).filter(|_| lead.len() == LEAD),
-    ) else {
-        return Err(PackageError::Truncated);
-    };
-    if !(3..=4).contains(&major) {
-        return Err(PackageError::Unsupported(format!(
-            "an rpm of version {major}"
-        )));
-    }
-    if kind != [0, 0] {
-        return Err(PackageError::Unsupported(
-            "a source rpm, which has no files of a system".to_owned(),
-        ));
-    }
-    source.consume(LEAD);
+    pass_lead(source)?;
     let signatures = Header::read(source)?;
     // The header behind it begins at a multiple of eight.
     let padding = signatures.size().next_multiple_of(8) - signatures.size();
@@ -70,6 +53,29 @@ pub(super) fn read<R: Read>(
         payload.finish()?;
     }
     Ok(facts(&header))
+}
+
+/// Passes over the lead of a package that is read here.
+fn pass_lead<R: Read>(source: &mut Source<R>) -> Result<(), PackageError> {
+    let lead = source.peek(LEAD)?;
+    let (Some(&[major, _]), Some(kind)) = (
+        lead.get(4..6),
+        lead.get(6..8).filter(|_| lead.len() == LEAD),
+    ) else {
+        return Err(PackageError::Truncated);
+    };
+    if !(3..=4).contains(&major) {
+        return Err(PackageError::Unsupported(format!(
+            "an rpm of version {major}"
+        )));
+    }
+    if kind != [0, 0] {
+        return Err(PackageError::Unsupported(
+            "a source rpm, which has no files of a system".to_owned(),
+        ));
+    }
+    source.consume(LEAD);
+    Ok(())
 }
 
 fn facts(header: &Header) -> Facts {

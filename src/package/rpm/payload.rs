@@ -81,7 +81,9 @@ impl Walk<'_, '_> {
             let size = known.size;
             let mut data = (&mut content).take(size);
             let entry = self.entry(known, &mut data)?;
-            let flow = (self.visitor)(entry, &mut data)?;
+            // Only a file's data are its own: whatever else says that it has some is passed over with it.
+            let own = entry.size();
+            let flow = (self.visitor)(entry, &mut Read::take(&mut data, own))?;
             if flow.is_break() {
                 return Ok(flow);
             }
