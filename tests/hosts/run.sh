@@ -253,7 +253,7 @@ case_processors() {
 
 # Images that hurt whoever reads them: some of every kind, and what a reader says of them too.
 HOSTILE='name-of-4-gib file-of-4-gib archives-a-million-in-gzip members-a-million-zstd dictionary-of-4-gib-xz
-    window-of-2-gib-zstd links-that-double many-flaws names-2000-deep elf-of-65000-sections modules-that-need-all
+    window-of-2-gib-zstd links-that-double many-flaws many-that-climb elf-of-65000-sections modules-that-need-all
     script-of-nash'
 
 # readings HOST: what is printed of images, with the exit codes.
