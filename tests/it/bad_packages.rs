@@ -35,6 +35,7 @@ for payload in ['w9.gzdio', 'w3.zstdio', 'w.ufdio']:
 p.raw_rpm('old.rpm', p.tree_files('small'), old_names=True)
 p.raw_rpm('large.rpm', p.tree_files('small'), stripped=True, md5=False)
 p.raw_rpm('none.rpm', p.tree_files('small'), payload='', md5=False)
+p.raw_rpm('node.rpm', [('/null', 0o20666, b'no device has data'), ('/b', 0o100644, b'b')], payload='', md5=False)
 ";
 
 fn small() -> Vec<(String, Vec<u8>)> {
@@ -48,7 +49,7 @@ fn small() -> Vec<(String, Vec<u8>)> {
     };
     let mut names: Vec<String> = names.filter(is_package).collect();
     names.sort();
-    assert_eq!(names.len(), 18, "{names:?}");
+    assert_eq!(names.len(), 19, "{names:?}");
     let read = |name: String| {
         let bytes = fs::read(scene.path(&name)).unwrap();
         (name, bytes)
@@ -96,7 +97,8 @@ fn no_damage_to_what_has_a_checksum_goes_unseen() {
             }
             flawed[at] = whole[at];
         }
-        let is_rpm = name.ends_with(".rpm") && !["large.rpm", "none.rpm"].contains(&name.as_str());
+        let is_rpm = name.ends_with(".rpm")
+            && !["large.rpm", "none.rpm", "node.rpm"].contains(&name.as_str());
         match name.as_str() {
             // The lead, and what the header of signatures says besides.
             _ if is_rpm => {
