@@ -6,8 +6,10 @@
 //! link stays, as it would had the one been unpacked over the other, and what the directory holds lies where
 //! the link leads to.
 
+use std::collections::HashMap;
 use std::io;
 use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{FileKind, Files, Names, OpenFile, Visit};
 use crate::image_path::ImagePath;
@@ -19,14 +21,19 @@ const MOVED: [&str; 7] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "lib
 pub struct Layers {
     /// The uppermost first.
     layers: Vec<Layer>,
+    /// What the directories that were asked for are made of.
+    directories: Mutex<HashMap<ImagePath, Places>>,
 }
 
 /// One store, and which of its directories lie elsewhere.
 struct Layer {
     files: Box<dyn Files>,
-    /// What a directory's path begins with in all the layers, and in this one.
+    /// Where a directory lies in all the layers, and its path in this one.
     moved: Vec<(ImagePath, ImagePath)>,
 }
+
+/// Places in layers, each a layer's number and a path there: the uppermost first.
+type Places = Arc<[(usize, ImagePath)]>;
 
 impl Layers {
     /// Lays `stores` on each other, the last on top.
@@ -54,27 +61,91 @@ impl Layers {
                 }
             }
         }
-        Ok(Layers { layers })
+        Ok(Layers {
+            layers,
+            directories: Mutex::default(),
+        })
     }
 
-    /// Where the uppermost of what lies at `path` lies: the layer, and the path there.
-    fn find(&self, path: &ImagePath) -> io::Result<Option<(&Layer, ImagePath, FileKind)>> {
-        for (layer, own) in self.layers_of(path) {
-            if let Some(kind) = layer.files.kind(&own)? {
+    /// The directories that are the one at `path`; none where that is no directory.
+    fn directory(&self, path: &ImagePath) -> io::Result<Places> {
+        let directories = || {
+            let directories = self.directories.lock();
+            directories.unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(places) = directories().get(path) {
+            return Ok(Arc::clone(places));
+        }
+        let places = match path.parent() {
+            Some(parent) => self.directories_of(path, &parent)?,
+            None => {
+                let tops = (0..self.layers.len()).map(|layer| (layer, ImagePath::default()));
+                tops.collect()
+            }
+        };
+        directories().insert(path.clone(), Arc::clone(&places));
+        Ok(places)
+    }
+
+    fn directories_of(&self, path: &ImagePath, parent: &ImagePath) -> io::Result<Places> {
+        let mut places = Vec::new();
+        for (layer, own) in self.candidates(path, parent)? {
+            match self.kind_in(layer, &own)? {
+                Some(FileKind::Directory) => places.push((layer, own)),
+                // It hides what is below.
+                Some(_) => break,
+                None => {}
+            }
+        }
+        Ok(places.into())
+    }
+
+    /// Where in the layers something may lie that is at `path` in all of them, below `parent`. What is below
+    /// anything but a directory is none of it: a layer would follow a link that another layer hides, and the host
+    /// would follow it out of the root.
+    fn candidates(
+        &self,
+        path: &ImagePath,
+        parent: &ImagePath,
+    ) -> io::Result<Vec<(usize, ImagePath)>> {
+        let parents = self.directory(parent)?;
+        let mut candidates = Vec::new();
+        for (number, layer) in self.layers.iter().enumerate() {
+            for (_, directory) in parents.iter().filter(|(of, _)| *of == number) {
+                let own = directory.join(path.file_name()).map_err(io::Error::other)?;
+                if !layer.moved.iter().any(|(_, moved)| *moved == own) {
+                    candidates.push((number, own));
+                }
+            }
+            let moved = layer.moved.iter().filter(|(to, _)| to == path);
+            candidates.extend(moved.map(|(_, own)| (number, own.clone())));
+        }
+        Ok(candidates)
+    }
+
+    fn kind_in(&self, layer: usize, own: &ImagePath) -> io::Result<Option<FileKind>> {
+        let layer = self.layers.get(layer);
+        layer.map_or(Ok(None), |layer| layer.files.kind(own))
+    }
+
+    /// Where the uppermost of what lies at `path` lies: the layer's number, the path there, and what it is.
+    fn find(&self, path: &ImagePath) -> io::Result<Option<(usize, ImagePath, FileKind)>> {
+        let Some(parent) = path.parent() else {
+            return Ok(Some((0, ImagePath::default(), FileKind::Directory)));
+        };
+        for (layer, own) in self.candidates(path, &parent)? {
+            if let Some(kind) = self.kind_in(layer, &own)? {
                 return Ok(Some((layer, own, kind)));
             }
         }
         Ok(None)
     }
 
-    /// The layers, the uppermost first, each with the paths that `path` may have in it.
-    fn layers_of(&self, path: &ImagePath) -> impl Iterator<Item = (&Layer, ImagePath)> {
-        let own = |layer: &Layer| layer.own_paths(path);
-        let paired = self.layers.iter().map(|layer| (layer, own(layer)));
-        let paired: Vec<_> = paired.collect();
-        paired
-            .into_iter()
-            .flat_map(|(layer, own)| own.into_iter().map(move |path| (layer, path)))
+    /// The layer that has the uppermost of what lies at `path`, its number, and the path there.
+    fn found(&self, path: &ImagePath) -> io::Result<(usize, &Layer, ImagePath)> {
+        let (number, own, _) = self.find(path)?.ok_or(io::ErrorKind::NotFound)?;
+        let layer = self.layers.get(number).ok_or(io::ErrorKind::NotFound)?;
+        Ok((number, layer, own))
     }
 
     /// Has the links among names at the top be links, whatever the uppermost layer has there.
@@ -85,25 +156,6 @@ impl Layers {
         }
         Ok(())
     }
-
-    fn found(&self, path: &ImagePath) -> io::Result<(&Layer, ImagePath)> {
-        let found = self.find(path)?.ok_or(io::ErrorKind::NotFound)?;
-        Ok((found.0, found.1))
-    }
-}
-
-impl Layer {
-    /// The paths in this layer of what lies at `path` in all of them.
-    fn own_paths(&self, path: &ImagePath) -> Vec<ImagePath> {
-        let is_link = self.moved.iter().any(|(_, directory)| directory == path);
-        let itself = (!is_link).then(|| path.clone());
-        let elsewhere = self.moved.iter().filter_map(|(all, own)| {
-            let rest = path.as_bytes().strip_prefix(all.as_bytes())?;
-            let is_below = rest.is_empty() || rest.starts_with(b"/");
-            is_below.then(|| ImagePath::new([own.as_bytes(), rest].concat()).ok())?
-        });
-        itself.into_iter().chain(elsewhere).collect()
-    }
 }
 
 impl Files for Layers {
@@ -112,7 +164,7 @@ impl Files for Layers {
     }
 
     fn open(&self, path: &ImagePath) -> io::Result<Box<dyn OpenFile + '_>> {
-        let (layer, own) = self.found(path)?;
+        let (_, layer, own) = self.found(path)?;
         layer.files.open(&own)
     }
 
@@ -122,11 +174,10 @@ impl Files for Layers {
         for (index, path) in paths.iter().enumerate() {
             match self.found(path) {
                 Err(error) => visit(index, Err(error)),
-                Ok((found, own)) => {
-                    let layers = self.layers.iter().zip(&mut shares);
-                    for (_, share) in layers.filter(|(layer, _)| std::ptr::eq(*layer, found)) {
-                        share.0.push(index);
-                        share.1.push(own.clone());
+                Ok((number, _, own)) => {
+                    if let Some((indices, paths)) = shares.get_mut(number) {
+                        indices.push(index);
+                        paths.push(own);
                     }
                 }
             }
@@ -141,17 +192,14 @@ impl Files for Layers {
     }
 
     fn list(&self, directory: &ImagePath) -> io::Result<Names> {
+        let places = self.directory(directory)?;
+        if places.is_empty() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         let mut names = Names::new();
-        let mut is_there = false;
-        for (layer, own) in self.layers_of(directory) {
-            match layer.files.kind(&own)? {
-                Some(FileKind::Directory) => {
-                    is_there = true;
-                    names.extend(layer.files.list(&own)?);
-                }
-                // It hides what is below.
-                Some(_) => break,
-                None => {}
+        for (layer, own) in places.iter() {
+            if let Some(layer) = self.layers.get(*layer) {
+                names.extend(layer.files.list(own)?);
             }
         }
         // A stable sort: of what has the same name the uppermost stays in front.
@@ -160,15 +208,12 @@ impl Files for Layers {
         if directory.is_root() {
             self.rename_moved(&mut names)?;
         }
-        match is_there {
-            true => Ok(names),
-            false => Err(io::ErrorKind::NotFound.into()),
-        }
+        Ok(names)
     }
 
     fn shown(&self, path: &ImagePath) -> String {
         match (self.found(path), self.layers.first()) {
-            (Ok((layer, own)), _) => layer.files.shown(&own),
+            (Ok((_, layer, own)), _) => layer.files.shown(&own),
             (Err(_), Some(top)) => top.files.shown(path),
             (Err(_), None) => path.to_string(),
         }

@@ -242,3 +242,43 @@ fn imported_packages_are_a_root_and_a_bad_one_leaves_nothing() {
     assert_eq!(fs::read_dir(scene.path("mixed")).unwrap().count(), 1);
     assert!(import(&["two.tar"], "mixed").status.success());
 }
+
+#[test]
+fn a_link_that_another_layer_hides_is_followed_nowhere() {
+    // Of the same paths: a directory above a link, and a link above a directory.
+    let scene = assert_built(
+        &recipe(
+            "os.makedirs('outside/kernel'); put('outside/modprobe.conf', b'options ext3 secret=1\\n')\n\
+             os.makedirs('lower'); os.makedirs('upper/etc'); os.symlink(os.path.abspath('outside'), 'lower/etc')\n\
+             os.makedirs('below/etc/modprobe.d'); put('below/etc/modprobe.d/a.conf', b'options ext3 secret=1\\n')\n\
+             os.makedirs('above/etc'); os.makedirs('above/empty'); os.symlink('/empty', 'above/etc/modprobe.d')\n\
+             tar('lower.tar', 'lower'); tar('below.tar', 'below'); tar('above.tar', 'above')",
+        ),
+        &[],
+    );
+    let whole = fs::read(scene.path("out/initrd.img")).unwrap();
+    for layers in [
+        &["--root", "lower", "--root", "root", "--root", "upper"][..],
+        &[
+            "--package",
+            "lower.tar",
+            "--root",
+            "root",
+            "--root",
+            "upper",
+        ],
+        &["--root", "below", "--root", "root", "--root", "above"],
+        &[
+            "--package",
+            "below.tar",
+            "--root",
+            "root",
+            "--package",
+            "above.tar",
+        ],
+    ] {
+        assert!(image(&scene, layers) == whole, "{layers:?}");
+    }
+    // That the options would be seen, were they not hidden.
+    assert!(image(&scene, &["--root", "root", "--root", "below"]) != whole);
+}
