@@ -248,7 +248,7 @@ fn a_link_that_another_layer_hides_is_followed_nowhere() {
     // Of the same paths: a directory above a link, and a link above a directory.
     let scene = assert_built(
         &recipe(
-            "os.makedirs('outside/kernel'); put('outside/modprobe.conf', b'options ext3 secret=1\\n')\n\
+            "os.remove('root/etc/modprobe.conf'); os.makedirs('outside'); put('outside/modprobe.conf', b'options ext3 secret=1\\n')\n\
              os.makedirs('lower'); os.makedirs('upper/etc'); os.symlink(os.path.abspath('outside'), 'lower/etc')\n\
              os.makedirs('below/etc/modprobe.d'); put('below/etc/modprobe.d/a.conf', b'options ext3 secret=1\\n')\n\
              os.makedirs('above/etc'); os.makedirs('above/empty'); os.symlink('/empty', 'above/etc/modprobe.d')\n\
