@@ -46,7 +46,7 @@ sources() {
     main=$(repository main) security=$(repository security) options="target=Packages $(signed_by)"
     [ -n "$main" ] || die "apt has no archive configured: see sources.list(5)"
     printf 'deb [%s] %s %s main\n' "$options" "$main" "$1"
-    [ -z "$security" ] || [ "$1" = sid ] || printf 'deb [%s] %s %s-security main\n' "$options" "$security" "$1"
+    [ -z "$security" ] || printf 'deb [%s] %s %s-security main\n' "$options" "$security" "$1"
 }
 
 # apt_setup SUITE ARCHITECTURE: a private apt state for them, brought up to date once a run, or in half an hour.
@@ -242,7 +242,7 @@ fetch() {
     package-kernel-6.1-i386) kernel_package bookworm i386 686-pae "$directory" ;;
     package-kernel-6.12-amd64) kernel_package trixie amd64 amd64 "$directory" ;;
     package-kernel-6.12-arm64) kernel_package trixie arm64 arm64 "$directory" ;;
-    package-kernel-newest-cloud-amd64) split_kernel sid amd64 cloud-amd64 "$directory" ;;
+    package-kernel-newest-cloud-amd64) split_kernel forky amd64 cloud-amd64 "$directory" ;;
     unpacked-*) unpacked "${1#unpacked-}" "$temporary/$1" ;;
     package-busybox-*) busybox_package "${1#package-busybox-}" "$directory" ;;
     busybox-amd64 | busybox-arm64 | busybox-i386) busybox_static "${1#busybox-}" "$directory" ;;

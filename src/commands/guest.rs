@@ -135,6 +135,9 @@ fn with_modules(
     root: &Root,
     packages: &[OpenedPackage],
 ) -> Result<Kernel, Problem<Obstacle>> {
+    if packages.is_empty() {
+        return Ok(kernel);
+    }
     let place = || root.shown(&kernel.modules);
     let missing = missing_part(&kernel, root, &lacking(packages));
     match missing.map_err(|error| Problem::of_lookup(place(), error))? {

@@ -192,22 +192,50 @@ fn lock_of(made: &Made, layers: Vec<LockedLayer>) -> Lock {
 
 /// What was asked for, as what it means: what is not given is what it is by default.
 fn options(request: &Request, writing: &Writing) -> BTreeMap<String, Setting> {
-    let encoding = &writing.encoding;
+    // Each by its name, so that none that comes later is forgotten. The others stand elsewhere in a lock, or are no
+    // matter of an image's bytes.
+    let Request {
+        preload,
+        with,
+        builtin,
+        omit_scsi,
+        omit_raid,
+        omit_lvm,
+        root_device,
+        root_options,
+        keep_compressed,
+        rootfs: _,
+        kernel: _,
+        modules: _,
+        version: _,
+        packages: _,
+        manifest: _,
+        arch: _,
+        compression: _,
+        config: _,
+        threads: _,
+    } = request;
+    let Writing {
+        encoding,
+        mtime,
+        output: _,
+        force: _,
+    } = writing;
     let compression = encoding.compression().name().to_owned();
     let options = [
-        ("preload", Setting::Words(request.preload.clone())),
-        ("with", Setting::Words(request.with.clone())),
-        ("builtin", Setting::Words(request.builtin.clone())),
-        ("omit-scsi-modules", Setting::Flag(request.omit_scsi)),
-        ("omit-raid-modules", Setting::Flag(request.omit_raid)),
-        ("omit-lvm-modules", Setting::Flag(request.omit_lvm)),
+        ("preload", Setting::Words(preload.clone())),
+        ("with", Setting::Words(with.clone())),
+        ("builtin", Setting::Words(builtin.clone())),
+        ("omit-scsi-modules", Setting::Flag(*omit_scsi)),
+        ("omit-raid-modules", Setting::Flag(*omit_raid)),
+        ("omit-lvm-modules", Setting::Flag(*omit_lvm)),
         ("rootfs", Setting::Word(request.rootfs().to_owned())),
-        ("root-device", Setting::from(&request.root_device)),
-        ("root-options", Setting::from(&request.root_options)),
-        ("keep-compressed", Setting::Flag(request.keep_compressed)),
+        ("root-device", Setting::from(root_device)),
+        ("root-options", Setting::from(root_options)),
+        ("keep-compressed", Setting::Flag(*keep_compressed)),
         ("compress", Setting::Word(compression)),
         ("level", Setting::Number(encoding.level().into())),
-        (SOURCE_DATE, Setting::Number(writing.mtime)),
+        (SOURCE_DATE, Setting::Number(*mtime)),
     ];
     let named = options.into_iter();
     named

@@ -24,6 +24,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 limit=65536 # KiB that a program may take
+swift=''      # a directory in memory
 
 # What is needed: a program, and the Debian package that has it.
 TOOLS='
@@ -56,17 +57,21 @@ set_up() {
     make_inputs
 }
 
-# make_programs: each under its host's name in $work/bin.
+# make_programs: each under its host's name in $work/bin. Of two hosts the one is the program that the tests have
+# built already.
 make_programs() {
-    local host
-    for host in "${hosts[@]}"; do
-        if [ "$host" = x86_64 ] && [ ${#hosts[@]} = 2 ]; then
-            (cd "$top" && cargo build --release --locked --quiet)
-            ln -s "$top/target/release/xinitrd" "$work/bin/$host"
-        else
-            ln -s "$("$top/dist/make.sh" "$host")" "$work/bin/$host"
-        fi
-    done
+    local made=("${hosts[@]}") program target
+    if [ ${#hosts[@]} = 2 ]; then
+        (cd "$top" && cargo build --release --locked --quiet)
+        ln -s "$top/target/release/xinitrd" "$work/bin/x86_64"
+        made=(i686)
+    fi
+    "$top/dist/make.sh" "${made[@]}" >"$work/made"
+    while read -r program; do
+        target=${program%/release/*}
+        target=${target##*/}
+        ln -s "$program" "$work/bin/${target%%-*}"
+    done <"$work/made"
 }
 
 clean_up() {
@@ -393,7 +398,7 @@ counted() {
 
 main() {
     local chosen=() document='' name
-    hosts=(x86_64 i686) setting=() passed=0 failed=0 swift=''
+    hosts=(x86_64 i686) setting=() passed=0 failed=0
     while [ $# -gt 0 ]; do
         case $1 in
         --all) hosts=(x86_64 i686 aarch64 s390x) ;;
