@@ -45,10 +45,32 @@ pub struct XzBlocks {
 struct Block {
     /// The offset of its first byte.
     offset: u64,
-    /// Its bytes, padding and check included.
-    packed: u64,
+    /// Its bytes, check included.
+    unpadded: u64,
     /// Its bytes, unpacked.
     content: u64,
+}
+
+impl Block {
+    /// Its bytes, padding included.
+    const fn packed(&self) -> u64 {
+        self.unpadded.next_multiple_of(4)
+    }
+
+    /// The index and the footer of a stream with this `header` that has no other block.
+    fn end_of_stream(&self, header: &[u8; HEADER as usize]) -> Vec<u8> {
+        let mut index = vec![0, 1];
+        put_number(&mut index, self.unpadded);
+        put_number(&mut index, self.content);
+        index.resize(index.len().next_multiple_of(4), 0);
+        index.extend(crc32fast::hash(&index).to_le_bytes());
+        let mut footer = Vec::from((index.len() as u32 / 4 - 1).to_le_bytes());
+        footer.extend(header.iter().skip(6).take(2));
+        index.extend(crc32fast::hash(&footer).to_le_bytes());
+        index.extend(footer);
+        index.extend(b"YZ");
+        index
+    }
 }
 
 impl XzBlocks {
@@ -69,7 +91,7 @@ impl XzBlocks {
         }
         let at = size.checked_sub(HEADER + length)?;
         let blocks = blocks(&bytes(from, start + at, length)?, start + HEADER)?;
-        let end = blocks.last().map(|last| last.offset + last.packed)?;
+        let end = blocks.last().map(|last| last.offset + last.packed())?;
         (blocks.len() > 1 && end == start + at).then_some(XzBlocks { header, blocks })
     }
 
@@ -123,13 +145,15 @@ impl XzBlocks {
         sender: &Sender<Piece>,
     ) {
         let packed = match from(block.offset) {
-            Ok(packed) => packed.take(block.packed),
+            Ok(packed) => packed.take(block.packed()),
             Err(error) => {
                 let _ = sender.send(Err(error.into()));
                 return;
             }
         };
-        let stream = self.header.as_slice().chain(packed);
+        // A stream of this block alone, so that its decoder holds the block against the index.
+        let end = block.end_of_stream(&self.header);
+        let stream = self.header.as_slice().chain(packed).chain(end.as_slice());
         let mut decoder = Decoder::with_window(Format::Xz, Source::new(stream), window);
         let mut left = block.content;
         while let Some(piece) = lend() {
@@ -216,11 +240,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The next content of a block, of which `left` bytes are to come, in `piece`; nothing at its end.
 fn next_piece<R: Read>(decoder: &mut Decoder<R>, mut piece: Vec<u8>, left: &mut u64) -> Piece {
     piece.resize(PIECE, 0);
-    let count = match decoder.read(&mut piece) {
-        // Behind the block, whose check was right, the decoder misses the next one.
-        Err(DecodeError::Truncated) if *left == 0 => 0,
-        read => read?,
-    };
+    let count = decoder.read(&mut piece)?;
     piece.truncate(count);
     let other_size = DecodeError::Corrupt {
         reason: "a block has another size than the index says".to_owned(),
@@ -300,17 +320,26 @@ fn blocks(index: &[u8], mut offset: u64) -> Option<Vec<Block>> {
     }
     let mut blocks = Vec::new();
     for _ in 0..count {
-        let packed = number(&mut fields)?.checked_next_multiple_of(4)?;
+        let unpadded = number(&mut fields)?;
         let content = number(&mut fields)?;
         blocks.push(Block {
             offset,
-            packed,
+            unpadded,
             content,
         });
-        offset = offset.checked_add(packed)?;
+        offset = offset.checked_add(unpadded.checked_next_multiple_of(4)?)?;
     }
     let is_padding = fields.len() < 4 && fields.iter().all(|&byte| byte == 0);
     is_padding.then_some(blocks)
+}
+
+/// Puts a number as [`number`] takes it.
+fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
 }
 
 /// Takes a number of variable length: seven bits a byte, the lowest first (1.2).

@@ -125,6 +125,55 @@ fn an_index_that_lies_of_a_blocks_size_is_found_out() {
     }
 }
 
+/// A stream with another index than its own.
+fn with_index(packed: &[u8], records: &[(u64, u64)]) -> Vec<u8> {
+    let backward = u32::from_le_bytes(packed[packed.len() - 8..][..4].try_into().unwrap());
+    let start = packed.len() - 12 - (backward as usize + 1) * 4;
+    let mut index = vec![0, records.len() as u8];
+    for (unpadded, content) in records {
+        for mut number in [*unpadded, *content] {
+            while number >= 0x80 {
+                index.push(number as u8 | 0x80);
+                number >>= 7;
+            }
+            index.push(number as u8);
+        }
+    }
+    index.resize(index.len().next_multiple_of(4), 0);
+    index.extend(crc32(&index).to_le_bytes());
+    let mut footer = Vec::from((index.len() as u32 / 4 - 1).to_le_bytes());
+    footer.extend(&packed[packed.len() - 4..packed.len() - 2]);
+    let sum = crc32(&footer).to_le_bytes();
+    [&packed[..start], &index, &sum, &footer, b"YZ"].concat()
+}
+
+#[test]
+fn an_index_that_lies_of_the_blocks_is_found_out_though_all_content_is_there() {
+    // Two blocks of the same incompressible bytes, so that each takes the same room.
+    let half: Vec<u8> = content(40_001);
+    let packed = XZ.run(
+        &["-c", "--block-size=40001"],
+        &[half.clone(), half].concat(),
+    );
+    let backward = u32::from_le_bytes(packed[packed.len() - 8..][..4].try_into().unwrap());
+    let room = (packed.len() - 24 - (backward as usize + 1) * 4) as u64 / 2;
+    let sound = (room - 3..=room)
+        .map(|unpadded| with_index(&packed, &[(unpadded, 40_001), (unpadded, 40_001)]))
+        .find(|stream| *stream == packed);
+    assert!(sound.is_some(), "the index is made as xz makes it");
+    for records in [
+        &[(room, 40_001), (room, 40_001)][..],
+        &[(room - 3, 40_001), (room - 3, 40_001)],
+        &[(2 * room, 80_002), (0, 0)],
+        &[(0, 0), (room, 40_001), (room, 40_001)],
+    ] {
+        let lying = with_index(&packed, records);
+        if lying != packed {
+            assert!(matches!(unpacked(&lying, 0), Some(Err(_))), "{records:?}");
+        }
+    }
+}
+
 /// The checksum of an index, by the definition (IEEE 802.3).
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, &byte| {
