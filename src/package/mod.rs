@@ -13,6 +13,7 @@ pub mod entry;
 mod error;
 mod facts;
 pub mod files;
+mod pax;
 mod rpm;
 mod tar;
 mod unpacked;

@@ -5,10 +5,10 @@
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
-use ::tar::{Archive, EntryType, Header, PaxExtensions};
+use ::tar::{Archive, EntryType, Header};
 
 use super::unpacked::Unpacked;
-use super::{Entry, Facts, Format, Kind, PackageError, Visitor};
+use super::{Entry, Facts, Format, Kind, PackageError, Visitor, pax};
 use crate::archive::Limits;
 use crate::image_path::ImagePath;
 
@@ -77,6 +77,8 @@ pub(super) fn read<R: Read>(
 struct Extended {
     path: Option<Vec<u8>>,
     target: Option<Vec<u8>>,
+    uid: Option<u32>,
+    gid: Option<u32>,
     pax: Vec<u8>,
 }
 
@@ -154,8 +156,12 @@ impl Walk<'_, '_> {
             path: path(&name)?,
             kind: kind(header, target.unwrap_or_default())?,
             mode: header.mode()? & 0o7777,
-            uid: header.uid()?.try_into().unwrap_or_default(),
-            gid: header.gid()?.try_into().unwrap_or_default(),
+            uid: extended
+                .uid
+                .map_or_else(|| owner(Some(header.uid()?)), Ok)?,
+            gid: extended
+                .gid
+                .map_or_else(|| owner(Some(header.gid()?)), Ok)?,
             mtime: header.mtime()?.try_into().unwrap_or_default(),
         };
         // A header of another type may have a size, and no data.
@@ -192,21 +198,31 @@ impl Walk<'_, '_> {
 impl Extended {
     /// With what the pax headers say: records of `LENGTH KEY=VALUE` and a line's end.
     fn read(mut self, header: &Header) -> Result<Extended, PackageError> {
-        let pax = std::mem::take(&mut self.pax);
-        for record in PaxExtensions::new(&pax) {
-            let record = record?;
-            match record.key_bytes() {
-                b"path" => self.path = Some(record.value_bytes().to_vec()),
-                b"linkpath" => self.target = Some(record.value_bytes().to_vec()),
-                b"size" if record.value_bytes() != header.entry_size()?.to_string().as_bytes() => {
+        let bytes = std::mem::take(&mut self.pax);
+        for record in pax::records(&bytes) {
+            match record? {
+                (b"path", value) => self.path = Some(value.to_vec()),
+                (b"linkpath", value) => self.target = Some(value.to_vec()),
+                (b"uid", value) => self.uid = Some(owner(pax::number(value))?),
+                (b"gid", value) => self.gid = Some(owner(pax::number(value))?),
+                (b"size", value) if value != header.entry_size()?.to_string().as_bytes() => {
                     return Err(unsupported("a file of more than 8 GiB"));
                 }
-                key if key.starts_with(b"GNU.sparse.") => return Err(unsupported("a sparse file")),
+                (key, _) if key.starts_with(b"GNU.sparse.") => {
+                    return Err(unsupported("a sparse file"));
+                }
                 _ => {}
             }
         }
         Ok(self)
     }
+}
+
+/// An owner's number. One that is unknown must not become the administrator's.
+fn owner(number: Option<u64>) -> Result<u32, PackageError> {
+    number
+        .and_then(|number| number.try_into().ok())
+        .ok_or_else(|| unsupported("a file of an owner whose number no system has"))
 }
 
 fn unsupported(words: &str) -> PackageError {

@@ -215,6 +215,47 @@ fn what_is_imported_is_what_the_tools_of_its_kind_unpack() {
 }
 
 #[test]
+fn extended_headers_may_say_anything_in_as_many_bytes() {
+    // A name with a line's end, too long for a plain header; an owner's number that has no room in one; a value as
+    // that of a capability.
+    let scene = Scene::new(&recipe(
+        r#"
+os.mkdir("odd"); put("odd/a\nb" + 150 * "q", b"1"); os.chmod("odd/a\nb" + 150 * "q", 0o6755)
+p.run("tar", "--format=posix", "--owner=:3000000", "--group=:4000000", "--pax-option=SCHILY.xattr.x:=1\n\n2",
+      "-C", "odd", "-cf", "odd.tar", ".")
+"#,
+    ));
+    let to = scene.path("by-tar");
+    fs::create_dir(&to).unwrap();
+    TAR.run(
+        &[
+            "-xf",
+            text(&scene.path("odd.tar")),
+            "--no-same-owner",
+            "-C",
+            text(&to),
+        ],
+        b"",
+    );
+    let (code, said) = command(&scene, &["import", "odd.tar", "-C", "imported"]);
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    let names = |top: &str| {
+        let entries = fs::read_dir(scene.path(top)).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(names("imported"), names("by-tar"));
+    let (code, _) = command(&scene, &["import", "--owners", "odd.tar", "-C", "owned"]);
+    // Whoever is not the administrator can give nothing away; nobody is given what is another's.
+    if code == Some(0) {
+        let metadata = scene.path("owned").join(&names("owned")[0]).metadata();
+        let metadata = metadata.unwrap();
+        let found = (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
+        assert_eq!(found, (3_000_000, 4_000_000, 0o6755));
+    }
+}
+
+#[test]
 fn nothing_but_files_of_a_package_is_imported_and_devices_are_counted() {
     let scene = Scene::new(&recipe(
         "os.makedirs('tree/dev'); put('tree/a', b'a')\n\
