@@ -257,7 +257,7 @@ fn choose_manifest(
     }
     let text = match manifest::find(name) {
         Some(shipped) => shipped.text.to_owned(),
-        None if name.contains(['/', '.']) => {
+        None if is_manifest_file(name) => {
             read_manifest(Path::new(name), observer).map_err(|obstacle| one(place(), obstacle))?
         }
         None => return Err(one(place(), manifests::unknown(name))),
@@ -275,6 +275,11 @@ fn choose_manifest(
 
 fn one(place: String, obstacle: Obstacle) -> Vec<Problem<Obstacle>> {
     vec![Problem::new(place, obstacle)]
+}
+
+/// Whether it is a file's name, and no shipped manifest's.
+pub(super) fn is_manifest_file(name: &str) -> bool {
+    name.contains(['/', '.'])
 }
 
 fn read_manifest(path: &Path, observer: &Observer) -> Result<String, Obstacle> {

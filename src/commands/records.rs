@@ -5,13 +5,13 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::build::Made;
+use super::build::{Made, is_manifest_file};
 use super::observer::{Observer, Source};
 use super::obstacles::Obstacles;
 use super::shown;
 use super::writing::{SideFile, Writing, cannot_record, is_stdout};
 use crate::assemble::Request;
-use crate::cli::{BuildArgs, RecordArgs};
+use crate::cli::{BuildArgs, Layer, RecordArgs};
 use crate::error::{Error, Obstacle};
 use crate::host::output::{is_in, is_same, probe};
 use crate::host::text;
@@ -58,7 +58,7 @@ impl<'a> Records<'a> {
     ) -> Records<'a> {
         let records = &args.records;
         if let Some(output) = output {
-            obstacles.add(distinct(records, output));
+            obstacles.add(distinct(args, output));
         }
         for (option, path) in named(records).filter(|_| !args.dry_run) {
             let tried = match is_stdout(path) {
@@ -95,11 +95,27 @@ fn named(args: &RecordArgs) -> impl Iterator<Item = (&'static str, &Path)> {
     named.filter_map(|(option, path)| Some((option, path.as_deref()?)))
 }
 
-/// That each file is another one, none the lock that is read, and that there is one that a depfile could be of.
-fn distinct(args: &RecordArgs, output: &Path) -> Vec<Problem<Obstacle>> {
-    let read = args.locked.as_deref().map(|path| ("--locked", path));
-    let mut files: Vec<_> = read.into_iter().collect();
+/// The files that are read, each with its option: what `--force` replaces must be none of them.
+fn read_files(args: &BuildArgs) -> impl Iterator<Item = (&'static str, &Path)> {
+    let packages = args.kernel.layers.0.iter().filter_map(|layer| match layer {
+        Layer::Package(path) => Some(("--package", path.as_path())),
+        Layer::Directory(_) => None,
+    });
+    let configurations = args.kernel.modprobe_conf.iter();
+    let configurations = configurations.map(|path| ("--modprobe-conf", path.as_path()));
+    let locked = args.records.locked.as_deref();
+    let locked = locked.map(|path| ("--locked", path));
+    let manifest = Some(args.manifest.as_str()).filter(|name| is_manifest_file(name));
+    let manifest = manifest.map(|name| ("--manifest", Path::new(name)));
+    let files = packages.chain(configurations).chain(locked).chain(manifest);
+    files.filter(|(_, path)| !is_stdout(path))
+}
+
+/// That each file is another one, none that is read, and that there is one that a depfile could be of.
+fn distinct(args: &BuildArgs, output: &Path) -> Vec<Problem<Obstacle>> {
+    let mut files: Vec<_> = read_files(args).collect();
     let mut problems = Vec::new();
+    let args = &args.records;
     for (option, path) in [("-o", output)].into_iter().chain(named(args)) {
         let same = files.iter().find(|(_, other)| is_same(path, other));
         if let Some((other, _)) = same {

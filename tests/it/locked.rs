@@ -484,3 +484,46 @@ fn an_image_on_standard_output_has_its_records_beside() {
         (Some(1), Vec::new())
     );
 }
+
+#[test]
+fn no_input_is_written_over_even_by_force() {
+    let scene = Scene::new(&recipe(
+        "deb('all', 'root'); put('own.conf', b''); put('own.toml', open('root/etc/udev/udev.conf', 'rb').read())",
+    ));
+    let package = fs::read(scene.path("all.deb")).unwrap();
+    for (args, option) in [
+        (
+            &["--package", "all.deb", "-o", "./all.deb"][..],
+            "--package",
+        ),
+        (
+            &["--package", "all.deb", "--lock", "out/../all.deb"],
+            "--package",
+        ),
+        (
+            &["--modprobe-conf", "own.conf", "--sbom", "own.conf"],
+            "--modprobe-conf",
+        ),
+        (
+            &["--manifest", "own.toml", "--depfile", "./own.toml"],
+            "--manifest",
+        ),
+    ] {
+        let output = if args.contains(&"-o") {
+            &[][..]
+        } else {
+            &["-o", "out/initrd.img"]
+        };
+        let mut build = Command::new(XINITRD);
+        build.args(["build", "-q", "-f", "--root", "root", "--bins", "root/bins"]);
+        let done = run(build.args(args).args(output).current_dir(&scene.0));
+        let said = words(&done);
+        assert!(
+            said.contains(&format!("found:    the file that {option} names")),
+            "{args:?}: {said}"
+        );
+        assert!(!done.status.success());
+    }
+    assert!(fs::read(scene.path("all.deb")).unwrap() == package);
+    assert_eq!(fs::read(scene.path("own.conf")).unwrap(), b"");
+}
