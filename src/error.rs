@@ -39,10 +39,12 @@ pub enum Error {
         is_bad: bool,
     },
     /// A signal came.
-    #[error("interrupted; no image was written")]
+    #[error("interrupted; {left}")]
     Interrupted {
         /// The signal's number.
         signal: i32,
+        /// What is left by then: `no image was written`.
+        left: &'static str,
     },
     /// Whoever read standard output has gone: nothing is said.
     #[error("standard output was closed")]
@@ -203,7 +205,7 @@ impl Error {
             Error::Refused(problems) if problems.iter().any(|p| p.fault.is_judgement()) => 1,
             Error::Answered | Error::Unreadable { is_bad: true, .. } => 1,
             Error::Refused(_) | Error::Unreadable { .. } | Error::ClosedOutput => 2,
-            Error::Interrupted { signal } => {
+            Error::Interrupted { signal, .. } => {
                 128u8.saturating_add(u8::try_from(*signal).unwrap_or(0))
             }
         }
@@ -235,11 +237,11 @@ impl Error {
             Error::Refused(problems) | Error::Unreadable { problems, .. } => {
                 problems.iter().map(ProblemReport::from).collect()
             }
-            Error::Interrupted { signal } => vec![ProblemReport {
+            Error::Interrupted { signal, left } => vec![ProblemReport {
                 place: "xinitrd".to_owned(),
                 found: format!("signal {signal}"),
                 expected: "to be let finish".to_owned(),
-                advice: "run it again; no image was written".to_owned(),
+                advice: format!("run it again; {left}"),
             }],
             Error::Answered | Error::ClosedOutput => Vec::new(),
         })
