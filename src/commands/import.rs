@@ -213,17 +213,19 @@ impl Import {
                 .len()
                 .min(usize::try_from(left).unwrap_or(usize::MAX));
             let piece = self.buffer.get_mut(..room).unwrap_or_default();
-            let count = data.read(piece)?;
-            let came = match self.signals.check() {
-                _ if count == 0 => Err(PackageError::Truncated),
-                came => came.map_err(PackageError::from),
+            let came = match (data.read(piece), self.signals.check()) {
+                (Ok(0), _) => Err(PackageError::Truncated),
+                (Err(error), _) | (_, Err(error)) => Err(error.into()),
+                (Ok(count), Ok(())) => Ok(count),
             };
-            if let Err(error) = came {
-                return self
-                    .destination
-                    .discard(file)
-                    .map_or_else(|fault| Ok(Err(fault)), |()| Err(error));
-            }
+            let count = match came {
+                Ok(count) => count,
+                // Half a file is none.
+                Err(error) => {
+                    let discarded = self.destination.discard(file);
+                    return discarded.map_or_else(|fault| Ok(Err(fault)), |()| Err(error));
+                }
+            };
             if let Err(error) = file.append(piece.get(..count).unwrap_or_default()) {
                 let discarded = self.destination.discard(file);
                 return Ok(Err(error).or_else(|error| discarded.and(Err(error))));
