@@ -218,12 +218,11 @@ impl Error {
             return None;
         };
         let mut obstacles = problems.iter().map(|problem| &problem.fault);
-        let nothing = || "nothing was written".to_owned();
         match writes {
             Writes::Nothing | Writes::Tree => None,
             Writes::Image => obstacles
                 .find_map(Obstacle::left_of_image)
-                .or_else(|| Some(nothing())),
+                .or_else(|| Some("nothing was written".to_owned())),
             Writes::Entries => obstacles
                 .all(Obstacle::is_of_an_entry)
                 .then(|| "what else was asked for, and could be read, is extracted".to_owned()),
@@ -449,14 +448,13 @@ impl Explain for Obstacle {
                 "judge the image with xinitrd inspect before it is used".to_owned()
             }
             Obstacle::More(_) => "see to those above first, then look again".to_owned(),
-            Obstacle::NothingMatches => "see xinitrd list, which prints the paths".to_owned(),
             Obstacle::Pattern(_) => {
                 "put a backslash before a character that stands for itself".to_owned()
             }
             Obstacle::InputTwice => "lay one of them in a file first".to_owned(),
             Obstacle::NotWhole(obstacle) => obstacle.advice(),
             Obstacle::InImage(LookupError::WrongKind { .. }) => "name a file".to_owned(),
-            Obstacle::InImage(_) | Obstacle::NoPath(_) => {
+            Obstacle::NothingMatches | Obstacle::InImage(_) | Obstacle::NoPath(_) => {
                 "see xinitrd list, which prints the paths".to_owned()
             }
             Obstacle::RuleUnknown { nearest } => {
@@ -515,12 +513,10 @@ impl Explain for Obstacle {
 
 /// What to do where a part of the kernel was not given.
 fn add_packages(lacking: &[String]) -> String {
+    let told = some_of(lacking);
     match lacking {
         [] => "add the package with the kernel's modules, with --package".to_owned(),
-        lacking => format!(
-            "add what belongs to it, with --package: {}",
-            some_of(lacking)
-        ),
+        _ => format!("add what belongs to it, with --package: {told}"),
     }
 }
 
