@@ -42,10 +42,12 @@ pub enum Error {
         is_bad: bool,
     },
     /// A signal came.
-    #[error("interrupted; no image was written")]
+    #[error("interrupted; {left}")]
     Interrupted {
         /// The signal's number.
         signal: i32,
+        /// What is left by then: `no image was written`.
+        left: &'static str,
     },
     /// Whoever read standard output has gone: nothing is said.
     #[error("standard output was closed")]
@@ -206,7 +208,7 @@ impl Error {
             Error::Refused(problems) if problems.iter().any(|p| p.fault.is_judgement()) => 1,
             Error::Answered | Error::Unreadable { is_bad: true, .. } => 1,
             Error::Refused(_) | Error::Unreadable { .. } | Error::ClosedOutput => 2,
-            Error::Interrupted { signal } => {
+            Error::Interrupted { signal, .. } => {
                 128u8.saturating_add(u8::try_from(*signal).unwrap_or(0))
             }
         }
@@ -219,12 +221,11 @@ impl Error {
             return None;
         };
         let mut obstacles = problems.iter().map(|problem| &problem.fault);
-        let nothing = || "nothing was written".to_owned();
         match writes {
             Writes::Nothing | Writes::Tree => None,
             Writes::Image => obstacles
                 .find_map(Obstacle::left_of_image)
-                .or_else(|| Some(nothing())),
+                .or_else(|| Some("nothing was written".to_owned())),
             Writes::Entries => obstacles
                 .all(Obstacle::is_of_an_entry)
                 .then(|| "what else was asked for, and could be read, is extracted".to_owned()),
@@ -238,11 +239,11 @@ impl Error {
             Error::Refused(problems) | Error::Unreadable { problems, .. } => {
                 problems.iter().map(ProblemReport::from).collect()
             }
-            Error::Interrupted { signal } => vec![ProblemReport {
+            Error::Interrupted { signal, left } => vec![ProblemReport {
                 place: "xinitrd".to_owned(),
                 found: format!("signal {signal}"),
                 expected: "to be let finish".to_owned(),
-                advice: "run it again; no image was written".to_owned(),
+                advice: format!("run it again; {left}"),
             }],
             Error::Answered | Error::ClosedOutput => Vec::new(),
         })
@@ -450,14 +451,13 @@ impl Explain for Obstacle {
                 "judge the image with xinitrd inspect before it is used".to_owned()
             }
             Obstacle::More(_) => "see to those above first, then look again".to_owned(),
-            Obstacle::NothingMatches => "see xinitrd list, which prints the paths".to_owned(),
             Obstacle::Pattern(_) => {
                 "put a backslash before a character that stands for itself".to_owned()
             }
             Obstacle::InputTwice => "lay one of them in a file first".to_owned(),
             Obstacle::NotWhole(obstacle) => obstacle.advice(),
             Obstacle::InImage(LookupError::WrongKind { .. }) => "name a file".to_owned(),
-            Obstacle::InImage(_) | Obstacle::NoPath(_) => {
+            Obstacle::NothingMatches | Obstacle::InImage(_) | Obstacle::NoPath(_) => {
                 "see xinitrd list, which prints the paths".to_owned()
             }
             Obstacle::RuleUnknown { nearest } => {

@@ -31,6 +31,7 @@ pub fn run(args: &ExtractArgs) -> Result<(), Error> {
         force: args.force,
         owners: args.owners,
         nodes: args.nodes,
+        links: false,
     };
     let destination = Destination::open(&args.directory, wishes).map_err(|source| {
         let holds = "what is extracted";

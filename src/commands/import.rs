@@ -1,6 +1,5 @@
 //! `xinitrd import`: the files of packages, put below one directory that can be given as a root.
 
-use std::collections::HashSet;
 use std::io::{self, Read, Write};
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -13,8 +12,8 @@ use crate::error::{Error, Obstacle};
 use crate::host::destination::{
     Destination, LinkKey, Meta, PlaceError, PlaceFault, PlacedFile, Special, Staged, Wishes,
 };
-use crate::host::package::Package;
-use crate::image_path::ImagePath;
+use crate::host::output::Signals;
+use crate::host::package::{Package, is_stream};
 use crate::package::files::{Interest, Keep, PackageFiles};
 use crate::package::{self, Entry, Kind, PackageError};
 use crate::problem::Problem;
@@ -27,7 +26,7 @@ const PIECE: usize = 256 << 10;
 /// Unpacks the packages, each over those before it. Into a directory that is new they go all or not at all.
 ///
 /// # Errors
-/// Everything that is wrong with the packages, or stands in the way of their files.
+/// Everything that is wrong with the packages, or stands in the way of their files; or a signal.
 pub fn run(args: &ImportArgs) -> Result<(), Error> {
     let directory = &args.directory;
     let no_directory = |source| {
@@ -38,30 +37,52 @@ pub fn run(args: &ImportArgs) -> Result<(), Error> {
         force: args.force,
         owners: args.owners,
         nodes: args.nodes,
+        links: true,
     };
     let packages = open(&args.packages)?;
-    let staged = Staged::new(directory).map_err(no_directory)?;
-    if !staged.is_new() {
-        // What is there already is not to be mixed with half a package.
+    // What is there already is not to be mixed with half a package; and a read of a pipe goes on when a
+    // signal is caught, so that it is to be over by then.
+    let is_there = Staged::is_there(directory).map_err(no_directory)?;
+    if is_there || packages.iter().any(|(path, _)| is_stream(path)) {
         let judged = packages.iter().map(|(path, package)| judge(path, package));
         refuse(judged.filter_map(Result::err).collect())?;
     }
+    let signals = Signals::catch().map_err(no_directory)?;
+    let staged = Staged::new(directory).map_err(no_directory)?;
     let destination = Destination::open(staged.path(), wishes).map_err(no_directory)?;
     let mut import = Import {
         destination,
-        links: HashSet::new(),
         problems: Vec::new(),
         buffer: vec![0; PIECE],
+        signals: signals.clone(),
     };
     let mut problems: Vec<Problem<Obstacle>> = Vec::new();
     for (path, package) in &packages {
-        let done = read(path, package, &mut |entry, data| import.take(entry, data));
+        let done = read(path, package, &signals, &mut |entry, data| {
+            import.take(entry, data)
+        });
+        interrupted(&signals, &staged, &mut import)?;
         problems.extend(import.end_of_package(path));
         problems.extend(done.err());
     }
     problems.extend(import.finish(directory));
     refuse(problems)?;
     staged.commit().map_err(no_directory)
+}
+
+/// An error where a signal has come. What is staged is taken away with it; a directory that was there before keeps
+/// what is in it by then, its directories with the modes they should have.
+fn interrupted(signals: &Signals, staged: &Staged, import: &mut Import) -> Result<(), Error> {
+    let Some(signal) = signals.caught() else {
+        return Ok(());
+    };
+    if staged.is_new() {
+        let left = "nothing was unpacked";
+        return Err(Error::Interrupted { signal, left });
+    }
+    import.destination.settle();
+    let left = "not all was unpacked";
+    Err(Error::Interrupted { signal, left })
 }
 
 fn refuse(problems: Vec<Problem<Obstacle>>) -> Result<(), Error> {
@@ -93,9 +114,11 @@ fn trouble(path: &Path) -> impl Fn(PackageError) -> Problem<Obstacle> {
 fn read(
     path: &Path,
     package: &Arc<Package>,
+    signals: &Signals,
     visitor: &mut package::Visitor<'_>,
 ) -> Result<(), Problem<Obstacle>> {
     let source = package.again()(0).map_err(|error| trouble(path)(error.into()))?;
+    let source = signals.clone().heeded_by(source);
     let read = package::read(source, &package::LIMITS, visitor);
     read.map(drop).map_err(trouble(path))
 }
@@ -115,10 +138,9 @@ fn judge(path: &Path, package: &Arc<Package>) -> Result<(), Problem<Obstacle>> {
 /// Files on their way to the disk.
 struct Import {
     destination: Destination,
-    /// Links that were made.
-    links: HashSet<ImagePath>,
     problems: Vec<(Vec<u8>, Obstacle)>,
     buffer: Vec<u8>,
+    signals: Signals,
 }
 
 impl Import {
@@ -147,16 +169,8 @@ impl Import {
                 let file = self.destination.linked_file(path, key, meta, *size > 0);
                 self.fill(file, data, *size)?
             }
-            // Where an older package has a directory that is a link by now, the link stays.
-            Kind::Directory if self.links.contains(path) => Ok(()),
             Kind::Directory => self.destination.directory(path, meta),
-            Kind::Symlink(target) => {
-                let made = self.destination.symlink(path, target, meta);
-                if made.is_ok() {
-                    self.links.insert(path.clone());
-                }
-                made
-            }
+            Kind::Symlink(target) => self.destination.symlink(path, target, meta),
             Kind::HardLink(existing) => self.destination.hard_link(path, existing),
             Kind::Char(major, minor) => {
                 self.destination
@@ -170,10 +184,12 @@ impl Import {
             Kind::Socket => self.destination.node(path, Special::Socket, meta),
         };
         self.problems.extend(placed.err().map(obstacle));
-        Ok(match self.problems.len() < ENOUGH {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
-        })
+        Ok(
+            match self.problems.len() < ENOUGH && self.signals.caught().is_none() {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            },
+        )
     }
 
     /// Gives a file its data; within, what the system says of it.
@@ -197,10 +213,19 @@ impl Import {
                 .len()
                 .min(usize::try_from(left).unwrap_or(usize::MAX));
             let piece = self.buffer.get_mut(..room).unwrap_or_default();
-            let count = data.read(piece)?;
-            if count == 0 {
-                return Err(PackageError::Truncated);
-            }
+            let came = match (data.read(piece), self.signals.check()) {
+                (Ok(0), _) => Err(PackageError::Truncated),
+                (Err(error), _) | (_, Err(error)) => Err(error.into()),
+                (Ok(count), Ok(())) => Ok(count),
+            };
+            let count = match came {
+                Ok(count) => count,
+                // Half a file is none.
+                Err(error) => {
+                    let discarded = self.destination.discard(file);
+                    return discarded.map_or_else(|fault| Ok(Err(fault)), |()| Err(error));
+                }
+            };
             if let Err(error) = file.append(piece.get(..count).unwrap_or_default()) {
                 let discarded = self.destination.discard(file);
                 return Ok(Err(error).or_else(|error| discarded.and(Err(error))));

@@ -135,7 +135,7 @@ fn write_file(
     let output = how.output.as_path();
     let signals = Signals::catch().map_err(|source| refused(output, source))?;
     let told = |source| match signals.caught() {
-        Some(signal) => Error::Interrupted { signal },
+        Some(signal) => Error::Interrupted { signal, left: LEFT },
         None => refused(output, source),
     };
     let file = Output::create(output, how.force, signals.clone()).map_err(told)?;
@@ -191,10 +191,13 @@ impl Drafts {
     }
 }
 
+/// What is left of an image after a signal.
+const LEFT: &str = "no image was written";
+
 /// A signal is the reason, where one came.
 fn told_of(signals: &Signals, problem: Problem<Obstacle>) -> Error {
     match signals.caught() {
-        Some(signal) => Error::Interrupted { signal },
+        Some(signal) => Error::Interrupted { signal, left: LEFT },
         None => Error::Refused(vec![problem]),
     }
 }

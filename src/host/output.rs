@@ -46,6 +46,11 @@ impl Signals {
         Ok(Signals(caught))
     }
 
+    /// What `source` reads, until a signal comes.
+    pub fn heeded_by(self, source: impl Read) -> impl Read {
+        Heeding(source, self)
+    }
+
     /// The signal that came, if one did.
     #[must_use]
     pub fn caught(&self) -> Option<i32> {
@@ -55,11 +60,24 @@ impl Signals {
     }
 
     /// An error where a signal has come. Its kind is not `Interrupted`, which `write_all` retries.
-    fn check(&self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// Then.
+    pub fn check(&self) -> io::Result<()> {
         match self.caught() {
             Some(_) => Err(io::Error::other("interrupted by a signal")),
             None => Ok(()),
         }
+    }
+}
+
+/// A reader that ends with an error where a signal has come.
+struct Heeding<R>(R, Signals);
+
+impl<R: Read> Read for Heeding<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.1.check()?;
+        self.0.read(out)
     }
 }
 
@@ -131,7 +149,7 @@ impl Output {
 }
 
 /// Has several files stand at their paths, in this order: none does before all are on the medium, and where one
-/// then cannot, those before it that replaced nothing are taken away again.
+/// then cannot, those before it that replaced nothing are taken away again, `force` or not.
 ///
 /// # Errors
 /// As [`Output::commit`], with the target's path.
@@ -142,7 +160,8 @@ pub fn commit_all(outputs: Vec<Output>) -> Result<(), (PathBuf, io::Error)> {
     }
     let mut standing = Vec::new();
     for output in outputs {
-        let (target, is_new) = (output.target.clone(), !output.force);
+        let target = output.target.clone();
+        let is_new = fs::symlink_metadata(&target).is_err();
         if let Err(error) = output.stand() {
             // What cannot be taken away is whole.
             standing.iter().for_each(|path| drop(fs::remove_file(path)));
@@ -371,6 +390,19 @@ mod tests {
             [side, image].map(|path| fs::read(path).unwrap()),
             [b"new", b"new"]
         );
+    }
+
+    #[test]
+    fn by_force_too_what_replaced_nothing_is_taken_away_where_the_last_cannot_stand() {
+        let directory = tempfile::tempdir().unwrap();
+        let [new, old, image] = ["new", "old", "image"].map(|name| directory.path().join(name));
+        fs::write(&old, b"old").unwrap();
+        let draft = |target| Output::create(target, true, Signals::uncaught()).unwrap();
+        let outputs = [&new, &old, &image].map(|target| draft(target)).into();
+        fs::create_dir(&image).unwrap();
+        let (path, _) = commit_all(outputs).unwrap_err();
+        assert_eq!(path, image);
+        assert!(!new.exists() && old.exists());
     }
 
     #[test]

@@ -74,6 +74,12 @@ impl Package {
     }
 }
 
+/// Whether what lies at a package's path cannot be read twice.
+#[must_use]
+pub fn is_stream(path: &Path) -> bool {
+    path == Path::new("-") || !path.is_file()
+}
+
 /// The first reading. Whoever reads may have seen enough before the end; what is to be read again must have
 /// been read once.
 struct First(Box<dyn Read + Send>);

@@ -42,6 +42,7 @@ const UNASKED: Wishes = Wishes {
     force: false,
     owners: false,
     nodes: false,
+    links: false,
 };
 const FORCE: Wishes = Wishes {
     force: true,

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::scene::{LARGE, PATIENCE, Scene, run, under_shell, wait, words};
+use crate::support::XINITRD;
 
 const LARGE_ARGS: [&str; 6] = ["--with", "large", "--level", "12", "--threads", "1"];
 
@@ -227,6 +228,57 @@ fn an_end_without_warning_leaves_nothing() {
     child.kill().unwrap();
     assert_eq!(child.wait().unwrap().signal(), Some(9));
     assert_eq!(scene.left(), [""; 0]);
+}
+
+#[test]
+fn a_signal_while_packages_are_unpacked_leaves_no_half_of_them() {
+    let scene = Scene::new(
+        "import tarfile\nbig = tarfile.TarInfo('big'); big.size = 1 << 30\n\
+         open('big.tar', 'wb').write(big.tobuf()); os.truncate('big.tar', big.size + 4096)\n\
+         os.mkdir('there'); put('there/own', b'own')",
+    );
+    let names = |under: &str| -> Vec<String> {
+        let names = fs::read_dir(scene.path(under)).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.collect()
+    };
+    let staged = || {
+        names("")
+            .into_iter()
+            .find(|name| name.starts_with(".xinitrd-"))
+    };
+    let is_unpacking = |to: &str| match to {
+        "new" => staged().is_some_and(|staged| scene.path(&staged).join("big").exists()),
+        to => scene.path(to).join("big").exists(),
+    };
+    for (to, signal, number, left) in [
+        ("new", "INT", 2, "nothing was unpacked"),
+        ("new", "TERM", 15, "nothing was unpacked"),
+        ("there", "INT", 2, "not all was unpacked"),
+    ] {
+        let mut child = Command::new(XINITRD)
+            .args(["import", "big.tar", "-C", to])
+            .current_dir(&scene.0)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let started = Instant::now();
+        while !is_unpacking(to) && started.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let kill = format!("kill -{signal} {}", child.id());
+        let sent = Command::new("sh").args(["-c", &kill]).status().unwrap();
+        assert!(sent.success());
+        let ended = wait(&mut child);
+        let output = child.wait_with_output().unwrap();
+        assert!(ended, "it goes on after {signal}");
+        assert_eq!(output.status.code(), Some(128 + number), "{output:?}");
+        let expected = format!("xinitrd: interrupted; {left}\n");
+        assert_eq!(words(&output), expected);
+        assert_eq!(staged(), None, "{signal}");
+        assert!(!scene.path("new").exists(), "{signal}");
+        assert_eq!(names("there"), ["own"], "{signal}");
+    }
 }
 
 /// Whether the process has written something of the image into the output's directory already, under no name.

@@ -2,6 +2,7 @@
 //! the one directory that they would be, had each been unpacked over those before it.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
 use crate::scene::{KERNEL, Scene, assert_built, run, words};
@@ -241,6 +242,82 @@ fn imported_packages_are_a_root_and_a_bad_one_leaves_nothing() {
     );
     assert_eq!(fs::read_dir(scene.path("mixed")).unwrap().count(), 1);
     assert!(import(&["two.tar"], "mixed").status.success());
+}
+
+#[test]
+fn a_directory_that_is_there_is_filled_where_it_is() {
+    let scene = Scene::new(&recipe(
+        "deb('one', 'root')\n\
+         for name in ['here', 'led', 'mode']: os.mkdir(name)\n\
+         os.chmod('mode', 0o700); os.symlink('led', 'link'); os.symlink('nothing', 'nowhere')",
+    ));
+    let import = |to: &str, from: &str| {
+        let mut import = Command::new(XINITRD);
+        let package = scene.path("one.deb");
+        import.arg("import").arg(package).args(["-C", to]);
+        run(import.current_dir(scene.path(from)))
+    };
+    let before = fs::metadata(scene.path("mode")).unwrap();
+    for (to, from, filled) in [
+        (".", "here", "here"),
+        ("link", "", "led"),
+        ("mode", "", "mode"),
+    ] {
+        let done = import(to, from);
+        assert!(done.status.success(), "{to}: {}", words(&done));
+        let put = scene.path(filled).join("etc/modprobe.conf");
+        assert!(put.exists(), "{to}");
+    }
+    let after = fs::metadata(scene.path("mode")).unwrap();
+    assert_eq!(
+        (after.mode(), after.ino()),
+        (before.mode(), before.ino()),
+        "another directory"
+    );
+    assert!(scene.path("link").is_symlink());
+    let done = import("nowhere", "");
+    assert_eq!(done.status.code(), Some(2), "{}", words(&done));
+}
+
+#[test]
+fn a_package_goes_where_the_links_of_the_tree_lead_and_never_out_of_it() {
+    let scene = Scene::new(&recipe(
+        "os.makedirs('merged/usr/lib'); os.symlink('usr/lib', 'merged/lib'); os.symlink('usr/none', 'merged/bins')\n\
+         os.makedirs('files'); put('files/lib', b'own'); os.symlink('lib', 'files/etc')\n\
+         os.mkdir('outside')\n\
+         for name, target in dict(absolute=os.path.abspath('outside'), climbing='../outside', below='usr/../../outside').items():\n\
+         \x20   os.makedirs(name + '/usr'); os.symlink(target, name + '/lib')\n\
+         deb('kernel', 'root')",
+    ));
+    let import = |to: &str, more: &[&str]| {
+        let mut import = Command::new(XINITRD);
+        import.args(["import", "kernel.deb", "-C", to]).args(more);
+        run(import.current_dir(&scene.0))
+    };
+    // Once into what is there, and once over that.
+    for more in [&[][..], &["--force"]] {
+        let done = import("merged", more);
+        assert!(done.status.success(), "{more:?}: {}", words(&done));
+        let target = fs::read_link(scene.path("merged/lib")).unwrap();
+        assert_eq!(target.to_str(), Some("usr/lib"));
+        let kernel = scene.path(&format!("merged/usr/lib/modules/{KERNEL}"));
+        assert!(kernel.is_dir());
+        assert!(scene.path("merged/bins").is_symlink());
+        assert!(scene.path("merged/usr/none/nash").is_file());
+    }
+    for tree in ["absolute", "climbing", "below"] {
+        for more in [&[][..], &["--force"]] {
+            let done = import(tree, more);
+            assert_eq!(done.status.code(), Some(2), "{tree} {}", words(&done));
+            assert!(words(&done).contains("leads out of the directory"));
+            assert!(scene.path(tree).join("lib").is_symlink(), "{tree}");
+            let outside = fs::read_dir(scene.path("outside")).unwrap();
+            assert_eq!(outside.count(), 0, "{tree}");
+        }
+    }
+    let done = import("files", &[]);
+    assert_eq!(done.status.code(), Some(2), "{}", words(&done));
+    assert_eq!(fs::read(scene.path("files/lib")).unwrap(), b"own");
 }
 
 #[test]

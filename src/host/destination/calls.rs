@@ -87,6 +87,13 @@ pub(super) fn found(above: &OwnedFd, name: &[u8]) -> Result<Found, PlaceFault> {
     })
 }
 
+/// What the link at a name says.
+pub(super) fn target(above: &OwnedFd, name: &[u8]) -> Result<Vec<u8>, PlaceFault> {
+    let target = rustix::fs::readlinkat(above, name, Vec::new());
+    let target = target.map_err(PlaceFault::system("look at what is there"))?;
+    Ok(target.into_bytes())
+}
+
 /// Takes a name away; never a directory's.
 pub(super) fn remove(above: &OwnedFd, name: &[u8]) -> Result<(), PlaceFault> {
     let removed = rustix::fs::unlinkat(above, name, AtFlags::empty());

@@ -37,6 +37,12 @@ pub enum PlaceFault {
         /// What it is.
         found: Found,
     },
+    /// A part of its path is a link that lay there before, and leads out of the directory.
+    #[error("{at} is there already: a symbolic link that leads out of the directory")]
+    LeadsOut {
+        /// The link.
+        at: ImagePath,
+    },
     /// A part of its path is a file, link or node of the archive.
     #[error("{at} is no directory in the archive")]
     UnderFile {
@@ -127,6 +133,7 @@ impl Explain for PlaceFault {
             PlaceFault::Exists(_)
             | PlaceFault::DirectoryThere
             | PlaceFault::Through { .. }
+            | PlaceFault::LeadsOut { .. }
             | PlaceFault::LinkSource { .. }
             | PlaceFault::System { .. } => false,
         }
@@ -145,6 +152,9 @@ impl Explain for PlaceFault {
             PlaceFault::Exists(_) => "a name that nothing has yet",
             PlaceFault::DirectoryThere => "no directory, as the entry is none",
             PlaceFault::Through { .. } => "a directory, or nothing yet",
+            PlaceFault::LeadsOut { .. } => {
+                "a directory, or a link to one inside, without a leading slash"
+            }
             PlaceFault::UnderFile { .. } => "a directory above it",
             PlaceFault::LinkLoop => "links that lead to a directory",
             PlaceFault::Path(_) => "a path that the kernel could open",
@@ -161,6 +171,9 @@ impl Explain for PlaceFault {
                 "extract into an empty directory, or say --force to replace it"
             }
             PlaceFault::DirectoryThere => "extract into an empty directory",
+            PlaceFault::LeadsOut { .. } => {
+                "have the link lead to a path inside, relative to where it lies"
+            }
             PlaceFault::LinkSource { .. } => "extract both names into an empty directory",
             PlaceFault::Top
             | PlaceFault::UnderFile { .. }

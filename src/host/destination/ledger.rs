@@ -1,7 +1,8 @@
 //! What this run has made below the top directory, and where paths lead because of it.
 //!
 //! In: an entry's path. Out: the directories it lies in, the links that this run made resolved as a
-//! process chrooted into the top would have them (`path_resolution(7)`), without asking the host.
+//! process chrooted into the top would have them (`path_resolution(7)`), without asking the host. Links
+//! that lay there before are those that it is told of; none of them may lead out.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -26,6 +27,13 @@ pub(super) struct Step<'a> {
     pub(super) id: PlaceId,
 }
 
+/// A link that lay there before.
+struct Lain {
+    /// Where, without links.
+    at: ImagePath,
+    target: Box<[u8]>,
+}
+
 /// What this run has made, but for directories: those are never taken away, so nothing needs to be
 /// known of them.
 #[derive(Default)]
@@ -33,6 +41,7 @@ pub(super) struct Ledger {
     key: RandomState,
     files: HashSet<PlaceId>,
     links: HashMap<PlaceId, Box<[u8]>>,
+    lain: HashMap<PlaceId, Lain>,
 }
 
 impl Ledger {
@@ -49,22 +58,30 @@ impl Ledger {
         Ok((way, id))
     }
 
-    /// The components of the directory that `left` leads to, links resolved.
-    fn resolve<'a>(&'a self, mut left: Vec<&'a [u8]>) -> Result<Vec<Step<'a>>, PlaceFault> {
+    /// The components of the directory that `names` lead to, links resolved.
+    fn resolve<'a>(&'a self, names: Vec<&'a [u8]>) -> Result<Vec<Step<'a>>, PlaceFault> {
+        let mut way = Vec::with_capacity(names.len());
+        // Each name with the link that lay there before and has it in its target.
+        let mut left: Vec<(&[u8], Option<&Lain>)> =
+            names.into_iter().map(|name| (name, None)).collect();
         left.reverse();
-        let mut way = Vec::with_capacity(left.len());
         let mut links = 0;
-        while let Some(name) = left.pop() {
-            match name {
-                b"" | b"." => continue,
-                b".." => {
-                    way.pop();
+        while let Some((name, of)) = left.pop() {
+            match (name, of) {
+                (b"" | b".", _) => continue,
+                (b"..", of) => {
+                    if let (None, Some(link)) = (way.pop(), of) {
+                        return Err(PlaceFault::LeadsOut {
+                            at: link.at.clone(),
+                        });
+                    }
                     continue;
                 }
                 _ => {}
             }
             let step = self.step(&way, name);
-            let Some(target) = self.links.get(&step.id) else {
+            let lain = self.lain.get(&step.id);
+            let Some(target) = self.links.get(&step.id).or(lain.map(|link| &link.target)) else {
                 way.push(step);
                 continue;
             };
@@ -75,9 +92,20 @@ impl Ledger {
             if target.starts_with(b"/") {
                 way.clear();
             }
-            left.extend(target.rsplit(|&byte| byte == b'/'));
+            left.extend(target.rsplit(|&byte| byte == b'/').map(|name| (name, lain)));
         }
         Ok(way)
+    }
+
+    /// Notes a link that lay at `at` before this run.
+    pub(super) fn lay(&mut self, at: ImagePath, id: PlaceId, target: Vec<u8>) {
+        let target = target.into();
+        self.lain.insert(id, Lain { at, target });
+    }
+
+    /// Whether this run made a link there.
+    pub(super) fn made_link(&self, id: PlaceId) -> bool {
+        self.links.contains_key(&id)
     }
 
     /// The component `name` below the directory that `way` leads to.
@@ -96,17 +124,20 @@ impl Ledger {
     pub(super) fn directory(&mut self, id: PlaceId) {
         self.files.remove(&id);
         self.links.remove(&id);
+        self.lain.remove(&id);
     }
 
     /// Notes that a file or node lies there now.
     pub(super) fn file(&mut self, id: PlaceId) {
         self.links.remove(&id);
+        self.lain.remove(&id);
         self.files.insert(id);
     }
 
     /// Notes that a symbolic link lies there now.
     pub(super) fn link(&mut self, id: PlaceId, target: &[u8]) {
         self.files.remove(&id);
+        self.lain.remove(&id);
         self.links.insert(id, target.into());
     }
 

@@ -4,7 +4,8 @@
 //! and nodes below the directory, made relative to descriptors of directories that were opened
 //! component by component without following a link (`openat(2)` with `O_NOFOLLOW`). Links that the
 //! archive itself made lead where they would lead a process chrooted there, by this module's own
-//! account ([`ledger`]); a link that lay there before is never passed.
+//! account ([`ledger`]). A link that lay there before is passed only by [`Wishes::links`], and by the same
+//! account, never by the host's.
 //!
 //! Modes are the archive's, whatever the umask, as `cpio -i` has them; but set-user-ID and
 //! set-group-ID bits stay only where owners are restored, as bsdtar has it: without the owner they
@@ -46,6 +47,9 @@ pub struct Wishes {
     pub owners: bool,
     /// Devices, pipes and sockets are made.
     pub nodes: bool,
+    /// Where a link lies at a directory's path it stays, and what is below goes where it leads to. One that lay
+    /// there before must lead to a place below the top as the host would have it, so with no slash in front.
+    pub links: bool,
 }
 
 /// What an entry has besides its content.
@@ -263,16 +267,22 @@ impl Destination {
     #[must_use]
     pub fn finish(mut self) -> Finished {
         self.end_of_archive();
+        self.settle();
+        Finished {
+            nodes_skipped: self.nodes_skipped,
+            problems: self.problems,
+        }
+    }
+
+    /// Gives the directories that entries named until now their modes, owners and times, and leaves files whose
+    /// content has not come unmade.
+    pub fn settle(&mut self) {
         let directories = std::mem::take(&mut self.directories);
         // What lies below a path sorts after it: it comes first here, while it can be entered.
         for (path, meta) in directories.into_iter().rev() {
             let settled = self.settle_directory(&path, meta);
             let settled = settled.map_err(PlaceFault::of(&path));
             self.problems.extend(settled.err());
-        }
-        Finished {
-            nodes_skipped: self.nodes_skipped,
-            problems: self.problems,
         }
     }
 
@@ -318,6 +328,9 @@ impl Destination {
             return Ok(());
         }
         let spot = self.spot(path)?;
+        if self.wishes.links && self.stays(&spot)? {
+            return Ok(());
+        }
         self.hold(spot.real.as_bytes().len())?;
         let made = self.create(&spot, || calls::make_directory(&spot.parent, spot.name));
         match made {
@@ -326,6 +339,28 @@ impl Destination {
         }
         self.ledger.directory(spot.id);
         self.directories.insert(spot.real, meta);
+        Ok(())
+    }
+
+    /// Whether a link lies at a directory's path, and may stay: it leads to a directory inside, or to where one
+    /// can be made.
+    fn stays(&mut self, spot: &Spot<'_>) -> Result<bool, PlaceFault> {
+        if self.ledger.made_link(spot.id) {
+            return Ok(true);
+        }
+        if !matches!(calls::found(&spot.parent, spot.name), Ok(Found::Symlink)) {
+            return Ok(false);
+        }
+        let link = lain_link(&spot.parent, spot.name, spot.real.clone(), spot.id)?;
+        self.adopt(link)?;
+        let inside = spot.real.join(b".in")?;
+        self.spot(&inside).map(|_| true)
+    }
+
+    /// Has a link that lay there before be passed.
+    fn adopt(&mut self, link: LainLink) -> Result<(), PlaceFault> {
+        self.hold(link.at.as_bytes().len() + link.target.len())?;
+        self.ledger.lay(link.at, link.id, link.target);
         Ok(())
     }
 
@@ -401,19 +436,28 @@ impl Destination {
 
     /// Where the entry at `path` goes; the directories above it are made where nothing is.
     fn spot<'p>(&mut self, path: &'p ImagePath) -> Result<Spot<'p>, PlaceFault> {
-        let (way, id) = self.ledger.place(path)?;
         let name = path.file_name();
-        let real = path_of(&way)?.join(name)?;
-        let parent = self.open.enter(&way, |above, step, at| {
-            let passed = way.get(..=at).unwrap_or_default();
-            open_or_make(&self.ledger, self.wishes, above, step, passed)
-        })?;
-        Ok(Spot {
-            real,
-            parent,
-            name,
-            id,
-        })
+        loop {
+            let (way, id) = self.ledger.place(path)?;
+            let real = path_of(&way)?.join(name)?;
+            let entered = self.open.enter(&way, |above, step, at| {
+                let passed = way.get(..=at).unwrap_or_default();
+                open_or_make(&self.ledger, self.wishes, above, step, passed)
+            });
+            match entered {
+                Ok(parent) => {
+                    return Ok(Spot {
+                        real,
+                        parent,
+                        name,
+                        id,
+                    });
+                }
+                Err(Stop::Fault(fault)) => return Err(fault),
+                // Each is met but once: from then on the ledger knows where it leads.
+                Err(Stop::Link(link)) => self.adopt(link)?,
+            }
+        }
     }
 
     /// What `make` makes at `spot`, after what is in its way is gone, where that may go.
@@ -443,6 +487,40 @@ impl Destination {
     }
 }
 
+/// A link that lay there before.
+struct LainLink {
+    at: ImagePath,
+    id: PlaceId,
+    target: Vec<u8>,
+}
+
+/// Why a directory is not entered.
+enum Stop {
+    Fault(PlaceFault),
+    /// A link is there that may be passed.
+    Link(LainLink),
+}
+
+impl<F: Into<PlaceFault>> From<F> for Stop {
+    fn from(fault: F) -> Self {
+        Stop::Fault(fault.into())
+    }
+}
+
+/// The link `name` below `above`. To the host one with a slash in front leads out, whatever is below the top.
+fn lain_link(
+    above: &OwnedFd,
+    name: &[u8],
+    at: ImagePath,
+    id: PlaceId,
+) -> Result<LainLink, PlaceFault> {
+    let target = calls::target(above, name)?;
+    match target.starts_with(b"/") {
+        true => Err(PlaceFault::LeadsOut { at }),
+        false => Ok(LainLink { at, id, target }),
+    }
+}
+
 /// Opens the directory `step` below `above`, the last of those `passed`. What lies there instead is
 /// taken away only where it lay there before: the archive's own file is no directory to the kernel
 /// either.
@@ -452,23 +530,26 @@ fn open_or_make(
     above: &OwnedFd,
     step: &Step<'_>,
     passed: &[Step<'_>],
-) -> Result<OwnedFd, PlaceFault> {
+) -> Result<OwnedFd, Stop> {
     let failed = PlaceFault::system("enter its directory");
     match calls::enter(above, step.name) {
         Err(Errno::NOENT) => {}
         Err(Errno::NOTDIR | Errno::LOOP) => {
             let at = path_of(passed)?;
             if ledger.has(step.id) {
-                return Err(PlaceFault::UnderFile { at });
+                return Err(PlaceFault::UnderFile { at }.into());
+            }
+            let found = calls::found(above, step.name)?;
+            if wishes.links && found == Found::Symlink {
+                return Err(Stop::Link(lain_link(above, step.name, at, step.id)?));
             }
             if !wishes.force {
-                let found = calls::found(above, step.name)?;
-                return Err(PlaceFault::Through { at, found });
+                return Err(PlaceFault::Through { at, found }.into());
             }
             calls::remove(above, step.name)?;
         }
-        entered => return entered.map_err(failed),
+        entered => return entered.map_err(failed).map_err(Stop::Fault),
     }
     calls::make_parent(above, step.name).map_err(PlaceFault::system("make its directory"))?;
-    calls::enter(above, step.name).map_err(failed)
+    Ok(calls::enter(above, step.name).map_err(failed)?)
 }

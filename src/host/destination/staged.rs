@@ -11,22 +11,17 @@ use tempfile::TempDir;
 pub enum Staged {
     /// It is new: it gets its name when it is whole, and is gone if it never is.
     New(TempDir, PathBuf),
-    /// It is there, with something in it.
+    /// It is there, and may be what others stand in, mount on or have links to: it is filled where it is.
     There(PathBuf),
 }
 
 impl Staged {
-    /// The directory `path`, which is new where nothing is there, or nothing in it.
+    /// The directory `path`, which is new where nothing is there.
     ///
     /// # Errors
     /// When it cannot be looked into, or no other can be made beside it.
     pub fn new(path: &Path) -> io::Result<Staged> {
-        let is_new = match fs::read_dir(path) {
-            Ok(mut names) => names.next().is_none(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
-            Err(error) => return Err(error),
-        };
-        if !is_new {
+        if Self::is_there(path)? {
             return Ok(Staged::There(path.to_owned()));
         }
         let above = match path.parent() {
@@ -37,6 +32,19 @@ impl Staged {
             .prefix(".xinitrd-")
             .tempdir_in(above)?;
         Ok(Staged::New(made, path.to_owned()))
+    }
+
+    /// Whether the directory `path` is there already, be there something in it or not.
+    ///
+    /// # Errors
+    /// When something else is there, or it cannot be looked into.
+    pub fn is_there(path: &Path) -> io::Result<bool> {
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+            // A link that leads nowhere is none.
+            Ok(_) => fs::read_dir(path).map(|_| true),
+        }
     }
 
     /// Whether nothing was there.
@@ -68,7 +76,6 @@ impl Staged {
         let mode = fs::metadata(&like)?.permissions().mode();
         fs::remove_dir(&like)?;
         fs::set_permissions(made.path(), fs::Permissions::from_mode(mode))?;
-        // An empty directory there gives way.
         fs::rename(made.path(), &path)?;
         let _ = made.keep();
         Ok(())
