@@ -55,10 +55,10 @@ def entries(path, count=1_000_016):
 
 
 def through(path, count=9000):
-    """Links of long ways, each to the next, and thousands of entries through them: a few kilobytes."""
+    """Links of long ways, each to the next, and thousands of entries through them: some kilobytes."""
     way = "d/../" * 800
     links = [(f"l{number}", "symlink", f"{way}l{number + 1}") for number in range(38)]
-    with gzip.open(path, "wb", compresslevel=1) as file:
+    with gzip.open(path, "wb") as file:
         for name, kind, value in [("d", "directory", ""), ("l38", "directory", ""), *links]:
             info = tarfile.TarInfo(name)
             info.type, info.linkname = KINDS[kind], value
