@@ -47,7 +47,10 @@ pub fn open(path: &Path) -> io::Result<Box<dyn Read + Send>> {
 pub struct Again(Arc<File>);
 
 /// What has been read of an image, kept to be read again, or why it could not be.
-pub struct Kept(Arc<Mutex<io::Result<Again>>>);
+pub struct Kept {
+    place: Arc<Mutex<io::Result<Again>>>,
+    is_copy: bool,
+}
 
 impl Kept {
     /// All that was read by then.
@@ -63,10 +66,21 @@ impl Kept {
     /// # Errors
     /// As [`Kept::reader`].
     pub fn reader_from(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
-        match &*lock(&self.0) {
+        match &*lock(&self.place) {
             Ok(again) => Ok(again.reader_from(offset)),
             Err(error) => Err(not_kept(error)),
         }
+    }
+
+    /// Whether it is a copy, of what can be read but once.
+    #[must_use]
+    pub fn is_copy(&self) -> bool {
+        self.is_copy
+    }
+
+    /// Keeps it no longer: whoever asks for it is told `why`.
+    pub fn give_up(&self, why: io::Error) {
+        *lock(&self.place) = Err(why);
     }
 }
 
@@ -113,18 +127,22 @@ impl Again {
         let source = match Source::at(path)? {
             Source::File(file) => {
                 let again = Again(Arc::new(file));
-                return Ok((again.reader(), Kept(Arc::new(Mutex::new(Ok(again))))));
+                let reader = again.reader();
+                let place = Arc::new(Mutex::new(Ok(again)));
+                let is_copy = false;
+                return Ok((reader, Kept { place, is_copy }));
             }
             Source::Stream(stream) => stream,
         };
         // The limit on the size of files is met by the copy, not by whoever judges.
         let copy = outlive_size_limit().and_then(|()| tempfile::tempfile());
-        let kept = Arc::new(Mutex::new(copy.map(|copy| Again(Arc::new(copy)))));
+        let place = Arc::new(Mutex::new(copy.map(|copy| Again(Arc::new(copy)))));
         let reader = Keeping {
             source,
-            kept: Arc::clone(&kept),
+            kept: Arc::clone(&place),
         };
-        Ok((Box::new(reader), Kept(kept)))
+        let is_copy = true;
+        Ok((Box::new(reader), Kept { place, is_copy }))
     }
 
     /// Its bytes, from the first on; readers do not disturb each other.

@@ -13,12 +13,14 @@ use crate::package::files::Again;
 
 /// What is digested at once, in bytes.
 const PIECE: usize = 256 << 10;
+/// The most bytes of a pipe that are copied behind what was read of it: real packages have some kilobytes there.
+const BEHIND: u64 = 64 << 20;
 
 /// A package's bytes.
 pub struct Package {
     /// Until it is asked for.
     first: Mutex<Option<Box<dyn Read + Send>>>,
-    kept: image::Kept,
+    kept: Arc<image::Kept>,
 }
 
 impl Package {
@@ -30,6 +32,7 @@ impl Package {
     pub fn open(path: &Path) -> io::Result<Arc<Package>> {
         let (first, kept) = image::Again::behind(path)?;
         let first = Mutex::new(Some(first));
+        let kept = Arc::new(kept);
         Ok(Arc::new(Package { first, kept }))
     }
 
@@ -43,7 +46,11 @@ impl Package {
     fn reader(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         match first.take_if(|_| offset == 0) {
-            Some(first) => Ok(Box::new(First(first))),
+            Some(stream) if self.kept.is_copy() => Ok(Box::new(First {
+                stream,
+                kept: Arc::clone(&self.kept),
+            })),
+            Some(file) => Ok(file),
             None => self.kept.reader_from(offset),
         }
     }
@@ -80,20 +87,27 @@ pub fn is_stream(path: &Path) -> bool {
     path == Path::new("-") || !path.is_file()
 }
 
-/// The first reading. Whoever reads may have seen enough before the end; what is to be read again must have
-/// been read once.
-struct First(Box<dyn Read + Send>);
+/// The first reading of what can be read but once. Whoever reads may have seen enough before the end; what is to be
+/// read again must have been read once.
+struct First {
+    stream: Box<dyn Read + Send>,
+    kept: Arc<image::Kept>,
+}
 
 impl Read for First {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        self.0.read(out)
+        self.stream.read(out)
     }
 }
 
 impl Drop for First {
     fn drop(&mut self) {
         // What cannot be read here cannot be read again, which is told then.
-        let _ = io::copy(&mut self.0, &mut io::sink());
+        let stream = &mut self.stream;
+        if io::copy(&mut stream.take(BEHIND + 1), &mut io::sink()).is_ok_and(|read| read > BEHIND) {
+            self.kept
+                .give_up(io::Error::other("more than 64 MiB follow its end"));
+        }
     }
 }
 

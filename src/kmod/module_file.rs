@@ -80,7 +80,13 @@ pub fn load(
             Some(extract) => extracted(extract),
             None => load_kept(file, budget),
         },
-        Depth::Whole => load_kept(file, budget),
+        Depth::Whole => {
+            if file.extract().is_some() {
+                // Where no more than that is at hand, it is shown once more, whole; nothing is taken for it before.
+                file.read_exact_at(&mut [0], 0).map_err(LookupError::Io)?;
+            }
+            load_kept(file, budget)
+        }
     })
 }
 

@@ -19,6 +19,9 @@ pub struct Entry {
     pub mtime: u32,
 }
 
+/// The kernel's `PATH_MAX`: a link's target is shorter, in bytes.
+pub(super) const TARGET_LIMIT: u64 = 4096;
+
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {

@@ -72,6 +72,11 @@ impl PackageError {
         ))
     }
 
+    /// A link's target of `PATH_MAX` bytes or more.
+    pub(super) fn long_target() -> PackageError {
+        PackageError::Damaged("a link whose target is longer than paths are".to_owned())
+    }
+
     /// What a reader of a format, which is not to blame for the medium, says of the content.
     pub(super) fn of_reader(error: &io::Error) -> PackageError {
         match error.kind() {

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 
 use ::tar::{Archive, EntryType, Header};
 
+use super::entry::TARGET_LIMIT;
 use super::unpacked::Unpacked;
 use super::{Entry, Facts, Format, Kind, PackageError, Visitor, pax};
 use crate::archive::Limits;
@@ -53,18 +54,25 @@ pub(super) fn read<R: Read>(
         visitor,
         facts: Facts::none(Format::Tar),
         is_signed: false,
+        is_visitors: false,
         entries: 0,
         extended: Extended::default(),
     };
     let walked = walk.run(&mut *unpacked);
     // Of Alpine's parts only the last may end with the two blocks of zeros that other archives must end with: there
     // the parts count, each a member of its own: the signature, where there is one, what the package says, its files.
-    let (facts, parts) = (walk.facts, 2 + u64::from(walk.is_signed));
+    let (mut facts, parts) = (walk.facts, 2 + u64::from(walk.is_signed));
+    let members = unpacked.gzip_members();
+    // What has no such parts is of Arch, whose packages had a `.PKGINFO` alone before they had an `.MTREE`.
+    if facts.format == Format::Apk && members < 2 && !walk.is_signed {
+        facts.format = Format::Pacman;
+    }
     let is_whole = match facts.format {
-        Format::Apk => unpacked.members() >= parts,
+        Format::Apk => members >= parts,
         _ => !unpacked.is_at_end(),
     };
     match walked {
+        Err(error) if walk.is_visitors => Err(unpacked.blame_first(error)),
         Err(error) => Err(unpacked.blame(error)),
         Ok(ControlFlow::Break(())) => Ok(facts),
         Ok(ControlFlow::Continue(())) if !is_whole => Err(PackageError::Truncated),
@@ -88,6 +96,8 @@ struct Walk<'w, 'v> {
     visitor: &'w mut Visitor<'v>,
     facts: Facts,
     is_signed: bool,
+    /// Whether what went wrong went wrong with the visitor.
+    is_visitors: bool,
     entries: u64,
     extended: Extended,
 }
@@ -166,7 +176,9 @@ impl Walk<'_, '_> {
         };
         // A header of another type may have a size, and no data.
         let mut data = data.take(entry.size());
-        let flow = (self.visitor)(entry, &mut data)?;
+        let flow = (self.visitor)(entry, &mut data);
+        self.is_visitors = flow.is_err();
+        let flow = flow?;
         if flow.is_continue() && io::copy(&mut data, &mut io::sink())? < data.limit() {
             return Err(PackageError::Truncated);
         }
@@ -247,6 +259,9 @@ fn kind(header: &Header, target: Vec<u8>) -> Result<Kind, PackageError> {
             group: None,
         },
         EntryType::Directory => Kind::Directory,
+        EntryType::Symlink if target.len() as u64 >= TARGET_LIMIT => {
+            return Err(PackageError::long_target());
+        }
         EntryType::Symlink => Kind::Symlink(target),
         EntryType::Link => Kind::HardLink(path(&target)?),
         EntryType::Char => device().map(|(major, minor)| Kind::Char(major, minor))?,

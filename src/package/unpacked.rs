@@ -6,8 +6,12 @@ use std::io::{self, BufRead, Read};
 use super::PackageError;
 use crate::archive::Limits;
 use crate::compress::decode::{DecodeError, Decoder, Facts, Member};
-use crate::compress::detect;
 use crate::compress::source::Source;
+use crate::compress::{Format, detect};
+
+/// The most bytes behind the last entry of an archive, or of zeros behind compressed data: what fills a tape's record
+/// up has 1 MiB at most. What never ends, as `/dev/zero`, is no package.
+const PADDING_LIMIT: u64 = 16 << 20;
 
 /// The content, which can be looked into before it is read.
 pub(super) struct Unpacked<R> {
@@ -33,6 +37,7 @@ impl<R: Read> Unpacked<R> {
             limits,
             unpacked: 0,
             members: 0,
+            gzip_members: 0,
             fault: None,
         };
         Unpacked {
@@ -57,9 +62,9 @@ impl<R: Read> Unpacked<R> {
         self.is_at_end
     }
 
-    /// How many compressed members have begun so far.
-    pub(super) fn members(&mut self) -> u64 {
-        self.content.reader_mut().members
+    /// How many gzip members have begun so far.
+    pub(super) fn gzip_members(&mut self) -> u64 {
+        self.content.reader_mut().gzip_members
     }
 
     /// What is really to blame for an error that a reader of the content met: the packed data, where these
@@ -72,12 +77,20 @@ impl<R: Read> Unpacked<R> {
         }
     }
 
+    /// What is really to blame for an error of whoever was given the content: the packed data, where these could not
+    /// be read; else the error is his own.
+    pub(super) fn blame_first(&mut self, error: PackageError) -> PackageError {
+        self.content.reader_mut().fault.take().unwrap_or(error)
+    }
+
     /// Reads what is left, so that checksums which stand behind the content are looked at too.
     ///
     /// # Errors
-    /// Whatever is wrong with the packed data.
+    /// Whatever is wrong with the packed data; and when there is more than what fills an archive up.
     pub(super) fn finish(&mut self) -> Result<(), PackageError> {
-        match io::copy(&mut self.content, &mut io::sink()) {
+        let rest = &mut self.content;
+        match io::copy(&mut rest.take(PADDING_LIMIT + 1), &mut io::sink()) {
+            Ok(rest) if rest > PADDING_LIMIT => Err(endless()),
             Ok(_) => Ok(()),
             Err(error) => Err(self.blame(error.into())),
         }
@@ -111,6 +124,8 @@ struct Members<R> {
     unpacked: u64,
     /// How many members have begun.
     members: u64,
+    /// How many of them are of gzip.
+    gzip_members: u64,
     fault: Option<PackageError>,
 }
 
@@ -122,6 +137,8 @@ impl<R: Read> Members<R> {
                 State::Between(source) => self.state = self.enter(source)?,
                 State::Plain(mut source) => {
                     let count = source.read(out).map_err(of_source)?;
+                    self.unpacked += count as u64;
+                    self.limits.hold_size(self.unpacked, self.unpacked)?;
                     self.state = State::Plain(source);
                     return Ok(count);
                 }
@@ -142,14 +159,15 @@ impl<R: Read> Members<R> {
     /// What stands here: a member, what is not packed, or nothing. Zeros behind a member are padding.
     fn enter(&mut self, mut source: Source<R>) -> Result<State<R>, PackageError> {
         let is_behind = self.members > 0;
-        while is_behind && source.fill_buf()?.first() == Some(&0) {
-            source.consume(1);
+        if is_behind {
+            pass_zeros(&mut source)?;
         }
         let ahead = source.peek(2)?;
         match detect(ahead) {
             _ if is_behind && ahead.is_empty() => Ok(State::End),
             Some(format) => {
                 self.members += 1;
+                self.gzip_members += u64::from(format == Format::Gzip);
                 let window = self.limits.memory;
                 Ok(State::Member(Box::new(Decoder::with_window(
                     format, source, window,
@@ -161,6 +179,27 @@ impl<R: Read> Members<R> {
             None => Ok(State::Plain(source)),
         }
     }
+}
+
+/// Passes over zeros, as many as there may be.
+fn pass_zeros<R: Read>(source: &mut Source<R>) -> Result<(), PackageError> {
+    let start = source.offset();
+    loop {
+        let ahead = source.fill_buf()?;
+        let zeros = ahead.iter().take_while(|&&byte| byte == 0).count();
+        let is_all = zeros > 0 && zeros == ahead.len();
+        source.consume(zeros);
+        if source.offset() - start > PADDING_LIMIT {
+            return Err(endless());
+        }
+        if !is_all {
+            return Ok(());
+        }
+    }
+}
+
+fn endless() -> PackageError {
+    PackageError::Damaged("it goes on for more than 16 MiB behind its end".to_owned())
 }
 
 /// What a source says, which may be one that unpacks.

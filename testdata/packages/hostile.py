@@ -52,3 +52,25 @@ def entries(path, count=1_000_016):
     with gzip.open(path, "wb", compresslevel=1) as file:
         for number in range(0, count, 1000):
             file.write(b"".join(header(f"{number + one:07}" + "n" * 90) for one in range(1000)))
+
+
+def through(path, count=9000):
+    """Links of long ways, each to the next, and thousands of entries through them: some kilobytes."""
+    way = "d/../" * 800
+    links = [(f"l{number}", "symlink", f"{way}l{number + 1}") for number in range(38)]
+    with gzip.open(path, "wb") as file:
+        for name, kind, value in [("d", "directory", ""), ("l38", "directory", ""), *links]:
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = KINDS[kind], value
+            file.write(info.tobuf(tarfile.PAX_FORMAT))
+        file.write(header("l0/x") * count)
+        file.write(bytes(1024))
+
+
+def twice():
+    """A payload in which two names of one file have its data each."""
+    def entry(name, data, nlink=2):
+        fields = (7, 0o100644, 0, 0, nlink, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+        start = b"070701" + b"".join(b"%08x" % field for field in fields) + name + b"\0"
+        return start + bytes(-len(start) % 4) + data + bytes(-len(data) % 4)
+    return entry(b"./a", b"first!") + entry(b"./b", b"second") + entry(b"TRAILER!!!", b"", 1)

@@ -3,11 +3,17 @@
 
 use std::fs;
 use std::io;
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use xinitrd::archive::Limits;
+use xinitrd::image_path::ImagePath;
+use xinitrd::package::files::{Interest, Keep, PackageFiles};
 use xinitrd::package::{self, Facts, PackageError};
+use xinitrd::root::Files;
 
 use crate::packages::{command, recipe};
 use crate::scene::{Scene, run, words};
@@ -327,4 +333,160 @@ fn a_package_is_followed_as_far_as_it_may_be() {
         );
     }
     assert!(said("nested.tar", &package::LIMITS).contains("gzip"));
+}
+
+#[test]
+fn what_never_ends_is_refused_at_once() {
+    let scene = Scene::new(&hostile(
+        "p.write('ends.tar.gz', p.compressed(p.run('tar', '-C', 'root', '-c', '.'), 'gz'))\n\
+         p.write('ends.tar', p.run('tar', '-C', 'root', '-c', '.'))\n",
+    ));
+    let behind = "more than 16 MiB behind its end";
+    for (source, says) in [
+        ("cat /dev/zero", behind),
+        ("cat ends.tar /dev/zero", behind),
+        ("cat ends.tar.gz /dev/zero", behind),
+        ("cat /dev/urandom", "nothing that is known"),
+    ] {
+        let script = format!(
+            "{source} | timeout 60 '{}' build --package -",
+            XINITRD.path()
+        );
+        let said = run(Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(&scene.0));
+        assert_eq!(said.status.code(), Some(1), "{source}: {}", words(&said));
+        assert!(words(&said).contains(says), "{source}: {}", words(&said));
+    }
+    for device in ["/dev/zero", "/dev/urandom"] {
+        let start = Instant::now();
+        let mut timed = Command::new("timeout");
+        timed.args(["60", XINITRD.path(), "build", "--package", device]);
+        let done = run(&mut timed);
+        assert_eq!(done.status.code(), Some(1), "{device}: {}", words(&done));
+        assert!(start.elapsed() < Duration::from_secs(20), "{device}");
+    }
+}
+
+#[test]
+fn what_is_not_packed_is_held_to_the_size_too() {
+    let scene = Scene::new(&recipe(
+        "os.mkdir('large'); put('large/zeros', bytes(33 << 20)); p.deb('plain.deb', 'large', '')\n\
+         p.run('tar', '-C', 'large', '-cf', 'plain.tar', '.'); p.raw_rpm('plain.rpm', p.tree_files('large'), payload='')\n",
+    ));
+    let small = Limits {
+        size: 32 << 20,
+        ..package::LIMITS
+    };
+    for name in ["plain.tar", "plain.deb", "plain.rpm"] {
+        let bytes = fs::read(scene.path(name)).unwrap();
+        let read = package::read(bytes.as_slice(), &small, &mut |_, _| {
+            Ok(ControlFlow::Continue(()))
+        });
+        let said = read.unwrap_err().to_string();
+        assert_eq!(said, "more than 32 MiB, unpacked", "{name}");
+    }
+}
+
+#[test]
+fn a_way_through_links_is_followed_as_far_as_one_of_a_real_package() {
+    let scene = Scene::new(&hostile(
+        "h.tar('target.tar', ('d', 'directory', ''), ('l', 'symlink', 'd/../' * 200_000), ('l/x', 'file', b'x'))\n\
+         h.tar('path-max.tar', ('l', 'symlink', 'd' * 4096)); h.tar('below.tar', ('l', 'symlink', 'd' * 4095))\n\
+         h.through('through.tar.gz')\n",
+    ));
+    let long = "a link whose target is longer than paths are";
+    for (package, says) in [
+        ("target.tar", long),
+        ("path-max.tar", long),
+        ("below.tar", "no kernel"),
+        (
+            "through.tar.gz",
+            "its paths lead through more directories and links",
+        ),
+    ] {
+        let mut timed = Command::new("timeout");
+        timed.args(["60", XINITRD.path(), "build", "--package", package]);
+        let said = run(timed.current_dir(&scene.0));
+        assert!(words(&said).contains(says), "{package}: {}", words(&said));
+    }
+}
+
+#[test]
+fn what_goes_wrong_with_whoever_reads_a_package_is_not_its_damage() {
+    for (name, whole) in small() {
+        let read = package::read(whole.as_slice(), &package::LIMITS, &mut |_, _| {
+            Err(io::Error::from(io::ErrorKind::StorageFull).into())
+        });
+        match read.unwrap_err() {
+            PackageError::Io(error) => assert_eq!(error.kind(), io::ErrorKind::StorageFull),
+            other => panic!("{name}: {other}"),
+        }
+    }
+}
+
+#[test]
+fn a_host_without_memory_for_a_file_of_a_package_is_told_so() {
+    let scene = Scene::new(&recipe(
+        "p.el4_system('root', 'system')\n\
+         with open('system/sbin/nash', 'ab') as file: file.truncate(160 << 20)\n\
+         p.deb('large.deb', 'system', 'zst')\n",
+    ));
+    let mut told = 0;
+    for limit in [150, 220, 300, 380, 460, 600] {
+        let script = format!(
+            "ulimit -v {}; exec '{}' build --package large.deb --omit-scsi-modules --threads 1 -qfo out.img",
+            limit << 10,
+            XINITRD.path()
+        );
+        let done = run(Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(&scene.0));
+        let said = words(&done);
+        // What ends by a signal, as an allocation that fails does, has no code.
+        assert!(done.status.code().is_some(), "{limit} MiB: {said}");
+        told += usize::from(said.contains("out of memory"));
+    }
+    assert!(told > 0);
+}
+
+#[test]
+fn of_the_data_of_one_file_the_last_count_however_it_is_read() {
+    let scene = Scene::new(&hostile(
+        "p.raw_rpm('twice.rpm', [('/a', 0o100644, b'first!', 7), ('/b', 0o100644, b'second', 7)], payload='', spoil=lambda _: h.twice())",
+    ));
+    let bytes: Arc<[u8]> = fs::read(scene.path("twice.rpm")).unwrap().into();
+    for keeps in [
+        [Keep::Whole, Keep::Whole],
+        [Keep::Whole, Keep::Nothing],
+        [Keep::Extract, Keep::Extract],
+        [Keep::Extract, Keep::Nothing],
+        [Keep::Nothing, Keep::Nothing],
+    ] {
+        let all = Arc::clone(&bytes);
+        let again = move |offset: u64| -> io::Result<Box<dyn io::Read + Send>> {
+            let rest = all[offset as usize..].to_vec();
+            Ok(Box::new(io::Cursor::new(rest)))
+        };
+        let interest = Interest {
+            keep: &|path, _| keeps[usize::from(path.as_bytes() == b"b")],
+            extract: &|data| {
+                let mut extract = Vec::new();
+                data.read_to_end(&mut extract).ok()?;
+                Some(extract)
+            },
+            threads: NonZeroUsize::MIN,
+        };
+        let files = PackageFiles::open("twice".into(), Box::new(again), package::LIMITS, &interest);
+        let files = files.unwrap();
+        for name in ["a", "b"] {
+            let file = files.open(&ImagePath::new(name).unwrap()).unwrap();
+            if let Some(extract) = file.extract() {
+                assert_eq!(extract, b"second", "{name} {keeps:?}");
+            }
+            let mut content = vec![0; file.size() as usize];
+            file.read_exact_at(&mut content, 0).unwrap();
+            assert_eq!(content, b"second", "{name} {keeps:?}");
+        }
+    }
 }

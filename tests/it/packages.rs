@@ -2,10 +2,19 @@
 //! them is what their own tools unpack.
 
 use std::fs;
+use std::io;
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use xinitrd::image_path::ImagePath;
+use xinitrd::kmod::module_file::{self, Depth};
+use xinitrd::package;
+use xinitrd::root::{FileKind, Files, Names, OpenFile, Root, Visit};
 
 use crate::scene::{KERNEL, Scene, run, words};
 use crate::support::{Tool, XINITRD, fed, fetched, testdata, text};
@@ -312,6 +321,126 @@ fn a_pipe_is_a_package_too() {
         );
         assert!(done.status.success(), "{args:?}: {}", words(&done));
         assert!(scene.path(to).exists(), "{args:?}");
+    }
+}
+
+#[test]
+fn archs_packages_from_before_they_had_a_list_are_read_whatever_they_are_packed_with() {
+    let scene = Scene::new(&recipe(
+        "put('root/.PKGINFO', b'pkgname = old\\npkgver = 1-1\\narch = i686\\n')\n\
+         plain = p.run('bsdtar', '-cf', '-', '.PKGINFO', 'etc', 'lib', cwd='root')\n\
+         for kind in ['gz', 'xz', 'zst', 'bz2', '']: p.write(f'old.{kind}', p.compressed(plain, kind))\n\
+         halves = plain[:10240], plain[10240:]\n\
+         p.write('old.frames', b''.join(p.compressed(half, 'zst') for half in halves))\n",
+    ));
+    for kind in ["gz", "xz", "zst", "bz2", "", "frames"] {
+        let bytes = fs::read(scene.path(&format!("old.{kind}"))).unwrap();
+        let read = |bytes: &[u8]| {
+            package::read(bytes, &package::LIMITS, &mut |_, _| {
+                Ok(ControlFlow::Continue(()))
+            })
+        };
+        let facts = read(&bytes).unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert_eq!(facts.format, package::Format::Pacman, "{kind}");
+        assert_eq!(facts.name.as_deref(), Some("old"), "{kind}");
+        assert!(read(&bytes[..bytes.len() / 2]).is_err(), "{kind}");
+    }
+}
+
+#[test]
+fn a_package_that_is_a_file_is_read_once_and_digested_once() {
+    const SIZE: u64 = 24 << 20;
+    let scene = Scene::new(&recipe(&format!(
+        "p.el4_system('root', 'system'); put('system/etc/noise', random.Random(1).randbytes({SIZE}))\n\
+         data = p.run('tar', '-C', 'system', '-c', '.'); p.write('data.tar', data)\n\
+         p.deb('large.deb', 'system', 'xz', data=p.run('xz', '-0', '-T2', '--block-size=4MiB', '-c', 'data.tar'))\n",
+    )));
+    // What a shell has waited for counts as its own (proc(5)).
+    let script = format!(
+        "'{}' build --threads 2 --package large.deb --omit-scsi-modules -qo of-large.img && cat /proc/$$/io",
+        XINITRD.path()
+    );
+    let done = run(Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(&scene.0));
+    let said = String::from_utf8(done.stdout).unwrap();
+    let read = said.lines().find_map(|line| line.strip_prefix("rchar: "));
+    let read: u64 = read.unwrap().parse().unwrap();
+    assert!(read > 2 * SIZE && read < SIZE / 2 * 5, "{read} bytes");
+}
+
+/// A store of modules that has extracts of them first, and the whole when it is asked for that.
+struct Extracted {
+    module: Vec<u8>,
+    extract: Vec<u8>,
+    count: usize,
+}
+
+/// A module of which an extract alone is at hand.
+struct Shown<'s>(&'s Extracted, AtomicBool);
+
+impl OpenFile for Shown<'_> {
+    fn size(&self) -> u64 {
+        400 << 20
+    }
+
+    fn extract(&self) -> Option<&[u8]> {
+        Some(&self.0.extract)
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], _: u64) -> io::Result<()> {
+        assert!(buf.len() < 4096, "{} bytes set aside in vain", buf.len());
+        self.1.store(true, Ordering::Relaxed);
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Files for Extracted {
+    fn kind(&self, _: &ImagePath) -> io::Result<Option<FileKind>> {
+        Ok(Some(FileKind::Regular))
+    }
+
+    fn open(&self, _: &ImagePath) -> io::Result<Box<dyn OpenFile + '_>> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn visit(&self, paths: &[ImagePath], _: NonZeroUsize, visit: &Visit<'_>) {
+        assert_eq!(paths.len(), self.count);
+        for index in 0..paths.len() {
+            let shown = Shown(self, AtomicBool::new(false));
+            visit(index, Ok(&shown));
+            if shown.1.load(Ordering::Relaxed) {
+                visit(index, Ok(&self.module.as_slice()));
+            }
+        }
+    }
+
+    fn list(&self, _: &ImagePath) -> io::Result<Names> {
+        Ok(Names::new())
+    }
+
+    fn shown(&self, path: &ImagePath) -> String {
+        path.to_string()
+    }
+}
+
+#[test]
+fn what_is_shown_of_a_module_before_the_whole_takes_nothing_of_what_may_be_kept() {
+    let scene = Scene::new("");
+    let module = scene.path(&format!("root/lib/modules/{KERNEL}/kernel/fs/ext3/ext3.ko"));
+    let module = fs::read(module).unwrap();
+    let extract = module_file::extract(&mut module.as_slice()).unwrap();
+    // Modules that come to 1.6 GiB, if what is shown first counts.
+    let count = 4;
+    let store = Extracted {
+        module,
+        extract,
+        count,
+    };
+    let root = Root::new(Box::new(store));
+    let paths: Vec<_> = (0..count).map(|n| ImagePath::new(n.to_string())).collect();
+    for loaded in module_file::load(&root, &paths, Depth::Whole, NonZeroUsize::MIN) {
+        assert!(loaded.unwrap().content.is_some());
     }
 }
 

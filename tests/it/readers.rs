@@ -41,7 +41,7 @@ use xinitrd::package;
 use xinitrd::package::files::{Interest, Keep, PackageFiles};
 use xinitrd::record::differences::{self, What};
 use xinitrd::record::lock::Lock;
-use xinitrd::root::{FileKind, Files, Names, OpenFile, Root};
+use xinitrd::root::{FileKind, Files, Names, OpenFile, Root, read_each, read_whole};
 use xinitrd::rope::Rope;
 use xinitrd::unpacker::{Kind, Object, ObjectId, Outcome, Unpacker};
 
@@ -244,49 +244,113 @@ pub fn package(bytes: &[u8]) {
         ..package::LIMITS
     };
     let (mut entries, mut size) = (0, 0);
+    let mut contents = Contents::default();
     let streamed = package::read(bytes, &limits, &mut |entry, data| {
-        let read = io::copy(data, &mut io::sink())?;
-        assert!(read <= entry.size());
+        let mut content = Vec::new();
+        data.read_to_end(&mut content)?;
+        assert!(content.len() as u64 <= entry.size());
+        size += content.len() as u64;
+        contents.add(entries, entry, content);
         entries += 1;
-        size += read;
         Ok(ControlFlow::Continue(()))
     });
     assert!(entries <= limits.entries && size <= limits.size);
-    let all: Arc<[u8]> = bytes.into();
-    let again = move |offset: u64| -> io::Result<Box<dyn Read + Send>> {
-        let mut rest = io::Cursor::new(Arc::clone(&all));
-        rest.set_position(offset);
-        Ok(Box::new(rest))
+    let opened = |keep: &dyn Fn(&ImagePath, u64) -> Keep| {
+        let all: Arc<[u8]> = bytes.into();
+        let again = move |offset: u64| -> io::Result<Box<dyn Read + Send>> {
+            let mut rest = io::Cursor::new(Arc::clone(&all));
+            rest.set_position(offset);
+            Ok(Box::new(rest))
+        };
+        let interest = Interest {
+            keep,
+            extract: &module_file::extract,
+            threads: NonZeroUsize::MIN.saturating_add(1),
+        };
+        PackageFiles::open("package".to_owned(), Box::new(again), limits, &interest)
     };
-    let interest = Interest {
-        keep: &|path, size| match (path.as_bytes().ends_with(b".ko"), size % 2) {
+    let some_kept = opened(
+        &|path, size| match (path.as_bytes().ends_with(b".ko"), size % 2) {
             (true, _) => Keep::Extract,
             (_, 0) => Keep::Whole,
             _ => Keep::Nothing,
         },
-        extract: &module_file::extract,
-        threads: NonZeroUsize::MIN.saturating_add(1),
-    };
-    let opened = PackageFiles::open("package".to_owned(), Box::new(again), limits, &interest);
-    let Ok(files) = opened else { return };
+    );
+    let Ok(files) = some_kept else { return };
     assert_eq!(Some(files.facts()), streamed.ok().as_ref());
+    let found = regular_files(&files);
+    let reread = opened(&|_, _| Keep::Nothing).unwrap();
+    for store in [&files, &reread] {
+        let whole = read_each(store, &found, NonZeroUsize::MIN, |file| {
+            read_whole(file).unwrap()
+        });
+        for (path, content) in found.iter().zip(whole) {
+            contents.hold(path, &content.unwrap());
+        }
+    }
+    for path in found.iter().take(LOOKUPS) {
+        let file = files.open(path).unwrap();
+        contents.hold(path, &read_whole(&*file).unwrap());
+    }
+}
+
+/// The regular files of a package.
+fn regular_files(files: &PackageFiles) -> Vec<ImagePath> {
+    let mut found = Vec::new();
     let mut directories = vec![ImagePath::default()];
-    let mut reread = 0;
     while let Some(directory) = directories.pop() {
         for (name, kind) in files.list(&directory).unwrap() {
             let path = directory.join(&name).unwrap();
             assert_eq!(files.kind(&path).unwrap().as_ref(), Some(&kind));
             match kind {
                 FileKind::Directory => directories.push(path),
-                FileKind::Regular if reread < LOOKUPS => {
-                    reread += 1;
-                    let file = files.open(&path).unwrap();
-                    let mut content = vec![0; file.size() as usize];
-                    file.read_exact_at(&mut content, 0).unwrap();
-                }
-                _ => {}
+                FileKind::Regular => found.push(path),
+                FileKind::Symlink(_) | FileKind::Special => {}
             }
         }
+    }
+    found
+}
+
+/// The data in a package as they come by, by what has them: an entry, or a group of names.
+#[derive(Default)]
+struct Contents {
+    names: BTreeMap<ImagePath, (bool, u64)>,
+    data: BTreeMap<(bool, u64), Vec<u8>>,
+    /// Whether a path may lead elsewhere than it says.
+    has_links: bool,
+}
+
+impl Contents {
+    fn add(&mut self, ordinal: u64, entry: package::Entry, content: Vec<u8>) {
+        let key = match entry.kind {
+            package::Kind::Regular { size, group } => {
+                let key = group.map_or((false, ordinal), |group| (true, group.into()));
+                // Of the names of one file the last that has data has them.
+                if size > 0 || !self.data.contains_key(&key) {
+                    self.data.insert(key, content);
+                }
+                Some(key)
+            }
+            package::Kind::HardLink(existing) => self.names.get(&existing).copied(),
+            package::Kind::Symlink(_) => {
+                self.has_links = true;
+                None
+            }
+            _ => None,
+        };
+        if let Some(key) = key {
+            self.names.insert(entry.path, key);
+        }
+    }
+
+    fn hold(&self, path: &ImagePath, content: &[u8]) {
+        let named = self.names.get(path).map(|key| self.data[key].as_slice());
+        let is_there = match self.has_links {
+            true => self.data.values().any(|data| data == content),
+            false => named == Some(content),
+        };
+        assert!(named == Some(content) || is_there, "{path}");
     }
 }
 

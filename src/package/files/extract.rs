@@ -7,14 +7,14 @@ use std::sync::Arc;
 use crate::root::OpenFile;
 
 /// Gives a file whole.
-type Fetch<'f> = Box<dyn Fn() -> io::Result<Arc<[u8]>> + 'f>;
+type Fetch<'f> = Box<dyn Fn() -> io::Result<Arc<Vec<u8>>> + 'f>;
 
 /// Such a file.
 pub(super) struct ExtractedFile<'f> {
     extract: &'f [u8],
     size: u64,
     fetch: Option<Fetch<'f>>,
-    whole: OnceCell<Arc<[u8]>>,
+    whole: OnceCell<Arc<Vec<u8>>>,
     missed: Cell<bool>,
 }
 
@@ -56,6 +56,6 @@ impl OpenFile for ExtractedFile<'_> {
                 Arc::clone(self.whole.get_or_init(|| whole))
             }
         };
-        whole.read_exact_at(buf, offset)
+        whole.as_slice().read_exact_at(buf, offset)
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Index {
     ordinal: u64,
     /// About how many bytes of memory this takes.
     kept: u64,
+    /// How many names were passed on the way to entries, those in links' targets among them.
+    steps: u64,
     limits: Limits,
 }
 
@@ -44,6 +46,8 @@ pub(super) struct Index {
 const NAME_COST: u64 = 100;
 /// The most links that one path leads through, as Linux has it (`MAXSYMLINKS`).
 const LINK_LIMIT: usize = 40;
+/// The most names that are passed on the way to an entry, on the average of the most entries that there may be.
+const STEPS_EACH: u64 = 16;
 
 impl Index {
     pub(super) fn new(limits: Limits) -> Index {
@@ -53,6 +57,7 @@ impl Index {
             groups: HashMap::new(),
             ordinal: 0,
             kept: 0,
+            steps: 0,
             limits,
         }
     }
@@ -167,9 +172,22 @@ impl Index {
     ) -> Result<usize, PackageError> {
         let mut way = vec![top];
         for name in path.components() {
+            self.step()?;
             self.enter(&mut way, name, links)?;
         }
         Ok(way.last().copied().unwrap_or_default())
+    }
+
+    /// Each path alone leads through few links, but all of them together may take days.
+    fn step(&mut self) -> Result<(), PackageError> {
+        self.steps += 1;
+        match self.steps > self.limits.entries.saturating_mul(STEPS_EACH) {
+            true => Err(PackageError::Damaged(
+                "its paths lead through more directories and links than those of any real package"
+                    .to_owned(),
+            )),
+            false => Ok(()),
+        }
     }
 
     /// Goes from the last directory of `way` into `name`.
@@ -216,6 +234,7 @@ impl Index {
             way.truncate(1);
         }
         for name in target.split(|&byte| byte == b'/') {
+            self.step()?;
             match name {
                 b"" | b"." => {}
                 b".." => way.truncate(way.len().saturating_sub(1).max(1)),

@@ -77,7 +77,7 @@ pub struct PackageFiles {
 /// What is at hand of a file.
 #[derive(Default)]
 struct Content {
-    whole: OnceLock<Arc<[u8]>>,
+    whole: OnceLock<Arc<Vec<u8>>>,
     extract: OnceLock<Box<[u8]>>,
 }
 
@@ -96,22 +96,26 @@ impl PackageFiles {
         let mut index = Index::new(limits);
         let mut wholes = Vec::new();
         let mut room = WHOLE_KEPT;
-        let extract = |(id, bytes): (FileId, Vec<u8>)| {
-            extracts.keep(id, (interest.extract)(&mut bytes.as_slice()));
+        let extract = |(id, ordinal, bytes): (FileId, u64, Vec<u8>)| {
+            extracts.keep(id, ordinal, (interest.extract)(&mut bytes.as_slice()));
         };
         let facts = parallel::feed(interest.threads, extract, |feed| {
             super::read_apart(&*again, interest.threads, &limits, &mut |entry, data| {
                 let size = entry.size();
                 let keep = wanted(interest, &entry, room);
-                match (index.add(entry)?, keep) {
-                    (None, _) | (_, Keep::Nothing) => {}
-                    (Some(id), Keep::Extract) if size > APART => {
-                        extracts.keep(id, (interest.extract)(data));
+                let Some(id) = index.add(entry)? else {
+                    return Ok(ControlFlow::Continue(()));
+                };
+                let ordinal = index.file(id).ordinal;
+                match keep {
+                    Keep::Nothing => {}
+                    Keep::Extract if size > APART => {
+                        extracts.keep(id, ordinal, (interest.extract)(data));
                     }
-                    (Some(id), Keep::Extract) => feed((id, whole(data, size)?)),
-                    (Some(id), Keep::Whole) => {
+                    Keep::Extract => feed((id, ordinal, whole(data, size)?)),
+                    Keep::Whole => {
                         room -= size as usize;
-                        wholes.push((id, whole(data, size)?.into()));
+                        wholes.push((id, ordinal, Arc::new(whole(data, size)?)));
                     }
                 }
                 Ok(ControlFlow::Continue(()))
@@ -127,15 +131,23 @@ impl PackageFiles {
             threads: interest.threads,
             room: AtomicUsize::new(room),
         };
-        for (id, bytes) in wholes {
-            files.keep_whole(id, &bytes);
+        files.take_kept(wholes, extracts);
+        Ok(files)
+    }
+
+    /// Takes what was kept of the files; where several entries had data of one, of the last of them.
+    fn take_kept(&self, wholes: Vec<(FileId, u64, Arc<Vec<u8>>)>, extracts: Extracts) {
+        let is_last = |id, ordinal| self.index.file(id).ordinal == ordinal;
+        for (id, ordinal, bytes) in wholes {
+            if is_last(id, ordinal) {
+                self.keep_whole(id, &bytes);
+            }
         }
-        for (id, extract) in extracts.into_inner() {
-            if let Some(content) = files.content(id) {
+        for (id, ordinal, extract) in extracts.into_inner() {
+            if let Some(content) = self.content(id).filter(|_| is_last(id, ordinal)) {
                 let _ = content.extract.set(extract);
             }
         }
-        Ok(files)
     }
 
     /// What the package says of itself.
@@ -187,7 +199,7 @@ impl PackageFiles {
         self.contents.get(id.0)
     }
 
-    fn keep_whole(&self, id: FileId, bytes: &Arc<[u8]>) {
+    fn keep_whole(&self, id: FileId, bytes: &Arc<Vec<u8>>) {
         if let Some(content) = self.content(id) {
             // Another thread may have been faster, with the same bytes.
             let _ = content.whole.set(Arc::clone(bytes));
@@ -195,7 +207,7 @@ impl PackageFiles {
     }
 
     /// The whole of a file, read again where it was not kept.
-    fn fetch(&self, id: FileId) -> io::Result<Arc<[u8]>> {
+    fn fetch(&self, id: FileId) -> io::Result<Arc<Vec<u8>>> {
         let kept = self.content(id).and_then(|content| content.whole.get());
         if let Some(bytes) = kept {
             return Ok(Arc::clone(bytes));
@@ -204,7 +216,7 @@ impl PackageFiles {
         let ids = std::iter::once(id);
         self.reread(ids, &mut |_, bytes| fetched = Some(bytes))
             .map_err(medium)?;
-        let bytes: Arc<[u8]> = fetched.unwrap_or_default().into();
+        let bytes = Arc::new(fetched.unwrap_or_default());
         let less = |room: usize| room.checked_sub(bytes.len());
         let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
         if self.room.fetch_update(set, get, less).is_ok() {
@@ -219,7 +231,7 @@ impl PackageFiles {
             return false;
         };
         if let Some(bytes) = content.whole.get() {
-            visit(index, Ok(&&**bytes));
+            visit(index, Ok(&bytes.as_slice()));
             return true;
         }
         let Some(extract) = content.extract.get() else {
@@ -268,11 +280,18 @@ fn medium(error: PackageError) -> io::Error {
 
 /// The `size` bytes of a file.
 fn whole(data: &mut dyn Read, size: u64) -> Result<Vec<u8>, PackageError> {
-    let mut bytes = Vec::with_capacity(size.min(AT_ONCE) as usize);
-    data.take(size).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 == size {
-        true => Ok(bytes),
-        false => Err(PackageError::Truncated),
+    let mut bytes = Vec::new();
+    loop {
+        let room = (size - bytes.len() as u64).min(AT_ONCE);
+        if room == 0 {
+            return Ok(bytes);
+        }
+        // A host may have less room than that, and must not end for it.
+        let more = bytes.try_reserve_exact(room as usize);
+        more.map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        if data.take(room).read_to_end(&mut bytes)? as u64 != room {
+            return Err(PackageError::Truncated);
+        }
     }
 }
 
@@ -285,24 +304,27 @@ fn wanted(interest: &Interest<'_>, entry: &Entry, room: usize) -> Keep {
     }
 }
 
+/// What was made of a file, and the number of the entry that it was made of.
+type Extract = (FileId, u64, Box<[u8]>);
+
 /// Extracts as they are made, on any thread.
 #[derive(Default)]
 struct Extracts {
-    made: Mutex<Vec<(FileId, Box<[u8]>)>>,
+    made: Mutex<Vec<Extract>>,
     size: AtomicUsize,
 }
 
 impl Extracts {
-    fn keep(&self, id: FileId, extract: Option<Vec<u8>>) {
+    fn keep(&self, id: FileId, ordinal: u64, extract: Option<Vec<u8>>) {
         let Some(extract) = extract else { return };
         let before = self.size.fetch_add(extract.len(), Ordering::Relaxed);
         if before + extract.len() <= EXTRACTS_KEPT {
             let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-            made.push((id, extract.into()));
+            made.push((id, ordinal, extract.into()));
         }
     }
 
-    fn into_inner(self) -> Vec<(FileId, Box<[u8]>)> {
+    fn into_inner(self) -> Vec<Extract> {
         let made = self.made.into_inner();
         made.unwrap_or_else(PoisonError::into_inner)
     }
@@ -356,7 +378,7 @@ impl Files for PackageFiles {
 }
 
 /// A file that is kept whole.
-struct Whole(Arc<[u8]>);
+struct Whole(Arc<Vec<u8>>);
 
 impl OpenFile for Whole {
     fn size(&self) -> u64 {
@@ -364,6 +386,6 @@ impl OpenFile for Whole {
     }
 
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.0.read_exact_at(buf, offset)
+        self.0.as_slice().read_exact_at(buf, offset)
     }
 }

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use super::header::{Header as Tags, tag};
 use crate::archive::{FileType, Header, Limits};
 use crate::image_path::ImagePath;
+use crate::package::entry::TARGET_LIMIT;
 use crate::package::unpacked::Unpacked;
 use crate::package::{Entry, Kind, PackageError, Visitor};
 
@@ -18,8 +19,6 @@ const STRIPPED: usize = 16;
 const STRIPPED_MAGIC: &[u8] = b"07070X";
 /// The name of the last entry.
 const TRAILER: &[u8] = b"TRAILER!!!";
-/// The kernel's `PATH_MAX`: a link's target is shorter.
-const TARGET_LIMIT: u64 = 4096;
 
 /// Shows `visitor` the files of the archive that `unpacked` is, and reads it to its end unless told to stop.
 pub(super) fn read<R: Read>(
@@ -42,8 +41,10 @@ pub(super) fn read<R: Read>(
         visitor,
         entries: 0,
         groups: HashMap::new(),
+        is_visitors: false,
     };
     match walk.run(&mut *unpacked) {
+        Err(error) if walk.is_visitors => Err(unpacked.blame_first(error)),
         Err(error) => Err(unpacked.blame(error)),
         Ok(ControlFlow::Continue(())) => unpacked.finish().map(ControlFlow::Continue),
         Ok(stopped) => Ok(stopped),
@@ -59,6 +60,8 @@ struct Walk<'w, 'v> {
     entries: u64,
     /// A number for each file of several names, by its device and inode.
     groups: HashMap<(u64, u64), u32>,
+    /// Whether what went wrong went wrong with the visitor.
+    is_visitors: bool,
 }
 
 /// What is known of an entry before its data.
@@ -83,7 +86,9 @@ impl Walk<'_, '_> {
             let entry = self.entry(known, &mut data)?;
             // Only a file's data are its own: whatever else says that it has some is passed over with it.
             let own = entry.size();
-            let flow = (self.visitor)(entry, &mut Read::take(&mut data, own))?;
+            let flow = (self.visitor)(entry, &mut Read::take(&mut data, own));
+            self.is_visitors = flow.is_err();
+            let flow = flow?;
             if flow.is_break() {
                 return Ok(flow);
             }
@@ -264,9 +269,7 @@ fn misplaced() -> PackageError {
 
 fn target(data: &mut dyn Read, size: u64) -> Result<Vec<u8>, PackageError> {
     if size >= TARGET_LIMIT {
-        return Err(PackageError::Damaged(
-            "a link whose target is longer than paths are".to_owned(),
-        ));
+        return Err(PackageError::long_target());
     }
     let mut target = vec![0; size as usize];
     data.read_exact(&mut target)?;
