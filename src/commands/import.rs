@@ -12,7 +12,7 @@ use crate::error::{Error, Obstacle};
 use crate::host::destination::{
     Destination, LinkKey, Meta, PlaceError, PlaceFault, PlacedFile, Special, Staged, Wishes,
 };
-use crate::host::output::Signals;
+use crate::host::output::{Signals, outlive_size_limit};
 use crate::host::package::{Package, is_stream};
 use crate::package::files::{Interest, Keep, PackageFiles};
 use crate::package::{self, Entry, Kind, PackageError};
@@ -47,6 +47,7 @@ pub fn run(args: &ImportArgs) -> Result<(), Error> {
         let judged = packages.iter().map(|(path, package)| judge(path, package));
         refuse(judged.filter_map(Result::err).collect())?;
     }
+    outlive_size_limit().map_err(no_directory)?;
     let signals = Signals::catch().map_err(no_directory)?;
     let staged = Staged::new(directory).map_err(no_directory)?;
     let destination = Destination::open(staged.path(), wishes).map_err(no_directory)?;
