@@ -112,7 +112,15 @@ impl XzBlocks {
     ) -> T {
         let (senders, receivers): (Vec<_>, VecDeque<_>) =
             self.blocks.iter().map(|_| channel()).unzip();
-        let jobs = Mutex::new(self.blocks.iter().zip(senders).enumerate());
+        // Made before the threads are: small things among their dictionaries would keep the next from fitting in where
+        // the last were.
+        let ends = self
+            .blocks
+            .iter()
+            .map(|block| block.end_of_stream(&self.header));
+        let ends: Vec<_> = ends.collect();
+        let jobs = self.blocks.iter().zip(&ends).zip(senders).enumerate();
+        let jobs = Mutex::new(jobs);
         let pool = Pool::new();
         let next = || lock(&jobs).next();
         let serve = || {
@@ -138,7 +146,7 @@ impl XzBlocks {
     /// Sends a block's content piece by piece, as long as it is wanted and there are pieces to be had of `lend`.
     fn unpack(
         &self,
-        block: &Block,
+        (block, end): (&Block, &Vec<u8>),
         from: &From<'_>,
         window: u64,
         lend: impl Fn() -> Option<Vec<u8>>,
@@ -152,7 +160,6 @@ impl XzBlocks {
             }
         };
         // A stream of this block alone, so that its decoder holds the block against the index.
-        let end = block.end_of_stream(&self.header);
         let stream = self.header.as_slice().chain(packed).chain(end.as_slice());
         let mut decoder = Decoder::with_window(Format::Xz, Source::new(stream), window);
         let mut left = block.content;
