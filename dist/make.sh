@@ -5,8 +5,8 @@
 #
 # The compilers are Debian's, unpacked by testdata/fetch.sh and not installed; cargo is the machine's own, and so is
 # the C compiler that links what runs while it builds. Of no host but the machine's is there a standard library to
-# fetch, so cargo makes it (-Zbuild-std); so that all are alike, x86_64's too. The bytes are the same wherever the
-# sources and the compilers lie.
+# fetch, so cargo makes it (-Zbuild-std); so that all are alike, x86_64's too. Where the sources and the
+# compilers lie is kept out of the programs.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
